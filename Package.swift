@@ -1,0 +1,90 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every target of ours: Swift 6 mode, `any` spelled out, and no warning survives.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .treatAllWarnings(as: .error),
+]
+
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let cryptoExtras = Target.Dependency.product(name: "CryptoExtras", package: "swift-crypto")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
+let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
+let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+
+func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {
+    .testTarget(
+        name: name, dependencies: dependencies, exclude: [], resources: resources, swiftSettings: strict)
+}
+
+var targets: [Target] = [
+    // C libraries, as thin typed shims.
+    .target(name: "CCurl", linkerSettings: [.linkedLibrary("curl")]),
+    .target(name: "COpenSSL", linkerSettings: [.linkedLibrary("crypto")]),
+
+    // Rooms, in the order of a request from the inside out (docs/architecture.md).
+    room("StrictJSON"),
+    room("HTTP", ["CCurl"]),
+    room("OCI", ["HTTP", "StrictJSON", crypto, subprocess]),
+    room("PKI", ["COpenSSL", crypto]),
+    room("Notation", ["OCI", "PKI", "HTTP", "StrictJSON", crypto, cryptoExtras]),
+    room("KeyManagement", ["PKI"]),
+    room("Verification", ["OCI", "KeyManagement", "StrictJSON", logging]),
+    room(
+        "GatekeeperProvider",
+        ["Verification", "StrictJSON", hummingbird, hummingbirdCore, nio, nioPosix, nioHTTP1, nioSSL, lifecycle, logging]),
+    room(
+        "CountersignService",
+        ["OCI", "HTTP", "PKI", "Notation", "KeyManagement", "Verification", "GatekeeperProvider", "StrictJSON",
+            lifecycle, logging]),
+    .executableTarget(
+        name: "countersign", dependencies: ["CountersignService", argumentParser], swiftSettings: strict),
+
+    .target(
+        name: "TestSupport",
+        dependencies: ["COpenSSL", "PKI", "OCI", "HTTP", "Notation", "StrictJSON", hummingbird, nio, nioPosix, nioHTTP1, nioSSL],
+        path: "Tests/TestSupport", swiftSettings: strict),
+    tests("StrictJSONTests", ["StrictJSON"]),
+    tests("HTTPTests", ["HTTP", "TestSupport"]),
+    tests("OCITests", ["OCI", "TestSupport"]),
+    tests("PKITests", ["PKI", "TestSupport"]),
+    tests("NotationTests", ["Notation", "TestSupport"]),
+    tests("KeyManagementTests", ["KeyManagement", "TestSupport"]),
+    tests("VerificationTests", ["Verification", "TestSupport"]),
+    tests("GatekeeperProviderTests", ["GatekeeperProvider", "TestSupport"]),
+    tests("IntegrationTests", ["CountersignService", "GatekeeperProvider", "TestSupport"]),
+]
+
+// `ROOMS=OCI,OCITests swift build` builds some rooms only: quicker while working on one of them.
+if let only = Context.environment["ROOMS"]?.split(separator: ",").map(String.init) {
+    targets.removeAll { !only.contains($0.name) }
+}
+
+let package = Package(
+    name: "countersign",
+    products: targets.contains { $0.name == "Notation" } ? [.library(name: "Notation", targets: ["Notation"])] : [],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto.git", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl.git", from: "2.37.6"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.1", traits: []),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess.git", from: "1.0.2", traits: []),
+    ],
+    targets: targets
+)

@@ -1,0 +1,84 @@
+import Crypto
+
+/// The digest of content (OCI image specification, "Digests"): an algorithm and the hash in lower-case hexadecimal.
+public struct Digest: Hashable, Sendable, CustomStringConvertible {
+    /// The hash algorithms that are accepted.
+    public enum Algorithm: String, Hashable, Sendable, CaseIterable {
+        case sha256, sha384, sha512
+
+        /// How many hexadecimal characters a hash of this algorithm has.
+        public var hexLength: Int {
+            switch self {
+            case .sha256: 64
+            case .sha384: 96
+            case .sha512: 128
+            }
+        }
+    }
+
+    /// The algorithm.
+    public let algorithm: Algorithm
+    /// The hash, in lower-case hexadecimal.
+    public let hex: String
+
+    /// Parses `algorithm:hex`.
+    ///
+    /// - Throws: ``DigestError`` when the algorithm is not one of ``Algorithm``, or the hash has another length or
+    ///   other characters than lower-case hexadecimal.
+    public init(parsing text: some StringProtocol) throws(DigestError) {
+        guard let colon = text.utf8.firstIndex(of: UInt8(ascii: ":")) else { throw .malformed(String(text.prefix(200))) }
+        guard let algorithm = Algorithm(rawValue: String(text[..<colon])) else {
+            throw .unsupportedAlgorithm(String(text[..<colon].prefix(40)))
+        }
+        let hex = text[text.index(after: colon)...]
+        guard hex.utf8.count == algorithm.hexLength,
+            hex.utf8.allSatisfy({ (0x30...0x39).contains($0) || (0x61...0x66).contains($0) })
+        else { throw .malformed(String(text.prefix(200))) }
+        self.algorithm = algorithm
+        self.hex = String(hex)
+    }
+
+    /// The digest of some content.
+    public init(of content: [UInt8], algorithm: Algorithm = .sha256) {
+        self.algorithm = algorithm
+        self.hex =
+            switch algorithm {
+            case .sha256: Digest.hexadecimal(SHA256.hash(data: content))
+            case .sha384: Digest.hexadecimal(SHA384.hash(data: content))
+            case .sha512: Digest.hexadecimal(SHA512.hash(data: content))
+            }
+    }
+
+    /// Whether this is the digest of the content.
+    public func matches(_ content: [UInt8]) -> Bool { Digest(of: content, algorithm: algorithm) == self }
+
+    /// `algorithm:hex`.
+    public var description: String { "\(algorithm.rawValue):\(hex)" }
+
+    private static func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
+        let digits = Array("0123456789abcdef".utf8)
+        var text: [UInt8] = []
+        text.reserveCapacity(128)
+        for byte in bytes {
+            text.append(digits[Int(byte >> 4)])
+            text.append(digits[Int(byte & 0xF)])
+        }
+        return String(decoding: text, as: UTF8.self)
+    }
+}
+
+/// Why a text is not a ``Digest``.
+public enum DigestError: Error, Hashable, Sendable, CustomStringConvertible {
+    case malformed(String)
+    case unsupportedAlgorithm(String)
+
+    /// What is wrong and what is expected, for a person.
+    public var description: String {
+        switch self {
+        case .malformed(let text):
+            "\"\(text)\" is not a digest: expected sha256:, sha384: or sha512: and the hash in lower-case hexadecimal"
+        case .unsupportedAlgorithm(let name):
+            "digest algorithm \"\(name)\" is not supported: use sha256, sha384 or sha512"
+        }
+    }
+}
