@@ -1,0 +1,49 @@
+import OCI
+import StrictJSON
+
+/// A definite verdict about an image: what the policy made of the reports. A verdict is about a digest; a tag was
+/// resolved once, and the digest that was judged is kept here.
+package struct Decision: Sendable, Hashable {
+    /// The version of the answer's shape that Ratify's `config-policy` announces.
+    package static let configPolicyVersion = "0.2.0"
+
+    /// Whether the image may run.
+    package let isSuccess: Bool
+    /// The image as it was asked for, without a namespace prefix.
+    package let reference: String
+    /// The digest that was judged; `nil` when the image does not exist, or the policy asked for no look.
+    package let digest: Digest?
+    /// One report for every artifact that was looked at; never empty.
+    package let reports: [VerifierReport]
+    /// `reports` as JSON text, made once: one decision answers many requests.
+    package let reportsJSON: [UInt8]
+
+    /// A verdict.
+    package init(isSuccess: Bool, reference: String, digest: Digest?, reports: [VerifierReport]) {
+        self.isSuccess = isSuccess
+        self.reference = reference
+        self.digest = digest
+        self.reports = reports
+        self.reportsJSON = JSONValue.array(reports.map(\.json)).bytes
+    }
+
+    /// Why the image was refused, in one line: the first report that failed.
+    package var reason: String? {
+        guard !isSuccess, let report = reports.first(where: { !$0.isSuccess }) else { return nil }
+        return report.errorReason ?? report.message
+    }
+
+    /// Appends the item's value: the shape of `ratify-contract.md`, `timestamp` and `traceID` always present.
+    package func writeValue(traceID: String, timestamp: String, to output: inout [UInt8]) {
+        output.append(contentsOf: #"{"version":""#.utf8)
+        output.append(contentsOf: Decision.configPolicyVersion.utf8)
+        output.append(
+            contentsOf: isSuccess ? #"","isSuccess":true,"traceID":"#.utf8 : #"","isSuccess":false,"traceID":"#.utf8)
+        JSONValue.write(traceID, to: &output)
+        output.append(contentsOf: #","timestamp":"#.utf8)
+        JSONValue.write(timestamp, to: &output)
+        output.append(contentsOf: #","verifierReports":"#.utf8)
+        output.append(contentsOf: reportsJSON)
+        output.append(UInt8(ascii: "}"))
+    }
+}

@@ -1,0 +1,128 @@
+import Synchronization
+
+/// The program's metrics, rendered in the Prometheus text format (version 0.0.4).
+///
+/// Names and labels are fixed in code, never taken from requests, so the number of series is bounded.
+package final class MetricsRegistry: Sendable {
+    /// Labels of a series, in the order in which they are written.
+    package typealias Labels = [(String, String)]
+
+    private struct Series: Sendable {
+        var labels: String
+        var value: Double = 0
+        var buckets: [UInt64] = []
+        var count: UInt64 = 0
+    }
+
+    private struct Family: Sendable {
+        var kind: String
+        var help: String
+        var bounds: [Double] = []
+        var series: [String: Series] = [:]
+    }
+
+    private let families = Mutex<[String: Family]>([:])
+    private let collectors = Mutex<[@Sendable (MetricsRegistry) -> Void]>([])
+
+    /// Bounds in milliseconds for request latencies.
+    package static let latencyBounds: [Double] = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000]
+
+    /// An empty registry.
+    package init() {}
+
+    /// Adds to a counter. `help` is kept from the first call.
+    package func count(_ name: String, _ labels: Labels = [], by amount: Double = 1, help: String) {
+        update(name, labels, kind: "counter", help: help) { $0.value += amount }
+    }
+
+    /// Sets a counter to a total that is kept elsewhere (a cache's own hit count): it must never go down.
+    package func set(total: Double, of name: String, _ labels: Labels = [], help: String) {
+        update(name, labels, kind: "counter", help: help) { $0.value = total }
+    }
+
+    /// Sets a gauge.
+    package func gauge(_ name: String, _ labels: Labels = [], _ value: Double, help: String) {
+        update(name, labels, kind: "gauge", help: help) { $0.value = value }
+    }
+
+    /// Adds an observation to a histogram. `bounds` are the upper bounds of its buckets, ascending, kept from the
+    /// first call.
+    package func observe(
+        _ name: String, _ labels: Labels = [], _ value: Double, bounds: [Double] = latencyBounds, help: String
+    ) {
+        update(name, labels, kind: "histogram", help: help, bounds: bounds) { series in
+            if series.buckets.isEmpty { series.buckets = Array(repeating: 0, count: bounds.count) }
+            if let index = bounds.firstIndex(where: { value <= $0 }), index < series.buckets.count {
+                series.buckets[index] += 1
+            }
+            series.count += 1
+            series.value += value
+        }
+    }
+
+    /// Removes the series of a family: before gauges of things that may have gone are set anew.
+    package func reset(_ name: String) { families.withLock { $0[name]?.series = [:] } }
+
+    /// Registers a function that brings gauges up to date just before each rendering.
+    package func collect(_ collector: @escaping @Sendable (MetricsRegistry) -> Void) {
+        collectors.withLock { $0.append(collector) }
+    }
+
+    private func update(
+        _ name: String, _ labels: Labels, kind: String, help: String, bounds: [Double] = [],
+        _ change: (inout Series) -> Void
+    ) {
+        let key = labels.map { "\($0.0)=\"\(MetricsRegistry.escaped($0.1))\"" }.joined(separator: ",")
+        families.withLock { families in
+            change(
+                &families[name, default: Family(kind: kind, help: help, bounds: bounds)]
+                    .series[key, default: Series(labels: key)])
+        }
+    }
+
+    /// The text format's escapes of a label value.
+    private static func escaped(_ value: String) -> String {
+        guard value.utf8.contains(where: { $0 == 0x22 || $0 == 0x5C || $0 == 0x0A }) else { return value }
+        var result = ""
+        for character in value.unicodeScalars {
+            switch character {
+            case "\"": result += "\\\""
+            case "\\": result += "\\\\"
+            case "\n": result += "\\n"
+            default: result.unicodeScalars.append(character)
+            }
+        }
+        return result
+    }
+
+    private static func number(_ value: Double) -> String {
+        value == value.rounded() && abs(value) < 1e15 ? String(Int64(value)) : String(value)
+    }
+
+    /// Everything, in the Prometheus text format.
+    package func render() -> String {
+        for collector in collectors.withLock({ $0 }) { collector(self) }
+        let snapshot = families.withLock { $0 }
+        var text = ""
+        for (name, family) in snapshot.sorted(by: { $0.key < $1.key }) {
+            text += "# HELP \(name) \(family.help)\n# TYPE \(name) \(family.kind)\n"
+            for series in family.series.values.sorted(by: { $0.labels < $1.labels }) {
+                let braces = series.labels.isEmpty ? "" : "{\(series.labels)}"
+                guard family.kind == "histogram" else {
+                    text += "\(name)\(braces) \(MetricsRegistry.number(series.value))\n"
+                    continue
+                }
+                let prefix = series.labels.isEmpty ? "" : series.labels + ","
+                var cumulative: UInt64 = 0
+                for (bound, count) in zip(family.bounds, series.buckets) {
+                    cumulative += count
+                    text += "\(name)_bucket{\(prefix)le=\"\(MetricsRegistry.number(bound))\"} \(cumulative)\n"
+                }
+                text += "\(name)_bucket{\(prefix)le=\"+Inf\"} \(series.count)\n"
+                text += "\(name)_sum\(braces) \(MetricsRegistry.number(series.value))\n"
+                text += "\(name)_count\(braces) \(series.count)\n"
+            }
+        }
+        return text
+    }
+}

@@ -1,0 +1,32 @@
+/// A fault that may be gone in a moment: a timeout, throttling, a registry that is down. It is never a verdict: no
+/// cache of ours keeps it, and the provider reports it so that Gatekeeper does not keep it either.
+package struct PassingFault: Error, Sendable, Hashable, CustomStringConvertible {
+    /// The step that could not be finished.
+    package enum Stage: String, Sendable, Hashable {
+        case configuration = "configuration"
+        case queue = "waiting for a place"
+        case resolve = "resolving the image"
+        case referrers = "listing signatures"
+        case fetch = "fetching a signature"
+        case verify = "verifying a signature"
+    }
+
+    /// The step.
+    package let stage: Stage
+    /// The host that was slow or down, when one was involved.
+    package let host: String?
+    /// What happened, and what to do.
+    package let cause: String
+
+    /// A passing fault.
+    package init(stage: Stage, host: String?, cause: String) {
+        self.stage = stage
+        self.host = host
+        self.cause = cause
+    }
+
+    /// Stage, host and cause in one line.
+    package var description: String {
+        if let host { "\(stage.rawValue) at \(host): \(cause)" } else { "\(stage.rawValue): \(cause)" }
+    }
+}

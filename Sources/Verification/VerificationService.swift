@@ -1,0 +1,64 @@
+/// The answer to one key of a verify request.
+package enum KeyAnswer: Sendable {
+    /// A verdict, for or against.
+    case decided(Decision)
+    /// A definite error: the key is not an image reference, for instance. It will not change by asking again.
+    case refused(String)
+    /// Not known now; ask again.
+    case fault(PassingFault)
+}
+
+/// The answer to one key of a mutate request.
+package enum MutationAnswer: Sendable {
+    /// The reference to use instead: `registry/repository@digest`.
+    case reference(String)
+    /// A definite error: the key is not an image reference, or there is no such image.
+    case refused(String)
+    /// Not known now; ask again.
+    case fault(PassingFault)
+}
+
+/// Whether the service can serve.
+package enum Readiness: Sendable, Equatable {
+    case ready
+    /// Not yet, or no longer, and why.
+    case notReady(String)
+}
+
+/// What the provider needs to know of the configuration in force.
+package struct ServiceSettings: Sendable, Equatable {
+    /// How long a verify request may take from its arrival; Ratify's default is 2.9 s.
+    package var verificationTimeout: Duration
+    /// How long a mutate request may take from its arrival; Ratify's default is 0.95 s.
+    package var mutationTimeout: Duration
+    /// Request headers that may carry a trace id, the first one present wins.
+    package var traceIDHeaderNames: [String]
+
+    /// Settings, by default those of Ratify.
+    package init(
+        verificationTimeout: Duration = .milliseconds(2900), mutationTimeout: Duration = .milliseconds(950),
+        traceIDHeaderNames: [String] = []
+    ) {
+        self.verificationTimeout = verificationTimeout
+        self.mutationTimeout = mutationTimeout
+        self.traceIDHeaderNames = traceIDHeaderNames
+    }
+}
+
+/// What the provider asks: is this image trusted, and what is its digest.
+///
+/// Both calls answer by the deadline with what is known, and stop early when their task is cancelled.
+package protocol VerificationService: Sendable {
+    /// The verdict on `reference` or `[namespace]reference`.
+    func verify(key: String, traceID: String, deadline: ContinuousClock.Instant) async -> KeyAnswer
+
+    /// The digest form of `reference` or `[namespace]reference`; one that has a digest comes back unchanged, without
+    /// asking a registry.
+    func mutate(key: String, traceID: String, deadline: ContinuousClock.Instant) async -> MutationAnswer
+
+    /// Whether configuration and trust stores are loaded.
+    var readiness: Readiness { get async }
+
+    /// Settings of the configuration in force.
+    var settings: ServiceSettings { get }
+}

@@ -1,0 +1,64 @@
+import StrictJSON
+
+/// What one verifier found about one artifact attached to an image, in the shape that Ratify's users and templates
+/// read (`verifierReports[]` of a verify answer).
+package struct VerifierReport: Sendable, Hashable {
+    /// The image that was judged, as it was asked for.
+    package var subject: String
+    /// Whether this artifact is a reason to trust the image.
+    package var isSuccess: Bool
+    /// The verifier's configured name, `notation` for instance; `nil` when no verifier was reached.
+    package var verifierName: String?
+    /// The verifier's type.
+    package var verifierType: String?
+    /// The digest of the signature's manifest.
+    package var referenceDigest: String?
+    /// The artifact type of the signature's manifest.
+    package var artifactType: String?
+    /// One sentence: what happened.
+    package var message: String
+    /// Why it failed, when it did.
+    package var errorReason: String?
+    /// What to do about it, when it failed.
+    package var remediation: String?
+    /// Details by verifier: for Notation at least `Issuer` and `SN`.
+    package var extensions: JSONObject
+    /// Reports about artifacts attached to this artifact.
+    package var nestedResults: [VerifierReport]
+
+    /// A report with the given fields.
+    package init(
+        subject: String, isSuccess: Bool, verifierName: String? = nil, verifierType: String? = nil,
+        referenceDigest: String? = nil, artifactType: String? = nil, message: String, errorReason: String? = nil,
+        remediation: String? = nil, extensions: JSONObject = [:], nestedResults: [VerifierReport] = []
+    ) {
+        self.subject = subject
+        self.isSuccess = isSuccess
+        self.verifierName = verifierName
+        self.verifierType = verifierType
+        self.referenceDigest = referenceDigest
+        self.artifactType = artifactType
+        self.message = message
+        self.errorReason = errorReason
+        self.remediation = remediation
+        self.extensions = extensions
+        self.nestedResults = nestedResults
+    }
+
+    /// The report as JSON, with the deprecated twins `name` and `type` that older templates read.
+    package var json: JSONValue {
+        var object: JSONObject = ["subject": .string(subject), "isSuccess": .bool(isSuccess)]
+        object["name"] = verifierName.map(JSONValue.string)
+        object["verifierName"] = verifierName.map(JSONValue.string)
+        object["type"] = verifierType.map(JSONValue.string)
+        object["verifierType"] = verifierType.map(JSONValue.string)
+        object["referenceDigest"] = referenceDigest.map(JSONValue.string)
+        object["artifactType"] = artifactType.map(JSONValue.string)
+        object["message"] = .string(message)
+        object["errorReason"] = errorReason.map(JSONValue.string)
+        object["remediation"] = remediation.map(JSONValue.string)
+        if !extensions.isEmpty { object["extensions"] = .object(extensions) }
+        if !nestedResults.isEmpty { object["nestedResults"] = .array(nestedResults.map(\.json)) }
+        return .object(object)
+    }
+}
