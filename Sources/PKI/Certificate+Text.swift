@@ -1,0 +1,39 @@
+extension Certificate {
+    /// The certificate as a PEM block.
+    public var pem: String { PEM(label: "CERTIFICATE", der: der).text }
+
+    /// All certificates of a PEM text, in order. Blocks with another label are an error, private keys among them: a
+    /// file of trusted certificates with something else in it is not what its owner thinks it is.
+    public static func parsePEM(_ text: [UInt8]) throws(PKIError) -> [Certificate] {
+        let blocks = try PEM.parse(text)
+        guard !blocks.isEmpty else { throw PKIError(.missing, "there is no PEM block; expected BEGIN CERTIFICATE") }
+        var certificates: [Certificate] = []
+        for (index, block) in blocks.enumerated() {
+            guard block.label == "CERTIFICATE" || block.label == "X509 CERTIFICATE" else {
+                throw PKIError(
+                    .malformed, "PEM block \(index + 1) is \"\(block.label)\"; only CERTIFICATE blocks may be there")
+            }
+            do { certificates.append(try Certificate(der: block.der)) } catch {
+                throw error.within("PEM block \(index + 1)")
+            }
+        }
+        return certificates
+    }
+
+    /// All certificates of a file's content, in order: PEM blocks, or DER, one certificate directly after the other.
+    public static func parsePEMOrDER(_ content: [UInt8]) throws(PKIError) -> [Certificate] {
+        guard content.count <= PEM.maximumBytes else {
+            throw PKIError(.tooLarge, "there are \(content.count) bytes; at most \(PEM.maximumBytes) are accepted")
+        }
+        if content.first != DER.sequence || PEM.isPEM(content) { return try parsePEM(content) }
+        var certificates: [Certificate] = []
+        var reader = DERReader(content)
+        while !reader.isAtEnd {
+            guard certificates.count < PEM.maximumBlocks else {
+                throw PKIError(.tooLarge, "there are more than \(PEM.maximumBlocks) certificates")
+            }
+            certificates.append(try Certificate(der: Array(reader.any().encoded)))
+        }
+        return certificates
+    }
+}

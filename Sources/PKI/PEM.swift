@@ -1,0 +1,118 @@
+/// Textual encoding of DER (RFC 7468): one block between its BEGIN and END lines.
+public struct PEM: Sendable {
+    /// The label: `CERTIFICATE`, `PRIVATE KEY`, …
+    public let label: String
+    /// Headers in the manner of RFC 1421 (`Proc-Type: 4,ENCRYPTED`), which old private keys have.
+    public let headers: [(name: String, value: String)]
+    /// The content.
+    public let der: [UInt8]
+
+    /// How large a text may be.
+    public static let maximumBytes = 1 << 20
+    /// How many blocks a text may have.
+    public static let maximumBlocks = 1_000
+
+    /// A block without headers.
+    public init(label: String, der: [UInt8]) {
+        self.label = label
+        self.headers = []
+        self.der = der
+    }
+
+    private init(label: String, headers: [(name: String, value: String)], der: [UInt8]) {
+        self.label = label
+        self.headers = headers
+        self.der = der
+    }
+
+    /// The block as text, 64 characters in a line.
+    public var text: String {
+        let encoded = Base64.encode(der)
+        var lines = ["-----BEGIN \(label)-----"]
+        var index = encoded.startIndex
+        while index < encoded.endIndex {
+            let end = min(index + 64, encoded.endIndex)
+            lines.append(String(decoding: encoded[index..<end], as: UTF8.self))
+            index = end
+        }
+        lines.append("-----END \(label)-----")
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    /// All blocks of a text, in order. Text around the blocks is ignored; a block that is broken is an error, never
+    /// skipped, so that a damaged file cannot look like a smaller one.
+    public static func parse(_ text: [UInt8]) throws(PKIError) -> [PEM] {
+        guard text.count <= maximumBytes else {
+            throw PKIError(.tooLarge, "the PEM text has \(text.count) bytes; at most \(maximumBytes) are accepted")
+        }
+        var blocks: [PEM] = []
+        var open: (label: String, line: Int, body: [UInt8], headers: [(name: String, value: String)], inHeaders: Bool)?
+        var lineNumber = 0
+        for line in text.split(omittingEmptySubsequences: false, whereSeparator: { $0 == 0x0A }) {
+            lineNumber += 1
+            let trimmed = trim(line)
+            if let label = boundary(trimmed, "BEGIN") {
+                if let open {
+                    throw PKIError(.malformed, "the PEM block \(open.label) of line \(open.line) has no END line")
+                }
+                open = (label, lineNumber, [], [], false)
+            } else if let label = boundary(trimmed, "END") {
+                guard let block = open else {
+                    throw PKIError(.malformed, "line \(lineNumber) ends a PEM block \(label) that did not begin")
+                }
+                guard block.label == label else {
+                    throw PKIError(
+                        .malformed,
+                        "the PEM block \(block.label) of line \(block.line) ends as \(label) in line \(lineNumber)")
+                }
+                guard let der = Base64.decode(block.body), !der.isEmpty else {
+                    throw PKIError(.malformed, "the PEM block \(label) of line \(block.line) is not Base64 or is empty")
+                }
+                guard blocks.count < maximumBlocks else {
+                    throw PKIError(.tooLarge, "the PEM text has more than \(maximumBlocks) blocks")
+                }
+                blocks.append(PEM(label: label, headers: block.headers, der: der))
+                open = nil
+            } else if open != nil {
+                let colon = trimmed.firstIndex(of: UInt8(ascii: ":"))
+                if open?.body.isEmpty == true, let colon {
+                    let name = String(decoding: trimmed[..<colon], as: UTF8.self)
+                    let value = String(decoding: trim(trimmed[(colon + 1)...]), as: UTF8.self)
+                    open?.headers.append((name, value))
+                    open?.inHeaders = true
+                } else if open?.inHeaders == true {
+                    // A header goes on in the next line when that begins with a space; an empty line ends the headers.
+                    if trimmed.isEmpty { open?.inHeaders = false }
+                } else {
+                    open?.body += trimmed
+                }
+            }
+        }
+        if let open {
+            throw PKIError(.malformed, "the PEM block \(open.label) of line \(open.line) has no END line")
+        }
+        return blocks
+    }
+
+    /// Whether a text has a PEM block.
+    static func isPEM(_ text: [UInt8]) -> Bool {
+        text.split(whereSeparator: { $0 == 0x0A }).contains { boundary(trim($0), "BEGIN") != nil }
+    }
+
+    private static func trim(_ line: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
+        func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 || byte == 0x0D }
+        var line = line.drop(while: isSpace)
+        while let last = line.last, isSpace(last) { line.removeLast() }
+        return line
+    }
+
+    private static func boundary(_ line: ArraySlice<UInt8>, _ word: String) -> String? {
+        let prefix = Array("-----\(word) ".utf8)
+        let suffix = Array("-----".utf8)
+        guard line.count > prefix.count + suffix.count, line.starts(with: prefix), line.suffix(5).elementsEqual(suffix)
+        else { return nil }
+        let label = line.dropFirst(prefix.count).dropLast(5)
+        guard label.allSatisfy({ (0x20...0x7E).contains($0) }) else { return nil }
+        return String(decoding: label, as: UTF8.self)
+    }
+}
