@@ -1,0 +1,114 @@
+import Logging
+import NIOSSL
+import ServiceLifecycle
+import Synchronization
+import Verification
+
+/// Keeps the certificate, key and client authorities in force equal to the files.
+///
+/// Each new connection takes the context that is in force at that moment; open connections keep theirs. Files that
+/// are half-written or do not fit each other leave the last good ones in force.
+final class CertificateReloader: Service {
+    private struct State {
+        var current: ServingCertificate
+        /// Why the last look failed; `nil` when the files are in force.
+        var problem: String?
+    }
+
+    private let files: ServingCertificateFiles
+    private let interval: Duration
+    private let metrics: MetricsRegistry
+    private let logger: Logger
+    private let state: Mutex<State>
+
+    /// Reads the files for the first time: a server without them does not start.
+    init(
+        files: ServingCertificateFiles, interval: Duration, metrics: MetricsRegistry, logger: Logger
+    ) throws(ServingCertificateError) {
+        self.files = files
+        self.interval = interval
+        self.metrics = metrics
+        self.logger = logger
+        let certificate = try ServingCertificate(files: files)
+        state = Mutex(State(current: certificate))
+        announce(certificate, "serving certificate loaded")
+        gauges(certificate, isCurrent: true)
+    }
+
+    /// What a new connection is made with.
+    var context: NIOSSLContext { state.withLock { $0.current.context } }
+
+    /// Looks at the files once per interval.
+    func run() async throws {
+        await cancelWhenGracefulShutdown {
+            // The sleep ends early only by cancellation.
+            while (try? await Task.sleep(for: self.interval)) != nil { self.look() }
+        }
+    }
+
+    /// Looks at the files, and reads them if one has changed or they were not usable before.
+    func look() {
+        let (stamps, problem) = state.withLock { ($0.current.stamps, $0.problem) }
+        guard problem != nil || files.all.map(FileStamp.init(path:)) != stamps else { return }
+        do {
+            let certificate = try ServingCertificate(files: files)
+            let hasChanged = state.withLock { state in
+                let hasChanged = state.current.stamps != certificate.stamps
+                state = State(current: certificate)
+                return hasChanged
+            }
+            gauges(certificate, isCurrent: true)
+            guard hasChanged else { return }
+            count("success")
+            announce(certificate, "serving certificate reloaded")
+        } catch {
+            let (current, isNew) = state.withLock { state in
+                let isNew = state.problem != error.description
+                state.problem = error.description
+                return (state.current, isNew)
+            }
+            gauges(current, isCurrent: false)
+            guard isNew else { return }
+            count("failure")
+            logger.error(
+                "new serving certificate refused, the last good one stays in force",
+                metadata: ["reason": "\(error)", "expires": "\(CertificateReloader.text(current.expiry))"])
+        }
+    }
+
+    private func announce(_ certificate: ServingCertificate, _ message: Logger.Message) {
+        var metadata: Logger.Metadata = [
+            "certificate": "\(files.certificate)", "serial": "\(certificate.serialNumber)",
+            "expires": "\(CertificateReloader.text(certificate.expiry))",
+        ]
+        if let expiry = certificate.clientAuthorityExpiry {
+            metadata["client-authorities"] = "\(files.clientAuthorities.joined(separator: " "))"
+            metadata["client-authorities-expire"] = "\(CertificateReloader.text(expiry))"
+        }
+        logger.info(message, metadata: metadata)
+    }
+
+    private func count(_ result: String) {
+        metrics.count(
+            "countersign_serving_certificate_reloads_total", [("result", result)],
+            help: "Changes of the serving certificate, key or client authorities that were taken or refused.")
+    }
+
+    private func gauges(_ certificate: ServingCertificate, isCurrent: Bool) {
+        metrics.gauge(
+            "countersign_serving_certificate_expiry_timestamp_seconds", [], Double(certificate.expiry),
+            help: "When the serving certificate in force ends, in seconds since 1970.")
+        if let expiry = certificate.clientAuthorityExpiry {
+            metrics.gauge(
+                "countersign_client_authority_expiry_timestamp_seconds", [], Double(expiry),
+                help: "When the first of the client authorities in force ends, in seconds since 1970.")
+        }
+        metrics.gauge(
+            "countersign_serving_certificate_current", [], isCurrent ? 1 : 0,
+            help: "1 when the files are in force, 0 when they were refused and older ones are.")
+    }
+
+    private static func text(_ seconds: Int) -> String {
+        String(Timestamp.text(seconds: Int64(seconds), nanoseconds: 0).prefix(19)) + "Z"
+    }
+}

@@ -1,0 +1,182 @@
+import HummingbirdCore
+import Logging
+import NIOCore
+import NIOPosix
+import ServiceLifecycle
+import Verification
+
+/// Why the provider does not serve: what could not be read or bound, and what to do.
+package struct ProviderServerError: Error, Sendable, Hashable, CustomStringConvertible {
+    /// The whole text.
+    package let description: String
+}
+
+/// The provider as one service: Gatekeeper's endpoint over mutual TLS, certificate reload, health and metrics.
+///
+/// On graceful shutdown `/readyz` says no at once, requests in flight are answered, then everything closes.
+package final class GatekeeperProviderServer: Service {
+    private let configuration: ProviderConfiguration
+    private let service: any VerificationService
+    private let metrics: MetricsRegistry
+    private let logger: Logger
+    private let certificates: CertificateReloader?
+    private let connections: IdleConnections
+    private let state = ServingState()
+    private let bound: BoundPorts
+
+    /// A provider that does not listen yet. The certificate files are read here, so that ones that cannot be used are
+    /// told at once.
+    package init(
+        configuration: ProviderConfiguration, service: any VerificationService, metrics: MetricsRegistry, logger: Logger
+    ) throws(ProviderServerError) {
+        self.configuration = configuration
+        self.service = service
+        self.metrics = metrics
+        self.logger = logger
+        self.bound = BoundPorts(
+            expecting: [.provider]
+                + (configuration.healthAddress == nil ? [] : [.health])
+                + (configuration.metricsAddress == nil ? [] : [.metrics]))
+        if let files = configuration.certificates {
+            do {
+                certificates = try CertificateReloader(
+                    files: files, interval: configuration.certificateInterval, metrics: metrics, logger: logger)
+            } catch {
+                throw ProviderServerError(description: "the provider has no usable serving certificate: \(error)")
+            }
+        } else {
+            certificates = nil
+        }
+        let connections = IdleConnections(maximum: configuration.maximumIdleConnections)
+        self.connections = connections
+        metrics.collect { metrics in
+            let counts = connections.counts
+            metrics.gauge(
+                "countersign_open_connections", [("state", "idle")], Double(counts.idle),
+                help: "Connections to the provider.")
+            metrics.gauge(
+                "countersign_open_connections", [("state", "busy")], Double(counts.open - counts.idle),
+                help: "Connections to the provider.")
+        }
+    }
+
+    /// The ports, as soon as the provider listens on all of them.
+    ///
+    /// - Throws: ``ProviderServerError`` when it stopped before.
+    package var ports: ProviderPorts {
+        get async throws { try await bound.all() }
+    }
+
+    /// Looks at the certificate files now, instead of at the end of the interval.
+    package func reloadCertificates() { certificates?.look() }
+
+    /// Serves until graceful shutdown or cancellation.
+    package func run() async throws {
+        if certificates == nil {
+            logger.warning(
+                "serving plain HTTP: Gatekeeper only calls providers over TLS, give a certificate directory")
+        } else if configuration.certificates?.clientAuthorities.isEmpty == true {
+            logger.warning("any client is served: give Gatekeeper's CA certificate to ask for its client certificate")
+        }
+        let group = ServiceGroup(configuration: groupConfiguration())
+        // Not a child task: it would be told to shut down together with this one, and the delay could not pass.
+        let serving = Task.detached { [bound] in
+            do {
+                try await group.run()
+                bound.fail("the provider has stopped")
+            } catch {
+                bound.fail("\(error)")
+                throw error
+            }
+        }
+        try await withTaskCancellationHandler {
+            try await withGracefulShutdownHandler {
+                try await serving.value
+            } onGracefulShutdown: { [state, configuration, logger] in
+                state.stopping()
+                logger.info("stopping: answering what is in flight")
+                Task {
+                    try? await Task.sleep(for: configuration.shutdownDelay)
+                    await group.triggerGracefulShutdown()
+                }
+            }
+        } onCancel: {
+            serving.cancel()
+        }
+        logger.info("stopped")
+    }
+
+    /// The services in the order in which they start; they stop in the opposite order, so the provider drains first.
+    private func groupConfiguration() -> ServiceGroupConfiguration {
+        var services: [any Service] = []
+        if let address = configuration.metricsAddress {
+            services.append(plain(PlainResponder(metrics: metrics), address, .metrics))
+        }
+        if let address = configuration.healthAddress {
+            services.append(plain(PlainResponder(healthOf: service, state: state), address, .health))
+        }
+        if let certificates { services.append(certificates) }
+        services.append(provider())
+        var quiet = logger
+        quiet.logLevel = max(logger.logLevel, .warning)
+        var group = ServiceGroupConfiguration(services: services, logger: quiet)
+        group.maximumGracefulShutdownDuration = configuration.shutdownGrace
+        return group
+    }
+
+    private func provider() -> any Service {
+        let routes = ProviderRoutes(
+            handler: ExternalDataHandler(
+                service: service, metrics: metrics, logger: logger, maximumKeys: configuration.maximumKeys,
+                deadlineMargin: configuration.deadlineMargin),
+            maximumBodyBytes: configuration.maximumBodyBytes)
+        let limits = ConnectionLimits(
+            handshake: TimeAmount(configuration.handshakeTimeout), header: TimeAmount(configuration.headerTimeout),
+            body: TimeAmount(configuration.bodyTimeout), isTLS: certificates != nil, connections: connections,
+            metrics: metrics, logger: logger, refusals: RefusalLog())
+        let channel = ProviderChannel(
+            configuration: configuration, certificates: certificates, limits: limits,
+            responder: { request, writer, channel in try await routes.respond(request, writer, channel) })
+        return listener(channel, configuration.address, .provider)
+    }
+
+    private func plain(
+        _ responder: PlainResponder, _ address: ListenAddress, _ endpoint: BoundPorts.Endpoint
+    ) -> any Service {
+        let channel = HTTP1Channel(
+            responder: { request, writer, channel in try await responder.respond(request, writer, channel) },
+            configuration: HTTP1Channel.Configuration(idleTimeout: TimeAmount(configuration.idleTimeout)))
+        return listener(channel, address, endpoint)
+    }
+
+    private func listener(
+        _ channel: some ServerChildChannel, _ address: ListenAddress, _ endpoint: BoundPorts.Endpoint
+    ) -> any Service {
+        var quiet = logger
+        quiet.logLevel = max(logger.logLevel, .warning)
+        let server = channel.server(
+            configuration: ServerConfiguration(address: address.bindAddress, backlog: 1024),
+            onServerRunning: { [bound, state, logger] channel in
+                let port = channel.localAddress?.port ?? address.port
+                if endpoint == .provider { state.listening() }
+                logger.info(
+                    "listening", metadata: ["for": "\(endpoint.rawValue)", "address": "\(address)", "port": "\(port)"])
+                bound.set(endpoint, port)
+            },
+            eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: quiet)
+        return Listener(server: server, address: address, endpoint: endpoint)
+    }
+}
+
+/// A server whose errors name the address and what it is for.
+private struct Listener: Service {
+    let server: any Service
+    let address: ListenAddress
+    let endpoint: BoundPorts.Endpoint
+
+    func run() async throws {
+        do { try await server.run() } catch is CancellationError { throw CancellationError() } catch {
+            throw ProviderServerError(description: "cannot serve \(endpoint.rawValue) on \(address): \(error)")
+        }
+    }
+}

@@ -1,0 +1,45 @@
+import HummingbirdCore
+import Logging
+import NIOCore
+import NIOSSL
+
+/// A connection from Gatekeeper: TLS with what is in force when it comes, then HTTP/1.1.
+struct ProviderChannel: HTTPChannelHandler {
+    typealias Value = HTTP1Channel.Value
+
+    private let base: HTTP1Channel
+    private let certificates: CertificateReloader?
+
+    /// - Parameter certificates: `nil` for plain HTTP.
+    init(
+        configuration: ProviderConfiguration, certificates: CertificateReloader?, limits: ConnectionLimits,
+        responder: @escaping Responder
+    ) {
+        var decoder = HTTP1Channel.Configuration.DecoderConfiguration()
+        decoder.maxHeaderFieldSize = configuration.maximumHeaderBytes
+        decoder.maxHeaderListSize = configuration.maximumHeaderBytes
+        decoder.maxHeaderFieldCount = configuration.maximumHeaderFields
+        self.base = HTTP1Channel(
+            responder: responder,
+            configuration: HTTP1Channel.Configuration(
+                additionalChannelHandlers: [ConnectionTimeouts(limits: limits)],
+                idleTimeout: TimeAmount(configuration.idleTimeout),
+                httpDecoderConfiguration: decoder))
+        self.certificates = certificates
+    }
+
+    var responder: Responder { base.responder }
+
+    func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
+        channel.eventLoop.makeCompletedFuture {
+            if let certificates {
+                try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: certificates.context))
+            }
+            try channel.pipeline.syncOperations.addHandler(ByteArrival())
+        }.flatMap {
+            base.setup(channel: channel, logger: logger)
+        }
+    }
+
+    func handle(value: Value, logger: Logger) async { await base.handle(value: value, logger: logger) }
+}

@@ -1,0 +1,63 @@
+import Logging
+import NIOCore
+import NIOSSL
+import Synchronization
+
+/// Logs failed handshakes: who cannot get in must be found in the log, and who knocks all day must not fill it.
+final class RefusalLog: Sendable {
+    private struct State {
+        var next = ContinuousClock.now
+        var suppressed = 0
+    }
+
+    private let interval: Duration
+    private let state = Mutex(State())
+
+    /// A log that writes at most one line per interval.
+    init(interval: Duration = .seconds(5)) { self.interval = interval }
+
+    /// Logs one failure, or counts it when one was logged just now.
+    func record(_ error: any Error, from address: SocketAddress?, logger: Logger) {
+        let suppressed = state.withLock { state -> Int? in
+            let now = ContinuousClock.now
+            guard now >= state.next else {
+                state.suppressed += 1
+                return nil
+            }
+            defer { state.suppressed = 0 }
+            state.next = now + interval
+            return state.suppressed
+        }
+        guard let suppressed else { return }
+        var metadata: Logger.Metadata = [
+            "client": "\(address?.ipAddress ?? "unknown")", "reason": "\(RefusalLog.reason(error))",
+        ]
+        if suppressed > 0 { metadata["not-logged-since"] = "\(suppressed)" }
+        logger.warning("TLS handshake failed", metadata: metadata)
+    }
+
+    /// What happened and what to do, for the causes that an operator meets.
+    static func reason(_ error: any Error) -> String {
+        let text = "\(error)"
+        let known: [(String, String)] = [
+            (
+                "PEER_DID_NOT_RETURN_A_CERTIFICATE",
+                "the client sent no certificate: only Gatekeeper, with its own certificate, is let in"
+            ),
+            (
+                "CERTIFICATE_VERIFY_FAILED",
+                "the client's certificate does not chain to the client authorities: give Gatekeeper's present ca.crt"
+            ),
+            ("UNSUPPORTED_PROTOCOL", "the client does not speak TLS 1.3"),
+            ("HTTP_REQUEST", "the client speaks plain HTTP"),
+            (
+                "TLSV1_ALERT_UNKNOWN_CA",
+                "the client does not trust our certificate: its authority belongs into the Provider's caBundle"
+            ),
+            ("ALERT_BAD_CERTIFICATE", "the client refused our certificate: see its names and dates"),
+            ("eofDuringHandshake", "the client went away during the handshake"),
+            ("EOF during handshake", "the client went away during the handshake"),
+        ]
+        return known.first { text.contains($0.0) }?.1 ?? text
+    }
+}

@@ -1,0 +1,56 @@
+import HTTPTypes
+
+/// The id that ties together a request's log lines, its reports and its answer.
+package enum TraceID {
+    /// The header of our answers that carries it.
+    package static let headerName = "X-Trace-Id"
+
+    /// The longest id taken from a request.
+    package static let maximumLength = 128
+
+    /// The first acceptable id in the named headers, or else a new one.
+    ///
+    /// An id goes into logs and reports, so one that is longer than ``maximumLength`` or has other characters than
+    /// those of W3C trace contexts, UUIDs and URNs is not used at all.
+    package static func of(_ headers: HTTPFields, names: [String]) -> String {
+        for name in names {
+            guard let field = HTTPField.Name(name), let value = headers[field], isAcceptable(value) else { continue }
+            return value
+        }
+        return generated()
+    }
+
+    /// Whether a text from outside may be used as a trace id.
+    package static func isAcceptable(_ text: String) -> Bool {
+        (1...maximumLength).contains(text.utf8.count)
+            && text.utf8.allSatisfy { byte in
+                switch byte {
+                case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "z"),
+                    UInt8(ascii: "A")...UInt8(ascii: "Z"):
+                    true
+                default: "-_.:/+=@".utf8.contains(byte)
+                }
+            }
+    }
+
+    /// A random UUID (RFC 9562, version 4), in lower case.
+    package static func generated() -> String {
+        var generator = SystemRandomNumberGenerator()
+        let high = generator.next() & 0xFFFF_FFFF_FFFF_0FFF | 0x4000
+        let low = generator.next() & 0x3FFF_FFFF_FFFF_FFFF | 0x8000_0000_0000_0000
+        return String(unsafeUninitializedCapacity: 36) { buffer in
+            var position = 0
+            for index in 0..<32 {
+                if index == 8 || index == 12 || index == 16 || index == 20 {
+                    buffer[position] = UInt8(ascii: "-")
+                    position += 1
+                }
+                let word = index < 16 ? high : low
+                let digit = UInt8(truncatingIfNeeded: word >> UInt64(60 - 4 * (index & 15))) & 0xF
+                buffer[position] = digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10
+                position += 1
+            }
+            return 36
+        }
+    }
+}
