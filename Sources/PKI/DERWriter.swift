@@ -1,3 +1,5 @@
+import FoundationEssentials
+
 /// Writes DER, innermost first: `DERWriter.sequence([DERWriter.integer(1), …])`.
 package enum DERWriter {
     /// An element with a tag and its content.
@@ -84,5 +86,23 @@ package enum DERWriter {
             rest >>= 7
         }
         return octets
+    }
+}
+
+extension DERWriter {
+    /// A UTCTime up to 2049, a GeneralizedTime from then on (RFC 5280, section 4.1.2.5).
+    package static func time(_ date: Date) -> [UInt8] {
+        let text = UTC.text(date).utf8.filter { (0x30...0x39).contains($0) || $0 == UInt8(ascii: "Z") }
+        guard date >= Date(timeIntervalSince1970: -631_152_000), date < Date(timeIntervalSince1970: 2_524_608_000)
+        else {
+            return element(DER.generalizedTime, text)
+        }
+        return element(DER.utcTime, Array(text.dropFirst(2)))
+    }
+
+    /// A GeneralizedTime.
+    package static func generalizedTime(_ date: Date) -> [UInt8] {
+        element(
+            DER.generalizedTime, UTC.text(date).utf8.filter { (0x30...0x39).contains($0) || $0 == UInt8(ascii: "Z") })
     }
 }
