@@ -93,5 +93,7 @@ public struct DescriptorError: Error, Hashable, Sendable, CustomStringConvertibl
     public let problem: String
 
     /// What is wrong, for a person.
-    public var description: String { field.isEmpty ? "the descriptor \(problem)" : "the descriptor's \(field) \(problem)" }
+    public var description: String {
+        field.isEmpty ? "the descriptor \(problem)" : "the descriptor's \(field) \(problem)"
+    }
 }

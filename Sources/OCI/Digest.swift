@@ -26,7 +26,9 @@ public struct Digest: Hashable, Sendable, CustomStringConvertible {
     /// - Throws: ``DigestError`` when the algorithm is not one of ``Algorithm``, or the hash has another length or
     ///   other characters than lower-case hexadecimal.
     public init(parsing text: some StringProtocol) throws(DigestError) {
-        guard let colon = text.utf8.firstIndex(of: UInt8(ascii: ":")) else { throw .malformed(String(text.prefix(200))) }
+        guard let colon = text.utf8.firstIndex(of: UInt8(ascii: ":")) else {
+            throw .malformed(String(text.prefix(200)))
+        }
         guard let algorithm = Algorithm(rawValue: String(text[..<colon])) else {
             throw .unsupportedAlgorithm(String(text[..<colon].prefix(40)))
         }

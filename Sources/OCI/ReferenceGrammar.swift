@@ -1,0 +1,88 @@
+/// The grammar of `distribution/reference`, on bytes: no regular expressions in Sources, and none needed.
+enum ReferenceGrammar {
+    /// `[\w][\w.-]{0,127}`
+    static func isTag(_ text: some StringProtocol) -> Bool {
+        guard let first = text.utf8.first, isWord(first), text.utf8.count <= ImageReference.maximumTagLength else {
+            return false
+        }
+        return text.utf8.allSatisfy { isWord($0) || $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "-") }
+    }
+
+    /// Path components of lower-case letters and digits, separated inside by `.`, `_`, `__` or any number of `-`,
+    /// joined by `/`.
+    static func isRepository(_ text: some StringProtocol) -> Bool {
+        text.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false).allSatisfy {
+            isPathComponent(Array($0))
+        }
+    }
+
+    private static func isPathComponent(_ bytes: [UInt8]) -> Bool {
+        guard let first = bytes.first, let last = bytes.last, isLowerAlphanumeric(first), isLowerAlphanumeric(last)
+        else { return false }
+        var separator: [UInt8] = []
+        for byte in bytes {
+            if isLowerAlphanumeric(byte) {
+                guard isSeparator(separator) else { return false }
+                separator.removeAll(keepingCapacity: true)
+            } else {
+                separator.append(byte)
+            }
+        }
+        return true
+    }
+
+    private static func isSeparator(_ bytes: [UInt8]) -> Bool {
+        switch bytes {
+        case [], [UInt8(ascii: ".")], [UInt8(ascii: "_")], [UInt8(ascii: "_"), UInt8(ascii: "_")]: true
+        default: bytes.allSatisfy { $0 == UInt8(ascii: "-") }
+        }
+    }
+
+    /// A host name, an IPv4 address or an IPv6 address in brackets, with an optional port of 1 to 65535.
+    static func isRegistry(_ text: String) -> Bool {
+        let bytes = Array(text.utf8)
+        guard bytes.first == UInt8(ascii: "[") else {
+            let parts = bytes.split(separator: UInt8(ascii: ":"), maxSplits: 1, omittingEmptySubsequences: false)
+            guard let host = parts.first, isHostName(Array(host)) else { return false }
+            return parts.count == 1 || isPort(Array(parts[1]))
+        }
+        guard let close = bytes.firstIndex(of: UInt8(ascii: "]")) else { return false }
+        let address = bytes[1..<close]
+        guard (2...39).contains(address.count), address.filter({ $0 == UInt8(ascii: ":") }).count >= 2,
+            address.allSatisfy({ isHexadecimal($0) || $0 == UInt8(ascii: ":") })
+        else { return false }
+        let rest = bytes[(close + 1)...]
+        return rest.isEmpty || (rest.first == UInt8(ascii: ":") && isPort(Array(rest.dropFirst())))
+    }
+
+    private static func isHostName(_ bytes: [UInt8]) -> Bool {
+        guard bytes.count <= 253 else { return false }
+        return bytes.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false).allSatisfy { label in
+            guard let first = label.first, let last = label.last, label.count <= 63 else { return false }
+            return isLetterOrDigit(first) && isLetterOrDigit(last)
+                && label.allSatisfy { isLetterOrDigit($0) || $0 == UInt8(ascii: "-") }
+        }
+    }
+
+    private static func isPort(_ bytes: [UInt8]) -> Bool {
+        guard (1...5).contains(bytes.count), bytes.first != UInt8(ascii: "0"), bytes.allSatisfy(isDigit),
+            let port = Int(String(decoding: bytes, as: UTF8.self))
+        else { return false }
+        return port <= 65535
+    }
+
+    /// 64 lower-case hexadecimal characters.
+    static func isImageID(_ text: some StringProtocol) -> Bool {
+        text.utf8.count == 64 && text.utf8.allSatisfy { isDigit($0) || (0x61...0x66).contains($0) }
+    }
+
+    private static func isDigit(_ byte: UInt8) -> Bool { (0x30...0x39).contains(byte) }
+    private static func isLowerAlphanumeric(_ byte: UInt8) -> Bool { isDigit(byte) || (0x61...0x7A).contains(byte) }
+    private static func isLetterOrDigit(_ byte: UInt8) -> Bool {
+        isLowerAlphanumeric(byte) || (0x41...0x5A).contains(byte)
+    }
+    private static func isWord(_ byte: UInt8) -> Bool { isLetterOrDigit(byte) || byte == UInt8(ascii: "_") }
+    private static func isHexadecimal(_ byte: UInt8) -> Bool {
+        isDigit(byte) || (0x61...0x66).contains(byte) || (0x41...0x46).contains(byte)
+    }
+}

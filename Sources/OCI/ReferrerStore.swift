@@ -1,0 +1,54 @@
+/// Where images and what refers to them are read from: a registry or an image layout.
+///
+/// Every call ends by its deadline, with ``RegistryError/Kind/timeout`` if it must.
+public protocol ReferrerStore: Sendable {
+    /// The name of this store in reports.
+    var name: String { get }
+
+    /// The descriptor of what a reference means. The digest decides when the reference has one.
+    func resolve(
+        _ reference: ImageReference, deadline: ContinuousClock.Instant
+    ) async throws(RegistryError) -> Descriptor
+
+    /// Every referrer of the subject, from all pages; bounded, with ``RegistryError/Kind/tooMany`` beyond that.
+    ///
+    /// What a referrer says of itself here is the store's claim: a consumer checks ``Manifest/subject`` of what it
+    /// fetches.
+    ///
+    /// - Parameter artifactType: only those of this type; `nil` for all.
+    func referrers(
+        of subject: Descriptor, in reference: ImageReference, artifactType: String?, deadline: ContinuousClock.Instant
+    ) async throws(RegistryError) -> [Descriptor]
+
+    /// The content of a manifest, its digest and size checked.
+    func manifest(
+        _ descriptor: Descriptor, in reference: ImageReference, deadline: ContinuousClock.Instant
+    ) async throws(RegistryError) -> [UInt8]
+
+    /// The content of a blob, its digest and size checked.
+    func blob(
+        _ descriptor: Descriptor, in reference: ImageReference, maximumBytes: Int, deadline: ContinuousClock.Instant
+    ) async throws(RegistryError) -> [UInt8]
+}
+
+/// Where artifacts are written to.
+public protocol ArtifactPushing: Sendable {
+    /// Writes a blob; nothing is sent when it is there already.
+    func pushBlob(
+        _ content: [UInt8], mediaType: String, to reference: ImageReference, deadline: ContinuousClock.Instant
+    ) async throws(RegistryError) -> Descriptor
+
+    /// Writes a manifest, under a tag when one is given, otherwise under its digest only. Of `reference`, only the
+    /// registry and the repository count.
+    func pushManifest(
+        _ content: [UInt8], mediaType: String, tag: String?, to reference: ImageReference,
+        deadline: ContinuousClock.Instant
+    ) async throws(RegistryError) -> Descriptor
+
+    /// Writes a manifest that has a `subject`, and makes it a referrer of that: where the registry does not do so
+    /// itself, by the referrers tag (distribution specification, "Pushing Manifests with Subject").
+    func pushReferrer(
+        _ content: [UInt8], mediaType: String, subject: Descriptor, artifactType: String,
+        annotations: [String: String], to reference: ImageReference, deadline: ContinuousClock.Instant
+    ) async throws(RegistryError) -> Descriptor
+}
