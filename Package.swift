@@ -35,7 +35,9 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Reso
 
 var targets: [Target] = [
     // C libraries, as thin typed shims.
-    .target(name: "CCurl", linkerSettings: [.linkedLibrary("curl")]),
+    .target(
+        name: "CCurl",
+        linkerSettings: [.linkedLibrary("curl"), .linkedLibrary("ssl"), .linkedLibrary("crypto")]),
     .target(name: "COpenSSL", linkerSettings: [.linkedLibrary("crypto")]),
 
     // Rooms, in the order of a request from the inside out (docs/architecture.md).

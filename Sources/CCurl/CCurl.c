@@ -1,0 +1,217 @@
+#define _GNU_SOURCE
+#include "CCurl.h"
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+// --- Process ---
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static CURLcode once_result = CURLE_FAILED_INIT;
+
+static void initialise(void) {
+    // Without this, OpenSSL frees its tables in an exit handler while the event thread may still be using them.
+    OPENSSL_init_ssl(OPENSSL_INIT_NO_ATEXIT, NULL);
+    once_result = curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+CURLcode ccurl_global_init(void) {
+    pthread_once(&once, initialise);
+    return once_result;
+}
+
+bool ccurl_uses_openssl(void) {
+    const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
+    return info->ssl_version && strncmp(info->ssl_version, "OpenSSL/", 8) == 0;
+}
+
+bool ccurl_resolves_asynchronously(void) {
+    return (curl_version_info(CURLVERSION_NOW)->features & CURL_VERSION_ASYNCHDNS) != 0;
+}
+
+// --- Easy handles ---
+
+CURLcode ccurl_set_long(CURL *handle, CURLoption option, long value) {
+    return curl_easy_setopt(handle, option, value);
+}
+
+CURLcode ccurl_set_offset(CURL *handle, CURLoption option, int64_t value) {
+    return curl_easy_setopt(handle, option, (curl_off_t)value);
+}
+
+CURLcode ccurl_set_string(CURL *handle, CURLoption option, const char *value) {
+    return curl_easy_setopt(handle, option, value);
+}
+
+CURLcode ccurl_set_pointer(CURL *handle, CURLoption option, void *value) {
+    return curl_easy_setopt(handle, option, value);
+}
+
+CURLcode ccurl_set_list(CURL *handle, CURLoption option, struct curl_slist *value) {
+    return curl_easy_setopt(handle, option, value);
+}
+
+CURLcode ccurl_set_body(CURL *handle, const uint8_t *bytes, size_t length) {
+    CURLcode result = curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)length);
+    if (result != CURLE_OK) return result;
+    return curl_easy_setopt(handle, CURLOPT_COPYPOSTFIELDS, length > 0 ? (const char *)bytes : "");
+}
+
+CURLcode ccurl_set_data_callback(CURL *handle, CURLoption option, ccurl_data_callback callback) {
+    return curl_easy_setopt(handle, option, callback);
+}
+
+static curl_socket_t open_private_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address) {
+    (void)context;
+    (void)purpose;
+    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+CURLcode ccurl_set_private_sockets(CURL *handle) {
+    return curl_easy_setopt(handle, CURLOPT_OPENSOCKETFUNCTION, open_private_socket);
+}
+
+CURLcode ccurl_get_long(CURL *handle, CURLINFO info, long *value) {
+    return curl_easy_getinfo(handle, info, value);
+}
+
+CURLcode ccurl_get_offset(CURL *handle, CURLINFO info, int64_t *value) {
+    curl_off_t offset = 0;
+    CURLcode result = curl_easy_getinfo(handle, info, &offset);
+    *value = (int64_t)offset;
+    return result;
+}
+
+// --- Multi handle ---
+
+CURLMcode ccurl_multi_set_long(CURLM *multi, CURLMoption option, long value) {
+    return curl_multi_setopt(multi, option, value);
+}
+
+CURLMcode ccurl_multi_poll(CURLM *multi, int milliseconds) {
+    return curl_multi_poll(multi, NULL, 0, milliseconds, NULL);
+}
+
+CURL *ccurl_multi_next_done(CURLM *multi, CURLcode *result) {
+    int left = 0;
+    CURLMsg *message;
+    while ((message = curl_multi_info_read(multi, &left)) != NULL) {
+        if (message->msg != CURLMSG_DONE) continue;
+        *result = message->data.result;
+        return message->easy_handle;
+    }
+    return NULL;
+}
+
+// --- Trusted certificates ---
+
+struct ccurl_trust {
+    X509_STORE *store;
+};
+
+ccurl_trust *ccurl_trust_new(void) {
+    ccurl_trust *trust = calloc(1, sizeof *trust);
+    if (!trust) return NULL;
+    trust->store = X509_STORE_new();
+    if (!trust->store) {
+        free(trust);
+        return NULL;
+    }
+    // As libcurl itself sets: a certificate in the bundle is an anchor even when it is not self-signed.
+    X509_STORE_set_flags(trust->store, X509_V_FLAG_TRUSTED_FIRST | X509_V_FLAG_PARTIAL_CHAIN);
+    return trust;
+}
+
+void ccurl_trust_free(ccurl_trust *trust) {
+    X509_STORE_free(trust->store);
+    free(trust);
+}
+
+int ccurl_trust_add_pem(ccurl_trust *trust, const uint8_t *pem, size_t length) {
+    if (length > INT32_MAX) return -1;
+    BIO *source = BIO_new_mem_buf(pem, (int)length);
+    if (!source) return -1;
+    int count = 0;
+    ERR_clear_error();
+    for (;;) {
+        // The AUX form also reads "BEGIN TRUSTED CERTIFICATE", which some distributions' bundles hold.
+        X509 *certificate = PEM_read_bio_X509_AUX(source, NULL, NULL, NULL);
+        if (!certificate) {
+            unsigned long error = ERR_peek_last_error();
+            bool at_end = ERR_GET_LIB(error) == ERR_LIB_PEM && ERR_GET_REASON(error) == PEM_R_NO_START_LINE;
+            if (!at_end) count = -1;
+            break;
+        }
+        int added = X509_STORE_add_cert(trust->store, certificate);
+        X509_free(certificate);
+        if (!added) {
+            count = -1;
+            break;
+        }
+        count++;
+    }
+    ERR_clear_error();
+    BIO_free(source);
+    return count;
+}
+
+static CURLcode install_trust(CURL *handle, void *context, void *trust) {
+    (void)handle;
+    SSL_CTX_set1_cert_store((SSL_CTX *)context, ((ccurl_trust *)trust)->store);
+    return CURLE_OK;
+}
+
+CURLcode ccurl_set_trust(CURL *handle, ccurl_trust *trust) {
+    CURLcode result;
+    // Without these libcurl loads its built-in bundle for every new connection, only to have it replaced.
+    static const CURLoption built_in[] = {
+        CURLOPT_CAINFO, CURLOPT_CAPATH, CURLOPT_PROXY_CAINFO, CURLOPT_PROXY_CAPATH,
+    };
+    for (size_t index = 0; index < sizeof built_in / sizeof *built_in; index++) {
+        result = curl_easy_setopt(handle, built_in[index], NULL);
+        if (result != CURLE_OK) return result;
+    }
+    result = curl_easy_setopt(handle, CURLOPT_SSL_CTX_FUNCTION, install_trust);
+    if (result != CURLE_OK) return result;
+    return curl_easy_setopt(handle, CURLOPT_SSL_CTX_DATA, trust);
+}
+
+// --- The event thread ---
+
+struct thread_start {
+    ccurl_thread_body body;
+    void *context;
+};
+
+static void *run_thread(void *argument) {
+    struct thread_start start = *(struct thread_start *)argument;
+    free(argument);
+    pthread_setname_np(pthread_self(), "http-events");
+    start.body(start.context);
+    return NULL;
+}
+
+int ccurl_thread_start(pthread_t *thread, ccurl_thread_body body, void *context) {
+    struct thread_start *start = malloc(sizeof *start);
+    if (!start) return -1;
+    start->body = body;
+    start->context = context;
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int result = pthread_create(thread, NULL, run_thread, start);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (result != 0) free(start);
+    return result;
+}
+
+void ccurl_thread_join(pthread_t thread) { pthread_join(thread, NULL); }
+
+void ccurl_thread_detach(pthread_t thread) { pthread_detach(thread); }

@@ -1,0 +1,75 @@
+// What Swift cannot call of libcurl, OpenSSL and threads, as typed functions: variadic setters, callbacks, macros.
+// Everything else of <curl/curl.h> is used from Swift directly. Decisions are made in Swift, not here.
+#ifndef COUNTERSIGN_CCURL_H
+#define COUNTERSIGN_CCURL_H
+
+#include <curl/curl.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#pragma clang assume_nonnull begin
+
+// --- Process ---
+
+/// Initialises libcurl and OpenSSL once in the process, from whichever thread comes first. The others wait.
+CURLcode ccurl_global_init(void);
+
+/// Whether this libcurl does TLS with OpenSSL: `ccurl_set_trust` works with no other.
+bool ccurl_uses_openssl(void);
+
+/// Whether names are resolved without blocking the thread that runs the transfers.
+bool ccurl_resolves_asynchronously(void);
+
+// --- Easy handles ---
+
+CURLcode ccurl_set_long(CURL *handle, CURLoption option, long value);
+CURLcode ccurl_set_offset(CURL *handle, CURLoption option, int64_t value);
+CURLcode ccurl_set_string(CURL *handle, CURLoption option, const char *_Nullable value);
+CURLcode ccurl_set_pointer(CURL *handle, CURLoption option, void *_Nullable value);
+CURLcode ccurl_set_list(CURL *handle, CURLoption option, struct curl_slist *_Nullable value);
+/// Copies the bytes; call it after the request's method was set.
+CURLcode ccurl_set_body(CURL *handle, const uint8_t *_Nullable bytes, size_t length);
+
+typedef size_t (*ccurl_data_callback)(char *_Nullable data, size_t size, size_t count, void *_Nullable context);
+/// `option` is CURLOPT_WRITEFUNCTION or CURLOPT_HEADERFUNCTION.
+CURLcode ccurl_set_data_callback(CURL *handle, CURLoption option, ccurl_data_callback callback);
+
+/// Sockets that child processes do not inherit: credential helpers run as processes.
+CURLcode ccurl_set_private_sockets(CURL *handle);
+
+CURLcode ccurl_get_long(CURL *handle, CURLINFO info, long *value);
+CURLcode ccurl_get_offset(CURL *handle, CURLINFO info, int64_t *value);
+
+// --- Multi handle ---
+
+CURLMcode ccurl_multi_set_long(CURLM *multi, CURLMoption option, long value);
+/// Waits for activity, a wakeup or the time; to be followed by `curl_multi_perform`.
+CURLMcode ccurl_multi_poll(CURLM *multi, int milliseconds);
+/// The next finished transfer, or NULL.
+CURL *_Nullable ccurl_multi_next_done(CURLM *multi, CURLcode *result);
+
+// --- Trusted certificates ---
+
+typedef struct ccurl_trust ccurl_trust;
+
+ccurl_trust *_Nullable ccurl_trust_new(void);
+void ccurl_trust_free(ccurl_trust *trust);
+/// Adds every certificate of a PEM text. Returns how many, or -1 when a block is not a certificate that parses.
+int ccurl_trust_add_pem(ccurl_trust *trust, const uint8_t *pem, size_t length);
+/// The handle's servers (and TLS proxies) are judged by these certificates and no others. The trust must outlive
+/// the handle's connections.
+CURLcode ccurl_set_trust(CURL *handle, ccurl_trust *trust);
+
+// --- The event thread ---
+
+typedef void (*ccurl_thread_body)(void *_Nullable context);
+/// Starts a thread that receives no signals, SIGPIPE included: OpenSSL writes with write(2).
+int ccurl_thread_start(pthread_t *thread, ccurl_thread_body body, void *_Nullable context);
+void ccurl_thread_join(pthread_t thread);
+void ccurl_thread_detach(pthread_t thread);
+
+#pragma clang assume_nonnull end
+
+#endif

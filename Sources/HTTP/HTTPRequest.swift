@@ -1,0 +1,94 @@
+/// The methods of a request.
+public enum HTTPMethod: String, Sendable, Hashable {
+    case get = "GET"
+    case head = "HEAD"
+    case post = "POST"
+    case put = "PUT"
+    case patch = "PATCH"
+    case delete = "DELETE"
+
+    /// Whether sending twice does what sending once does (RFC 9110, section 9.2.2).
+    public var isIdempotent: Bool {
+        switch self {
+        case .get, .head, .put, .delete: true
+        case .post, .patch: false
+        }
+    }
+}
+
+/// What to do with an answer 301, 302, 303, 307 or 308.
+public enum RedirectPolicy: Sendable, Hashable {
+    /// It is returned as the response.
+    case refuse
+    /// GET and HEAD follow it, at most so often. To another scheme, host or port only headers that describe the
+    /// wanted content go along (`Accept`, `Range` and the like), never `Authorization` or cookies, and they do not
+    /// come back on a later redirect. From https to http is refused.
+    case follow(maximum: Int)
+}
+
+/// One call: a request, and the limits within which it must be answered.
+public struct HTTPRequest: Sendable {
+    /// The method.
+    public var method: HTTPMethod
+    /// An absolute `http` or `https` URL without user information.
+    public var url: String
+    /// The header fields; `Host`, `Content-Length` and others that concern the connection are set by the client.
+    public var headers: HTTPHeaders
+    /// The body.
+    public var body: [UInt8]?
+    /// The largest body that is accepted: a larger one ends the transfer with `responseTooLarge`.
+    public var maximumResponseBytes: Int
+    /// When the call ends, whatever it is doing: queueing, sending, receiving, waiting for the next attempt.
+    public var deadline: ContinuousClock.Instant
+    /// Whether and how the call is tried again.
+    public var retry: RetryPolicy
+    /// What to do with redirects.
+    public var redirects: RedirectPolicy
+
+    /// A request.
+    public init(
+        _ method: HTTPMethod, _ url: String, headers: HTTPHeaders = .init(), body: [UInt8]? = nil,
+        maximumResponseBytes: Int = 4 << 20, deadline: ContinuousClock.Instant, retry: RetryPolicy = .standard,
+        redirects: RedirectPolicy = .refuse
+    ) {
+        self.method = method
+        self.url = url
+        self.headers = headers
+        self.body = body
+        self.maximumResponseBytes = maximumResponseBytes
+        self.deadline = deadline
+        self.retry = retry
+        self.redirects = redirects
+    }
+}
+
+/// An answer, of any status that is not thrown as an ``HTTPError``.
+public struct HTTPResponse: Sendable {
+    /// The status code.
+    public var status: Int
+    /// The header fields, without trailers.
+    public var headers: HTTPHeaders
+    /// The body as it came, not decompressed: digests are of these bytes.
+    public var body: [UInt8]
+    /// Where the answer came from, after redirects. Its query may be a secret (signed storage URLs): not for logs.
+    public var url: String
+    /// How many times the request was sent for this answer, redirects not counted.
+    public var attempts: Int
+
+    /// A response: for stand-ins in tests as well.
+    public init(status: Int, headers: HTTPHeaders = .init(), body: [UInt8] = [], url: String, attempts: Int = 1) {
+        self.status = status
+        self.headers = headers
+        self.body = body
+        self.url = url
+        self.attempts = attempts
+    }
+}
+
+/// Sends requests: ``HTTPClient``, or a stand-in in a test.
+public protocol HTTPSending: Sendable {
+    /// Sends a request and returns its answer.
+    ///
+    /// - Throws: when there is no answer, and for 429 and 5xx that persist. Other statuses are answers.
+    func send(_ request: HTTPRequest) async throws(HTTPError) -> HTTPResponse
+}

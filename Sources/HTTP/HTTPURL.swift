@@ -1,0 +1,161 @@
+/// An absolute http or https URL, read strictly so that everyone who looks at it sees the same host: no user
+/// information, no control or other characters that parsers disagree about, a host of plain ASCII (RFC 3986).
+public struct HTTPURL: Sendable, Hashable {
+    /// The two schemes.
+    public enum Scheme: String, Sendable, Hashable {
+        case http, https
+
+        /// The port that is meant when the URL names none.
+        public var defaultPort: Int { self == .https ? 443 : 80 }
+    }
+
+    /// The scheme.
+    public let scheme: Scheme
+    /// The host in lower case: a name, an IPv4 address, or an IPv6 address without its brackets.
+    public let host: String
+    /// The port, the scheme's own when the URL names none.
+    public let port: Int
+    /// Path and query as they were written, beginning with a slash.
+    public let target: String
+
+    /// Reads a URL. A fragment is dropped: it is not sent.
+    public init(parsing text: String) throws(HTTPURLError) {
+        guard text.utf8.count <= 16_384 else { throw HTTPURLError(problem: "it is longer than 16384 bytes") }
+        guard text.utf8.allSatisfy(HTTPURL.isAllowed) else {
+            throw HTTPURLError(problem: "it has spaces, control characters or others that must be percent-encoded")
+        }
+        guard let colon = text.utf8.firstIndex(of: UInt8(ascii: ":")),
+            let scheme = Scheme(rawValue: text[..<colon].lowercased())
+        else { throw HTTPURLError(problem: "it does not begin with http:// or https://") }
+        let afterScheme = text[text.index(after: colon)...]
+        guard afterScheme.hasPrefix("//") else {
+            throw HTTPURLError(problem: "it does not begin with http:// or https://")
+        }
+        let rest = afterScheme.dropFirst(2)
+        let end = rest.firstIndex { $0 == "/" || $0 == "?" || $0 == "#" } ?? rest.endIndex
+        (host, port) = try HTTPURL.parse(authority: rest[..<end], scheme: scheme)
+        self.scheme = scheme
+        let target = rest[end...].prefix { $0 != "#" }
+        self.target = target.hasPrefix("/") ? String(target) : "/" + target
+    }
+
+    private init(scheme: Scheme, host: String, port: Int, target: String) {
+        self.scheme = scheme
+        self.host = host
+        self.port = port
+        self.target = target
+    }
+
+    /// Host, and port unless it is the scheme's own; IPv6 addresses in brackets.
+    public var authority: String {
+        let name = host.contains(":") ? "[\(host)]" : host
+        return port == scheme.defaultPort ? name : "\(name):\(port)"
+    }
+
+    /// The whole URL. Its query may hold a secret.
+    public var text: String { "\(scheme.rawValue)://\(authority)\(target)" }
+
+    /// Whether both name the same scheme, host and port: only then may credentials go along.
+    public func hasSameOrigin(as other: HTTPURL) -> Bool {
+        scheme == other.scheme && Array(host.utf8) == Array(other.host.utf8) && port == other.port
+    }
+
+    /// Resolves a reference, as in `Location` and `Link`, against this URL (RFC 3986, section 5.2).
+    public func resolving(_ reference: String) throws(HTTPURLError) -> HTTPURL {
+        let reference = String(reference.prefix { $0 != "#" })
+        if let colon = reference.firstIndex(of: ":"),
+            !reference[..<colon].contains(where: { $0 == "/" || $0 == "?" })
+        {
+            return try HTTPURL(parsing: reference)
+        }
+        if reference.hasPrefix("//") { return try HTTPURL(parsing: "\(scheme.rawValue):\(reference)") }
+        guard reference.utf8.count <= 16_384, reference.utf8.allSatisfy(HTTPURL.isAllowed) else {
+            throw HTTPURLError(problem: "it has spaces, control characters or others that must be percent-encoded")
+        }
+        if reference.isEmpty { return self }
+        let path = target.prefix { $0 != "?" }
+        let referencePath = reference.prefix { $0 != "?" }
+        let query = reference[referencePath.endIndex...]
+        let merged: String
+        if referencePath.isEmpty {
+            merged = String(path)
+        } else if referencePath.hasPrefix("/") {
+            merged = HTTPURL.removingDotSegments(referencePath)
+        } else {
+            let directory = path.lastIndex(of: "/").map { path[...$0] } ?? "/"
+            merged = HTTPURL.removingDotSegments(directory + referencePath)
+        }
+        return HTTPURL(scheme: scheme, host: host, port: port, target: merged + query)
+    }
+
+    private static func isAllowed(_ byte: UInt8) -> Bool {
+        byte > 0x20 && byte < 0x7F && !#""<>\"#.utf8.contains(byte)
+    }
+
+    private static func parse(
+        authority: Substring, scheme: Scheme
+    ) throws(HTTPURLError) -> (host: String, port: Int) {
+        // "https://registry.example@evil.example/" names another host than it seems to, and userinfo is a secret.
+        guard !authority.contains("@") else { throw HTTPURLError(problem: "it has user information before the host") }
+        let host: Substring
+        let afterHost: Substring
+        if authority.hasPrefix("[") {
+            guard let close = authority.firstIndex(of: "]") else {
+                throw HTTPURLError(problem: "its host is not valid")
+            }
+            host = authority[authority.index(after: authority.startIndex)..<close]
+            afterHost = authority[authority.index(after: close)...]
+            guard IPAddress(String(host))?.isIPv6 == true else {
+                throw HTTPURLError(problem: "its host is not an IPv6 address")
+            }
+        } else {
+            let colon = authority.firstIndex(of: ":") ?? authority.endIndex
+            host = authority[..<colon]
+            afterHost = authority[colon...]
+            guard !host.isEmpty, host.utf8.count <= 255, host.utf8.allSatisfy(isNameByte) else {
+                throw HTTPURLError(problem: "its host is empty or not valid")
+            }
+        }
+        guard !afterHost.isEmpty else { return (host.lowercased(), scheme.defaultPort) }
+        let digits = afterHost.dropFirst()
+        guard afterHost.hasPrefix(":"), !digits.isEmpty, digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }),
+            let port = Int(digits), (1...65_535).contains(port)
+        else { throw HTTPURLError(problem: "its port is not a number from 1 to 65535") }
+        return (host.lowercased(), port)
+    }
+
+    private static func isNameByte(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: "_"):
+            true
+        default: false
+        }
+    }
+
+    /// RFC 3986, section 5.2.4, for a path that begins with a slash.
+    private static func removingDotSegments(_ path: some StringProtocol) -> String {
+        var kept: [Substring] = []
+        let segments = String(path).split(separator: "/", omittingEmptySubsequences: false).dropFirst()
+        for (index, segment) in segments.enumerated() {
+            let isLast = index == segments.count - 1
+            switch segment {
+            case ".": if isLast { kept.append("") }
+            case "..":
+                kept = kept.dropLast()
+                if isLast { kept.append("") }
+            default: kept.append(segment)
+            }
+        }
+        return "/" + kept.joined(separator: "/")
+    }
+}
+
+/// Why a text is not an ``HTTPURL``. The text itself is not repeated: it may hold secrets.
+public struct HTTPURLError: Error, Sendable, Hashable, CustomStringConvertible {
+    /// What is wrong.
+    public let problem: String
+
+    /// What is wrong, for a person.
+    public var description: String { "the URL is not usable: \(problem)" }
+}

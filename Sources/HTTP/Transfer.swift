@@ -1,0 +1,277 @@
+import CCurl
+
+/// An exchange under way: its libcurl handle and what has arrived.
+///
+/// `@unchecked Sendable`: `exchange` never changes; `continuation` is set before the transfer is put into the
+/// engine's inbox (a lock); everything else is touched by the engine's thread alone, libcurl's callbacks included,
+/// which run inside that thread's calls.
+final class Transfer: @unchecked Sendable {
+    /// The most bytes of header lines of one answer.
+    static let maximumHeaderBytes = 256 << 10
+    /// The most bytes of a body nobody will see that are read to keep the connection usable.
+    static let maximumDiscardedBytes = 64 << 10
+
+    let exchange: Exchange
+    var continuation: CheckedContinuation<Result<Answer, Fault>, Never>?
+
+    /// Whether cancellation arrived before the transfer itself did.
+    var isCancelled = false
+    var isFinished = false
+
+    private(set) var handle: UnsafeMutableRawPointer?
+    private var headerList: UnsafeMutablePointer<curl_slist>?
+    private let errorText: UnsafeMutablePointer<CChar>
+
+    private var status = 0
+    private var headers = HTTPHeaders()
+    private var headerBytes = 0
+    private var isPastHeaders = false
+    private var body: [UInt8] = []
+    private var discardedBytes = 0
+    /// Why a callback stopped the transfer.
+    private var stop: Stop?
+
+    private enum Stop {
+        case tooLarge
+        /// Enough of a body that nobody will see.
+        case enough
+        case malformed(String)
+    }
+
+    init(_ exchange: Exchange) {
+        self.exchange = exchange
+        errorText = .allocate(capacity: Int(CURL_ERROR_SIZE))
+        errorText.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
+    }
+
+    deinit { errorText.deallocate() }
+
+    /// Sets every option of the handle. Returns what went wrong, `nil` when nothing did.
+    func prepare(_ handle: UnsafeMutableRawPointer, trust: TrustAnchors, now: ContinuousClock.Instant) -> String? {
+        self.handle = handle
+        var setup = HandleSetup(handle: handle)
+        let exchange = exchange
+        setup.set(CURLOPT_URL, exchange.url.text)
+        // Only what the strict reader of URLs let through, and exactly as written.
+        setup.set(CURLOPT_PROTOCOLS_STR, "http,https")
+        setup.set(CURLOPT_DISALLOW_USERNAME_IN_URL, 1)
+        setup.set(CURLOPT_PATH_AS_IS, 1)
+        setup.set(CURLOPT_FOLLOWLOCATION, 0)
+        // No decompression: digests are of the bytes that travel, and a small body cannot become a huge one.
+        setup.set(CURLOPT_HTTP_CONTENT_DECODING, 0)
+
+        setup.set(CURLOPT_NOSIGNAL, 1)
+        setup.set(CURLOPT_TCP_NODELAY, 1)
+        setup.set(CURLOPT_TCP_KEEPALIVE, 1)
+        // A cancelled transfer must not make the thread wait for its name resolution to end.
+        setup.set(CURLOPT_QUICK_EXIT, 1)
+        setup.check(ccurl_set_private_sockets(handle))
+        let left = min(exchange.connectTimeout, exchange.deadline - now)
+        setup.set(CURLOPT_CONNECTTIMEOUT_MS, max(1, left.wholeMilliseconds))
+        setup.set(CURLOPT_MAXAGE_CONN, max(1, Int(exchange.idleConnectionLife.components.seconds)))
+        if exchange.needsFreshConnection { setup.set(CURLOPT_FRESH_CONNECT, 1) }
+
+        if exchange.url.scheme == .https {
+            setup.set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_2TLS))
+            // Rather wait for a handshake to tell whether its connection can be shared than make many connections.
+            setup.set(CURLOPT_PIPEWAIT, exchange.needsFreshConnection ? 0 : 1)
+        } else {
+            setup.set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1))
+        }
+        setup.set(CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2))
+        setup.set(CURLOPT_SSL_VERIFYPEER, 1)
+        setup.set(CURLOPT_SSL_VERIFYHOST, 2)
+        setup.check(ccurl_set_trust(handle, trust.pointer))
+
+        // Always set: unset, libcurl would look into the environment by itself.
+        setup.set(CURLOPT_PROXY, exchange.proxy?.url ?? "")
+        setup.set(CURLOPT_NOPROXY, "")
+        if let user = exchange.proxy?.user { setup.set(CURLOPT_PROXYUSERNAME, user) }
+        if let password = exchange.proxy?.password { setup.set(CURLOPT_PROXYPASSWORD, password) }
+        setup.set(CURLOPT_HEADEROPT, Int(CURLHEADER_SEPARATE))
+        setup.set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1)
+
+        setMethodAndBody(&setup)
+        setHeaders(&setup)
+
+        let this = Unmanaged.passUnretained(self).toOpaque()
+        setup.check(
+            ccurl_set_data_callback(handle, CURLOPT_HEADERFUNCTION) { data, size, count, context in
+                Transfer.deliver(data, size * count, context) { $0.received(headerLine: $1) }
+            })
+        setup.check(ccurl_set_pointer(handle, CURLOPT_HEADERDATA, this))
+        setup.check(
+            ccurl_set_data_callback(handle, CURLOPT_WRITEFUNCTION) { data, size, count, context in
+                Transfer.deliver(data, size * count, context) { $0.received(body: $1) }
+            })
+        setup.check(ccurl_set_pointer(handle, CURLOPT_WRITEDATA, this))
+        setup.check(ccurl_set_pointer(handle, CURLOPT_ERRORBUFFER, errorText))
+        return setup.problem
+    }
+
+    private func setMethodAndBody(_ setup: inout HandleSetup) {
+        switch exchange.method {
+        case .head: setup.set(CURLOPT_NOBODY, 1)
+        case .get where exchange.body == nil: setup.set(CURLOPT_HTTPGET, 1)
+        case .delete where exchange.body == nil: setup.set(CURLOPT_CUSTOMREQUEST, exchange.method.rawValue)
+        case .get, .post, .put, .patch, .delete:
+            setup.set(CURLOPT_POST, 1)
+            setup.set(body: exchange.body ?? [])
+            setup.set(CURLOPT_CUSTOMREQUEST, exchange.method.rawValue)
+        }
+    }
+
+    private func setHeaders(_ setup: inout HandleSetup) {
+        setup.set(CURLOPT_USERAGENT, exchange.headers["User-Agent"] ?? exchange.userAgent)
+        var lines: [String] = []
+        for (name, value) in exchange.headers.fields where !HTTPHeaders.areEqual(name, "User-Agent") {
+            // libcurl's way to send a header without a value is a semicolon.
+            lines.append(value.isEmpty ? "\(name);" : "\(name): \(value)")
+        }
+        // Not libcurl's own: a form's content type on every body, and a round trip before large ones.
+        if exchange.headers["Content-Type"] == nil { lines.append("Content-Type:") }
+        lines.append("Expect:")
+        for line in lines {
+            guard let longer = curl_slist_append(headerList, line) else {
+                setup.problem = "there is no memory for the headers"
+                return
+            }
+            headerList = longer
+        }
+        setup.check(ccurl_set_list(setup.handle, CURLOPT_HTTPHEADER, headerList))
+    }
+
+    /// Ends the transfer's use of its handle and resumes who waits for it.
+    func finish(_ result: Result<Answer, Fault>) {
+        isFinished = true
+        handle = nil
+        curl_slist_free_all(headerList)
+        headerList = nil
+        continuation?.resume(returning: result)
+        continuation = nil
+    }
+
+    // MARK: What arrives
+
+    private static func deliver(
+        _ data: UnsafeMutablePointer<CChar>?, _ length: Int, _ context: UnsafeMutableRawPointer?,
+        to receive: (Transfer, UnsafeRawBufferPointer) -> Bool
+    ) -> Int {
+        guard length > 0 else { return 0 }
+        guard let data, let context else { return 0 }
+        let transfer = Unmanaged<Transfer>.fromOpaque(context).takeUnretainedValue()
+        // Anything but the length tells libcurl to stop.
+        return receive(transfer, UnsafeRawBufferPointer(start: data, count: length)) ? length : 0
+    }
+
+    private func received(headerLine bytes: UnsafeRawBufferPointer) -> Bool {
+        headerBytes += bytes.count
+        guard headerBytes <= Transfer.maximumHeaderBytes else {
+            stop = .malformed("the answer's headers are larger than \(Transfer.maximumHeaderBytes) bytes")
+            return false
+        }
+        var line = bytes[...]
+        while let last = line.last, last == 0x0A || last == 0x0D { line = line.dropLast() }
+        if line.starts(with: "HTTP/".utf8) {
+            // A further status line begins the answer proper after an interim one (100, 103).
+            let text = String(decoding: line, as: UTF8.self)
+            status = text.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
+            headers = HTTPHeaders()
+            isPastHeaders = false
+            return true
+        }
+        if isPastHeaders { return true }  // Trailers: nothing here uses them.
+        if line.isEmpty {
+            isPastHeaders = status >= 200
+            return isPastHeaders ? acceptAnnouncedLength() : true
+        }
+        guard let colon = line.firstIndex(of: UInt8(ascii: ":")), colon > line.startIndex,
+            line[line.startIndex] != 0x20, line[line.startIndex] != 0x09
+        else {
+            stop = .malformed("the answer has a malformed header line")
+            return false
+        }
+        var value = line[(colon + 1)...]
+        while let first = value.first, first == 0x20 || first == 0x09 { value = value.dropFirst() }
+        while let last = value.last, last == 0x20 || last == 0x09 { value = value.dropLast() }
+        headers.add(String(decoding: line[..<colon], as: UTF8.self), String(decoding: value, as: UTF8.self))
+        return true
+    }
+
+    /// Refuses a body that is announced as too large before any of it is read.
+    private func acceptAnnouncedLength() -> Bool {
+        guard exchange.method != .head, status != 204, status != 304, !exchange.discardsBody(ofStatus: status),
+            let length = headers["Content-Length"].flatMap({ Int($0) })
+        else { return true }
+        guard length <= exchange.maximumResponseBytes else {
+            stop = .tooLarge
+            return false
+        }
+        // Not more than a peer could make us reserve by words alone.
+        body.reserveCapacity(min(length, 1 << 20))
+        return true
+    }
+
+    private func received(body bytes: UnsafeRawBufferPointer) -> Bool {
+        if exchange.discardsBody(ofStatus: status) {
+            discardedBytes += bytes.count
+            if discardedBytes > Transfer.maximumDiscardedBytes { stop = .enough }
+            return stop == nil
+        }
+        guard bytes.count <= exchange.maximumResponseBytes - body.count else {
+            stop = .tooLarge
+            return false
+        }
+        body.append(contentsOf: bytes)
+        return true
+    }
+
+    // MARK: What it comes to
+
+    /// The outcome once libcurl is done with the handle.
+    func outcome(_ code: CURLcode, trust: TrustAnchors) -> Result<Answer, Fault> {
+        if code == CURLE_OK { return .success(Answer(status: status, headers: headers, body: body)) }
+        switch stop {
+        case .enough: return .success(Answer(status: status, headers: headers, body: []))
+        case .tooLarge:
+            let limit = exchange.maximumResponseBytes
+            let fault = Fault(
+                kind: .responseTooLarge(limit), detail: "the answer is larger than the limit of \(limit) bytes",
+                isWorthRetrying: false)
+            return .failure(fault)
+        case .malformed(let problem):
+            return .failure(Fault(kind: .protocolFault, detail: problem, isWorthRetrying: false))
+        case nil:
+            let report = CurlReport(
+                code: code, text: String(cString: errorText), phase: phase, exchange: exchange, trustCount: trust.count,
+                connectStatus: long(CURLINFO_HTTP_CONNECTCODE))
+            return .failure(report.fault)
+        }
+    }
+
+    /// The outcome when the deadline has passed.
+    func timeout() -> Result<Answer, Fault> {
+        .failure(
+            Fault(kind: .timeout, detail: "the time for this call ended while \(phase.words)", isWorthRetrying: true))
+    }
+
+    private var phase: TransferPhase {
+        if isPastHeaders { return .receiving(body.count) }
+        if time(CURLINFO_PRETRANSFER_TIME_T) > 0 { return .waiting }
+        if time(CURLINFO_NAMELOOKUP_TIME_T) == 0 { return .resolving }
+        if time(CURLINFO_CONNECT_TIME_T) == 0 { return .connecting }
+        return .handshake
+    }
+
+    private func time(_ info: CURLINFO) -> Int64 {
+        var value: Int64 = 0
+        if let handle { ccurl_get_offset(handle, info, &value) }
+        return value
+    }
+
+    private func long(_ info: CURLINFO) -> Int {
+        var value = 0
+        if let handle { ccurl_get_long(handle, info, &value) }
+        return value
+    }
+}

@@ -1,0 +1,241 @@
+import CCurl
+import Synchronization
+
+/// Runs transfers on one thread of its own, over libcurl's multi interface. Connections, their pool and their caps
+/// belong to it; so do the trusted authorities, which never change in its life.
+///
+/// `@unchecked Sendable`: `inbox` is a lock; `multi` is used by the engine's thread alone, but for
+/// `curl_multi_wakeup`, which libcurl allows from any thread and which is called under the lock, as long as the
+/// inbox says that the handle lives; `thread` is written once before `init` returns; `active`, `idleHandles` and
+/// `nextDeadline` are touched by the engine's thread alone.
+final class TransferEngine: @unchecked Sendable {
+    private enum Mode { case running, draining, stopping }
+
+    private struct Inbox {
+        var submitted: [Transfer] = []
+        var cancelled: [Transfer] = []
+        var mode = Mode.running
+        /// Whether the thread is done with the handle.
+        var isClosed = false
+        /// Whether a wakeup is under way that the thread has not seen yet: one is enough.
+        var isWoken = false
+        var isJoined = false
+        var waiters: [CheckedContinuation<Void, Never>] = []
+    }
+
+    private let inbox = Mutex(Inbox())
+    private let trust: TrustAnchors
+    private let multi: UnsafeMutableRawPointer
+    private var thread = pthread_t()
+
+    private var active: [UnsafeMutableRawPointer: Transfer] = [:]
+    private var idleHandles: [UnsafeMutableRawPointer] = []
+    /// No transfer's deadline is earlier.
+    private var nextDeadline: ContinuousClock.Instant?
+
+    /// Starts an engine and its thread.
+    init(trust: TrustAnchors, maximumConnectionsPerHost: Int, maximumConnections: Int) throws(HTTPError) {
+        guard let multi = curl_multi_init() else { throw .configuration("libcurl cannot be initialised") }
+        self.trust = trust
+        self.multi = multi
+        let options: [(CURLMoption, Int)] = [
+            (CURLMOPT_PIPELINING, Int(CURLPIPE_MULTIPLEX)),
+            // Idle connections are kept up to this number. libcurl's own choice, four times the transfers of the
+            // moment, closes connections between bursts.
+            (CURLMOPT_MAXCONNECTS, maximumConnections),
+            (CURLMOPT_MAX_HOST_CONNECTIONS, maximumConnectionsPerHost),
+            (CURLMOPT_MAX_TOTAL_CONNECTIONS, maximumConnections),
+        ]
+        for (option, value) in options where ccurl_multi_set_long(multi, option, value) != CURLM_OK {
+            curl_multi_cleanup(multi)
+            throw .configuration("libcurl refuses the connection limits")
+        }
+        let started = ccurl_thread_start(
+            &thread,
+            { context in
+                guard let context else { return }
+                Unmanaged<TransferEngine>.fromOpaque(context).takeRetainedValue().run()
+            }, Unmanaged.passRetained(self).toOpaque())
+        guard started == 0 else {
+            Unmanaged.passUnretained(self).release()
+            curl_multi_cleanup(multi)
+            inbox.withLock { $0.isJoined = true }
+            throw .configuration("the thread for outbound requests cannot be started")
+        }
+    }
+
+    deinit {
+        // The thread holds the engine, so it has ended or is just ending.
+        if !inbox.withLock({ $0.isJoined }) { ccurl_thread_detach(thread) }
+    }
+
+    /// Runs an exchange; `nil` when the engine takes no more: the client has a new one, or none.
+    func perform(_ exchange: Exchange) async -> Result<Answer, Fault>? {
+        let transfer = Transfer(exchange)
+        let refused = Fault(kind: .cancelled, detail: "", isWorthRetrying: false)
+        var isAccepted = true
+        let result = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                transfer.continuation = continuation
+                isAccepted = inbox.withLock { inbox in
+                    guard inbox.mode == .running else { return false }
+                    inbox.submitted.append(transfer)
+                    wake(&inbox)
+                    return true
+                }
+                if !isAccepted {
+                    transfer.continuation = nil
+                    continuation.resume(returning: Result<Answer, Fault>.failure(refused))
+                }
+            }
+        } onCancel: {
+            inbox.withLock { inbox in
+                guard !inbox.isClosed else { return }
+                inbox.cancelled.append(transfer)
+                wake(&inbox)
+            }
+        }
+        return isAccepted ? result : nil
+    }
+
+    /// Takes no more transfers and ends when those under way have ended.
+    func retire() { leave(.draining) }
+
+    /// Ends at once; transfers under way fail as cancelled.
+    func stop() { leave(.stopping) }
+
+    /// Returns when the thread has ended and its connections are closed; to be called after ``stop()`` or
+    /// ``retire()``.
+    func ended() async {
+        await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
+            let isClosed = inbox.withLock { inbox in
+                if !inbox.isClosed { inbox.waiters.append(continuation) }
+                return inbox.isClosed
+            }
+            if isClosed { continuation.resume() }
+        }
+        // The thread has nothing left to do but return.
+        let mustJoin = inbox.withLock { inbox in
+            defer { inbox.isJoined = true }
+            return !inbox.isJoined
+        }
+        if mustJoin { ccurl_thread_join(thread) }
+    }
+
+    /// Whether the thread has ended.
+    var isEnded: Bool { inbox.withLock { $0.isClosed } }
+
+    private func leave(_ mode: Mode) {
+        inbox.withLock { inbox in
+            guard !inbox.isClosed, inbox.mode != .stopping else { return }
+            inbox.mode = mode
+            wake(&inbox)
+        }
+    }
+
+    private func wake(_ inbox: inout Inbox) {
+        guard !inbox.isWoken, !inbox.isClosed else { return }
+        inbox.isWoken = true
+        curl_multi_wakeup(multi)
+    }
+
+    // MARK: On the thread
+
+    private func run() {
+        while true {
+            let (submitted, cancelled, mode) = inbox.withLock { inbox in
+                defer {
+                    inbox.submitted = []
+                    inbox.cancelled = []
+                    inbox.isWoken = false
+                }
+                return (inbox.submitted, inbox.cancelled, inbox.mode)
+            }
+            for transfer in cancelled where !transfer.isFinished {
+                transfer.isCancelled = true
+                if transfer.handle != nil { end(transfer, cancelledResult("the call was cancelled")) }
+            }
+            for transfer in submitted { start(transfer) }
+            if mode == .stopping {
+                for transfer in Array(active.values) { end(transfer, cancelledResult("the client was shut down")) }
+            }
+            if mode != .running, active.isEmpty { break }
+
+            var running: Int32 = 0
+            curl_multi_perform(multi, &running)
+            var code = CURLE_OK
+            while let handle = ccurl_multi_next_done(multi, &code) {
+                if let transfer = active[handle] { end(transfer, transfer.outcome(code, trust: trust)) }
+            }
+            expire()
+            ccurl_multi_poll(multi, millisecondsToWait)
+        }
+        close()
+    }
+
+    private func cancelledResult(_ detail: String) -> Result<Answer, Fault> {
+        .failure(Fault(kind: .cancelled, detail: detail, isWorthRetrying: false))
+    }
+
+    private func start(_ transfer: Transfer) {
+        let now = ContinuousClock.now
+        if transfer.isCancelled { return transfer.finish(cancelledResult("the call was cancelled")) }
+        guard transfer.exchange.deadline > now else { return transfer.finish(transfer.timeout()) }
+        func fail(_ detail: String) {
+            transfer.finish(.failure(Fault(kind: .configuration, detail: detail, isWorthRetrying: false)))
+        }
+        guard let handle = idleHandles.popLast() ?? curl_easy_init() else {
+            return fail("there is no memory for a request")
+        }
+        if let problem = transfer.prepare(handle, trust: trust, now: now) {
+            fail(problem)
+            curl_easy_cleanup(handle)
+            return
+        }
+        guard curl_multi_add_handle(multi, handle) == CURLM_OK else {
+            fail("libcurl does not take the request")
+            curl_easy_cleanup(handle)
+            return
+        }
+        active[handle] = transfer
+        nextDeadline = min(nextDeadline ?? transfer.exchange.deadline, transfer.exchange.deadline)
+    }
+
+    private func end(_ transfer: Transfer, _ result: Result<Answer, Fault>) {
+        guard let handle = transfer.handle else { return }
+        active[handle] = nil
+        curl_multi_remove_handle(multi, handle)
+        // The reset comes first: the handle points to the headers and the error text of the transfer.
+        curl_easy_reset(handle)
+        transfer.finish(result)
+        if idleHandles.count < 64 { idleHandles.append(handle) } else { curl_easy_cleanup(handle) }
+    }
+
+    private func expire() {
+        let now = ContinuousClock.now
+        guard let due = nextDeadline, due <= now else { return }
+        for transfer in Array(active.values) where transfer.exchange.deadline <= now {
+            end(transfer, transfer.timeout())
+        }
+        nextDeadline = active.values.lazy.map(\.exchange.deadline).min()
+    }
+
+    /// Until the next deadline, rounded up; libcurl wakes for its own timers.
+    private var millisecondsToWait: Int32 {
+        guard let nextDeadline else { return 60_000 }
+        return Int32(min(max(0, (nextDeadline - .now).wholeMilliseconds + 1), 60_000))
+    }
+
+    private func close() {
+        for handle in idleHandles { curl_easy_cleanup(handle) }
+        idleHandles = []
+        let waiters = inbox.withLock { inbox in
+            inbox.isClosed = true
+            inbox.cancelled = []
+            curl_multi_cleanup(multi)
+            defer { inbox.waiters = [] }
+            return inbox.waiters
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+}

@@ -1,0 +1,120 @@
+import CCurl
+import FoundationEssentials
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+/// Which files hold the authorities to trust.
+///
+/// The system's store is the first bundle file of a list of well-known places, or else the first directory.
+/// `SSL_CERT_FILE` and `SSL_CERT_DIR` (colon-separated) replace it, both places at once: OpenSSL would keep the
+/// default directory beside a given file, which makes it impossible to trust less than the system does. The
+/// configured extra bundle is trusted beside whichever of these is in force.
+struct TrustSources: Sendable {
+    private static let bundleFiles = [
+        "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+        "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem",
+    ]
+    private static let directories = ["/etc/ssl/certs", "/etc/pki/tls/certs"]
+
+    /// Files that must be readable and hold at least one certificate.
+    private var files: [String] = []
+    /// Directories whose readable certificate files count; others in them do not matter.
+    private var folders: [String] = []
+
+    init(configuration: HTTPClientConfiguration) {
+        let environment = configuration.environment
+        let file = environment["SSL_CERT_FILE"].flatMap { $0.isEmpty ? nil : $0 }
+        let directory = environment["SSL_CERT_DIR"].flatMap { $0.isEmpty ? nil : $0 }
+        if configuration.trustsSystemStore {
+            if file != nil || directory != nil {
+                if let file { files.append(file) }
+                if let directory { folders = directory.split(separator: ":").map(String.init) }
+            } else if let bundle = Self.bundleFiles.first(where: { access($0, R_OK) == 0 }) {
+                files.append(bundle)
+            } else if let folder = Self.directories.first(where: { access($0, R_OK) == 0 }) {
+                folders.append(folder)
+            }
+        }
+        if let bundle = configuration.extraCABundle { files.append(bundle) }
+    }
+
+    /// What tells whether any of the files has changed: a path with its file's identity, size and time. Symbolic
+    /// links are followed, since Kubernetes replaces the link behind a mounted file.
+    func stamp() -> [String] {
+        (files + folders.flatMap(Self.contents)).map { path in
+            var status = stat()
+            guard stat(path, &status) == 0 else { return "\(path) -" }
+            let time = status.st_mtim
+            return "\(path) \(status.st_dev) \(status.st_ino) \(status.st_size) \(time.tv_sec) \(time.tv_nsec)"
+        }
+    }
+
+    /// Reads all certificates.
+    func load() throws(HTTPError) -> TrustAnchors {
+        let anchors = try TrustAnchors()
+        for path in files {
+            let text: [UInt8]
+            do { text = [UInt8](try Data(contentsOf: URL(filePath: path))) } catch {
+                throw .configuration("the CA bundle \(path) cannot be read")
+            }
+            guard let count = anchors.add(pem: text), count > 0 else {
+                throw .configuration(
+                    "the CA bundle \(path) is not a file of PEM certificates"
+                        + "; expected blocks that begin with -----BEGIN CERTIFICATE-----")
+            }
+        }
+        for path in folders.flatMap(Self.contents) {
+            if let text = try? Data(contentsOf: URL(filePath: path)) { _ = anchors.add(pem: [UInt8](text)) }
+        }
+        return anchors
+    }
+
+    private static func contents(of folder: String) -> [String] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+        return names.sorted().map { "\(folder)/\($0)" }
+    }
+}
+
+/// The authorities in force, parsed once and shared by every connection.
+///
+/// libcurl would take a file name (and then parse the roughly 140 certificates of a system bundle again for
+/// connections it cannot share the result with) or the bundle as one memory block (parsed for every connection,
+/// about 15 ms each). One OpenSSL store, put into each connection's context, is parsed once, holds any number of
+/// sources, and is replaced as a whole when they change.
+///
+/// `@unchecked Sendable`: the store is filled before `load()` returns it and only read afterwards; OpenSSL's store
+/// has a lock and a reference count of its own. The pointer is freed in `deinit`, when no one else has it.
+final class TrustAnchors: @unchecked Sendable {
+    let pointer: OpaquePointer
+    private(set) var count = 0
+
+    fileprivate init() throws(HTTPError) {
+        guard let pointer = ccurl_trust_new() else {
+            throw .configuration("there is no memory for a certificate store")
+        }
+        self.pointer = pointer
+    }
+
+    deinit { ccurl_trust_free(pointer) }
+
+    /// Adds the certificates of a PEM text and says how many; `nil` when one of them does not parse.
+    fileprivate func add(pem: [UInt8]) -> Int? {
+        let added = pem.withUnsafeBufferPointer { buffer in
+            buffer.baseAddress.map { ccurl_trust_add_pem(pointer, $0, buffer.count) } ?? 0
+        }
+        guard added >= 0 else { return nil }
+        count += Int(added)
+        return Int(added)
+    }
+}
+
+extension HTTPError {
+    /// The client cannot be set up.
+    static func configuration(_ detail: String) -> HTTPError {
+        HTTPError(kind: .configuration, host: "", method: .get, attempts: 0, detail: detail)
+    }
+}
