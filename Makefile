@@ -1,0 +1,59 @@
+# Everything a contributor does. `make help` lists the targets.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+SWIFT ?= swift
+RELEASE_FLAGS := -c release --static-swift-stdlib
+
+.PHONY: help setup build release demo run test test-swift test-rego lint format bench fuzz docs image manifests clean
+
+help: ## List the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Install what building, demo and tests need (apt; says what it does)
+	@scripts/setup
+
+build: setup ## Build everything for debugging
+	$(SWIFT) build
+
+release: setup ## Build the command as it ships: optimised, static Swift runtime
+	$(SWIFT) build $(RELEASE_FLAGS) --product countersign
+
+demo: release ## Sign, tamper, serve, and ask as Gatekeeper does: a table of verdicts
+	@python3 demo/demo.py --countersign "$$($(SWIFT) build $(RELEASE_FLAGS) --show-bin-path)/countersign"
+
+run: release ## Serve demo images on loopback until Ctrl-C, with a request to copy
+	@python3 demo/demo.py --countersign "$$($(SWIFT) build $(RELEASE_FLAGS) --show-bin-path)/countersign" --stay
+
+test: setup lint test-rego test-swift ## Everything: lint, Rego and manifest tests, Swift tests
+
+test-swift: ## Unit and integration tests (a real registry process, real TLS)
+	$(SWIFT) test
+
+test-rego: ## The policy on a real Rego engine; generated files current; manifests render
+	@rego/run-tests.sh
+	@python3 manifests/generate.py --check
+	@manifests/check.sh
+
+lint: ## Formatting, and rules the compiler does not know
+	@scripts/lint
+
+format: ## Format the Swift sources in place
+	$(SWIFT) format --configuration .swift-format -i -r Package.swift Sources Tests Benchmarks
+
+bench: setup ## Measure: verifications per second, provider requests, memory, start-up
+	@scripts/bench
+
+fuzz: setup ## Fuzz the parsers of everything that comes from the network (SECONDS_EACH=30)
+	@scripts/fuzz
+
+docs: setup ## Build the library's documentation into .build/documentation
+	@scripts/docs
+
+image: ## Build the container image (needs a container engine)
+	docker build -t countersign:dev .
+
+manifests: ## Write the generated manifests anew from rego/
+	python3 manifests/generate.py
+
+clean: ## Remove what was built, and the demo's files
+	rm -rf .build .demo .venv

@@ -1,0 +1,45 @@
+import FoundationEssentials
+import OCI
+
+/// Judges one artifact that is attached to an image: a signature, for instance.
+package protocol ArtifactVerifier: Sendable {
+    /// The configured name, shown in reports.
+    var name: String { get }
+    /// The verifier's type, `notation` for instance.
+    var type: String { get }
+    /// The artifact types that it judges; `*` stands for all.
+    var artifactTypes: [String] { get }
+
+    /// A report that stands for this verifier's whole judgement when its own policy asks for no look at this image
+    /// (a trust policy statement with level `skip`); `nil` when artifacts must be looked at.
+    func waiver(for reference: ImageReference) -> VerifierReport?
+
+    /// Judges one artifact.
+    ///
+    /// - Parameters:
+    ///   - artifact: the descriptor of the artifact's manifest, as a referrer of the subject.
+    ///   - subject: the image's own descriptor: the digest that is judged.
+    ///   - reference: the image as it was asked for, with the digest of `subject`.
+    ///   - store: where the artifact's content is.
+    ///   - deadline: when an answer is no longer of use.
+    func verify(
+        artifact: Descriptor, subject: Descriptor, reference: ImageReference, store: any ReferrerStore,
+        deadline: ContinuousClock.Instant
+    ) async -> ArtifactOutcome
+}
+
+extension ArtifactVerifier {
+    /// Whether this verifier judges artifacts of the type.
+    package func canVerify(artifactType: String) -> Bool {
+        artifactTypes.contains { $0 == "*" || $0 == artifactType }
+    }
+}
+
+/// What came of one artifact.
+package enum ArtifactOutcome: Sendable {
+    /// A definite judgement. `validUntil` is the earliest moment that can change it (the expiry of a certificate or
+    /// of the signature, the next update of a revocation list); `nil` when none is known.
+    case judged(VerifierReport, validUntil: Date?)
+    /// Not known now.
+    case fault(PassingFault)
+}

@@ -1,0 +1,40 @@
+extension ConfigPolicy {
+    /// The policy that a `policy.plugin` describes; without one, Ratify's default: every artifact must verify.
+    ///
+    /// - Throws: ``ConfigurationError`` for another kind of policy, or a rule other than `any` and `all`.
+    package init(
+        configuration plugin: ServiceConfiguration.Plugin?, warnings: inout [String]
+    ) throws(ConfigurationError) {
+        guard let plugin else {
+            self.init()
+            return
+        }
+        // The file says `configPolicy`, the custom resource `config-policy`.
+        guard ["configpolicy", "config-policy"].contains(plugin.type.lowercased()) else {
+            throw ConfigurationError(
+                path: "\(plugin.path).name",
+                problem: "is \"\(plugin.type)\": only \"configPolicy\" is supported here; Rego is evaluated by Gatekeeper, from the reports of every answer"
+            )
+        }
+        var reader = ConfigurationReader(plugin.parameters, path: plugin.path)
+        reader.ignore("name", "type", "version")
+        if try reader.bool("passthroughEnabled") == true {
+            throw ConfigurationError(
+                path: "\(plugin.path).passthroughEnabled",
+                problem: "is true: answers without a verdict are not supported, every answer has its reports beside the verdict")
+        }
+        var rules: [String: Rule] = [:]
+        if let section = try reader.section("artifactVerificationPolicies") {
+            for (type, value) in section.object.members {
+                guard let rule = value.string.flatMap(Rule.init(rawValue:)) else {
+                    throw ConfigurationError(
+                        path: "\(section.path).\(type)", problem: "is \(value.text): expected \"any\" or \"all\"")
+                }
+                rules[type] = rule
+            }
+        }
+        warnings += reader.unused()
+        let defaultRule = rules.removeValue(forKey: "default") ?? .all
+        self.init(rules: rules, defaultRule: defaultRule)
+    }
+}

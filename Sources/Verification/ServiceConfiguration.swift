@@ -1,0 +1,126 @@
+import StrictJSON
+
+/// `config.json` in Ratify's shape: which stores, verifiers, policy and certificates there are, and how requests are
+/// served. What a plugin's own parameters mean is known where the plugin is made.
+package struct ServiceConfiguration: Sendable, Equatable {
+    /// One store, verifier, policy or key management provider.
+    package struct Plugin: Sendable, Equatable {
+        /// The name that others refer to it by.
+        package var name: String
+        /// What it is; for stores, verifiers and policies the name itself unless `type` is given.
+        package var type: String
+        /// Everything in its object.
+        package var parameters: JSONObject
+        /// Where it stands in the file, for error messages: `verifier.plugins[0]`.
+        package var path: String
+    }
+
+    /// How the program logs.
+    package struct Logger: Sendable, Equatable {
+        /// `text` or `json`.
+        package var formatter = "text"
+        /// `trace`, `debug`, `info`, `warning`, `error` or `critical`; Ratify's names are understood.
+        package var level = "info"
+    }
+
+    /// `store.plugins`.
+    package var stores: [Plugin] = []
+    /// `verifier.plugins`.
+    package var verifiers: [Plugin] = []
+    /// `policy.plugin`; without one every artifact must verify.
+    package var policy: Plugin?
+    /// `keyManagementProvider.plugins`: what are custom resources in a cluster. Ratify's file has none of these.
+    package var keyManagementProviders: [Plugin] = []
+    /// `executor` and `logger.requestHeaders`.
+    package var settings = ServiceSettings()
+    /// `logger`.
+    package var logger = Logger()
+    /// Members that have no effect here, each with the reason, to be logged.
+    package var warnings: [String] = []
+
+    /// Reads a file's content.
+    ///
+    /// - Throws: ``ConfigurationError`` naming the member at fault.
+    package init(parsing content: [UInt8]) throws(ConfigurationError) {
+        let value: JSONValue
+        do { value = try StrictJSON.parse(content) } catch {
+            throw ConfigurationError(path: "", problem: "is not valid JSON: \(error)")
+        }
+        var root = try ConfigurationReader(value, path: "")
+        stores = try ServiceConfiguration.plugins(&root, "store")
+        verifiers = try ServiceConfiguration.plugins(&root, "verifier")
+        keyManagementProviders = try ServiceConfiguration.plugins(&root, "keyManagementProvider")
+        if var section = try root.section("policy") {
+            section.ignore("version", "policyPlugins")
+            if let plugin = try section.section("plugin") {
+                policy = try ServiceConfiguration.plugin(plugin)
+            }
+            warnings += section.unused()
+        }
+        try readExecutor(&root)
+        try readLogger(&root)
+        root.ignore("crl")
+        warnings += root.unused()
+        guard !stores.isEmpty else {
+            throw ConfigurationError(
+                path: "store.plugins",
+                problem: "names no store: add {\"name\": \"oras\"} to look images up in registries")
+        }
+        guard !verifiers.isEmpty else {
+            throw ConfigurationError(
+                path: "verifier.plugins",
+                problem: "names no verifier: add one with \"name\": \"notation\" and a trustPolicyDoc")
+        }
+        let names = keyManagementProviders.map(\.name)
+        if let twice = names.first(where: { name in names.count { $0 == name } > 1 }) {
+            throw ConfigurationError(
+                path: "keyManagementProvider.plugins", problem: "has two providers named \"\(twice)\"")
+        }
+    }
+
+    private static func plugins(
+        _ root: inout ConfigurationReader, _ name: String
+    ) throws(ConfigurationError) -> [Plugin] {
+        guard var section = try root.section(name) else { return [] }
+        section.ignore("version", "pluginBinDirs")
+        var plugins: [Plugin] = []
+        for reader in try section.sections("plugins") { plugins.append(try plugin(reader)) }
+        root.warnings += section.unused()
+        return plugins
+    }
+
+    private static func plugin(_ reader: ConfigurationReader) throws(ConfigurationError) -> Plugin {
+        var reader = reader
+        let name = try reader.requiredString("name")
+        let type = try reader.string("type") ?? name
+        return Plugin(name: name, type: type, parameters: reader.object, path: reader.path)
+    }
+
+    private mutating func readExecutor(_ root: inout ConfigurationReader) throws(ConfigurationError) {
+        guard var section = try root.section("executor") else { return }
+        if let milliseconds = try section.integer("verificationRequestTimeout", in: 1...600_000) {
+            settings.verificationTimeout = .milliseconds(milliseconds)
+        }
+        if let milliseconds = try section.integer("mutationRequestTimeout", in: 1...600_000) {
+            settings.mutationTimeout = .milliseconds(milliseconds)
+        }
+        warnings += section.unused()
+    }
+
+    private mutating func readLogger(_ root: inout ConfigurationReader) throws(ConfigurationError) {
+        guard var section = try root.section("logger") else { return }
+        if let formatter = try section.string("formatter"), !formatter.isEmpty {
+            guard ["text", "json", "logstash"].contains(formatter) else {
+                throw ConfigurationError(
+                    path: section.path + ".formatter", problem: "is \"\(formatter)\": use \"text\" or \"json\"")
+            }
+            logger.formatter = formatter == "text" ? "text" : "json"
+        }
+        if let level = try section.string("level"), !level.isEmpty { logger.level = level }
+        if var headers = try section.section("requestHeaders") {
+            settings.traceIDHeaderNames = try headers.strings("traceIDHeaderName") ?? []
+            warnings += headers.unused()
+        }
+        warnings += section.unused()
+    }
+}

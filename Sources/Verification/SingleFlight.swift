@@ -1,0 +1,96 @@
+import Synchronization
+
+/// Runs the same work once for all who ask for it at the same time.
+///
+/// The work belongs to no caller: it goes on when the caller that started it gives up, and each caller waits by its
+/// own deadline.
+package final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Sendable {
+    private final class Flight: Sendable {
+        struct State {
+            var value: Value?
+            var nextWaiter = 0
+            var waiters: [Int: CheckedContinuation<Value?, Never>] = [:]
+            /// Waiters that gave up before they were registered.
+            var gone: Set<Int> = []
+        }
+        let state = Mutex(State())
+
+        func newWaiter() -> Int {
+            state.withLock { state in
+                state.nextWaiter += 1
+                return state.nextWaiter
+            }
+        }
+
+        func land(_ value: Value) {
+            let waiters = state.withLock { state in
+                state.value = value
+                defer { state.waiters = [:] }
+                return Array(state.waiters.values)
+            }
+            for waiter in waiters { waiter.resume(returning: value) }
+        }
+
+        func wait(_ id: Int) async -> Value? {
+            await withCheckedContinuation { continuation in
+                // `nil` outside: the continuation is kept, and somebody else resumes it.
+                let answer: Value?? = state.withLock { state in
+                    if let value = state.value { return .some(value) }
+                    if state.gone.remove(id) != nil { return .some(nil) }
+                    state.waiters[id] = continuation
+                    return nil
+                }
+                if let answer { continuation.resume(returning: answer) }
+            }
+        }
+
+        func giveUp(_ id: Int) {
+            let waiter = state.withLock { state in
+                if let waiter = state.waiters.removeValue(forKey: id) { return Optional(waiter) }
+                if state.value == nil { state.gone.insert(id) }
+                return nil
+            }
+            waiter?.resume(returning: nil)
+        }
+    }
+
+    private let flights = Mutex<[Key: Flight]>([:])
+
+    /// No work under way.
+    package init() {}
+
+    /// How many pieces of work are under way.
+    package var count: Int { flights.withLock { $0.count } }
+
+    /// The value for a key: from the work under way, or from new work.
+    ///
+    /// - Returns: `nil` when the deadline came, or the caller's task was cancelled, before the work was done.
+    package func value(
+        for key: Key, deadline: ContinuousClock.Instant, work: @escaping @Sendable () async -> Value
+    ) async -> Value? {
+        let (flight, isNew) = flights.withLock { flights in
+            if let flight = flights[key] { return (flight, false) }
+            let flight = Flight()
+            flights[key] = flight
+            return (flight, true)
+        }
+        if isNew {
+            Task.detached { [self] in
+                let value = await work()
+                flights.withLock { flights in _ = flights.removeValue(forKey: key) }
+                flight.land(value)
+            }
+        }
+        let waiter = flight.newWaiter()
+        let timer = Task.detached {
+            try? await Task.sleep(until: deadline, clock: .continuous)
+            if !Task.isCancelled { flight.giveUp(waiter) }
+        }
+        defer { timer.cancel() }
+        return await withTaskCancellationHandler {
+            await flight.wait(waiter)
+        } onCancel: {
+            flight.giveUp(waiter)
+        }
+    }
+}

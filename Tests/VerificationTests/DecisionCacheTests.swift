@@ -1,0 +1,61 @@
+import Testing
+
+@testable import Verification
+
+@Suite struct DecisionCacheTests {
+    private let decision = Decision(isSuccess: true, reference: "r", digest: nil, reports: [])
+
+    private func key(
+        generation: UInt64 = 1, trust: UInt64 = 1, namespace: String? = nil, reference: String = "r"
+    ) -> DecisionCache.Key {
+        DecisionCache.Key(
+            generation: generation, trustGeneration: trust, namespace: namespace, reference: reference)
+    }
+
+    @Test func forgetsAfterItsTime() {
+        let cache = DecisionCache(timeToLive: .seconds(10))
+        let now = ContinuousClock.now
+        cache.keep(decision, for: key(), now: now)
+        #expect(cache.decision(for: key(), now: now + .seconds(9)) != nil)
+        #expect(cache.decision(for: key(), now: now + .seconds(10)) == nil)
+    }
+
+    @Test func forgetsWhenWhatItRestsOnEnds() {
+        let cache = DecisionCache(timeToLive: .seconds(60))
+        let now = ContinuousClock.now
+        cache.keep(decision, for: key(), validFor: .seconds(2), now: now)
+        #expect(cache.decision(for: key(), now: now + .seconds(1)) != nil)
+        #expect(cache.decision(for: key(), now: now + .seconds(2)) == nil)
+        cache.keep(decision, for: key(reference: "ended"), validFor: .seconds(-1), now: now)
+        #expect(cache.decision(for: key(reference: "ended"), now: now) == nil)
+    }
+
+    @Test func keepsNothingWhenOff() {
+        let cache = DecisionCache(timeToLive: .zero)
+        cache.keep(decision, for: key())
+        #expect(cache.decision(for: key()) == nil)
+    }
+
+    /// One tenant's decision never answers for another, nor an old configuration's for a new one.
+    @Test func keepsTenantsAndConfigurationsApart() {
+        let cache = DecisionCache(timeToLive: .seconds(10))
+        cache.keep(decision, for: key(namespace: "a"))
+        #expect(cache.decision(for: key(namespace: "a")) != nil)
+        for other in [
+            key(), key(namespace: "b"), key(generation: 2, namespace: "a"), key(trust: 2, namespace: "a"),
+            key(namespace: "a", reference: "s"),
+        ] {
+            #expect(cache.decision(for: other) == nil)
+        }
+    }
+
+    @Test func isBounded() {
+        let cache = DecisionCache(timeToLive: .seconds(60), capacity: 100)
+        for index in 0..<10_000 {
+            cache.keep(decision, for: key(reference: "r\(index)"))
+            if index > 0 { _ = cache.decision(for: key(reference: "r0")) }
+        }
+        #expect(cache.statistics.entries <= 100)
+        #expect(cache.decision(for: key(reference: "r0")) != nil, "the most used one stays")
+    }
+}

@@ -1,0 +1,67 @@
+import Synchronization
+import Testing
+
+@testable import Verification
+
+@Suite struct SingleFlightTests {
+    final class Counter: Sendable {
+        private let value = Mutex(0)
+        func increment() { value.withLock { $0 += 1 } }
+        var count: Int { value.withLock { $0 } }
+    }
+
+    @Test func runsTheWorkOnceForAllWhoAskTogether() async {
+        let flights = SingleFlight<String, Int>()
+        let counter = Counter()
+        let values = await withTaskGroup(of: Int?.self) { group in
+            for _ in 0..<500 {
+                group.addTask {
+                    await flights.value(for: "a", deadline: .now + .seconds(10)) {
+                        counter.increment()
+                        try? await Task.sleep(for: .milliseconds(300))
+                        return 7
+                    }
+                }
+            }
+            return await group.reduce(into: []) { $0.append($1) }
+        }
+        #expect(counter.count == 1)
+        #expect(values.allSatisfy { $0 == 7 })
+        #expect(flights.count == 0)
+    }
+
+    @Test func eachWaitsByItsOwnDeadlineAndTheWorkGoesOn() async throws {
+        let flights = SingleFlight<String, Int>()
+        let counter = Counter()
+        let work: @Sendable () async -> Int = {
+            try? await Task.sleep(for: .milliseconds(600))
+            counter.increment()
+            return 1
+        }
+        async let patient = flights.value(for: "a", deadline: .now + .seconds(10), work: work)
+        let start = ContinuousClock.now
+        let hasty = await flights.value(for: "a", deadline: .now + .milliseconds(50), work: work)
+        #expect(hasty == nil)
+        #expect(start.duration(to: .now) < .milliseconds(500))
+        #expect(await patient == 1)
+        #expect(counter.count == 1)
+    }
+
+    @Test func theWorkOutlivesTheCallerThatStartedIt() async throws {
+        let flights = SingleFlight<String, Int>()
+        let counter = Counter()
+        let first = Task {
+            await flights.value(for: "a", deadline: .now + .seconds(10)) {
+                try? await Task.sleep(for: .milliseconds(300))
+                counter.increment()
+                return 1
+            }
+        }
+        try await Task.sleep(for: .milliseconds(50))
+        first.cancel()
+        #expect(await first.value == nil)
+        let second = await flights.value(for: "a", deadline: .now + .seconds(10)) { 2 }
+        #expect(second == 1)
+        #expect(counter.count == 1)
+    }
+}

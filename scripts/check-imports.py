@@ -1,0 +1,35 @@
+#!/usr/bin/env python3
+"""Checks that each room under Sources/ imports only the rooms that docs/architecture.md allows it."""
+import pathlib
+import re
+import sys
+
+ALLOWED = {
+    "StrictJSON": set(),
+    "HTTP": {"CCurl"},
+    "OCI": {"HTTP", "StrictJSON"},
+    "PKI": {"COpenSSL"},
+    "Notation": {"OCI", "PKI", "HTTP", "StrictJSON"},
+    "KeyManagement": {"PKI"},
+    "Verification": {"OCI", "KeyManagement", "StrictJSON"},
+    "GatekeeperProvider": {"Verification", "StrictJSON"},
+    "CountersignService": {
+        "HTTP", "OCI", "PKI", "Notation", "KeyManagement", "Verification", "GatekeeperProvider", "StrictJSON",
+    },
+    "countersign": {
+        "HTTP", "OCI", "PKI", "Notation", "KeyManagement", "Verification", "GatekeeperProvider", "StrictJSON",
+        "CountersignService",
+    },
+}
+ROOMS = set(ALLOWED) | {"CCurl", "COpenSSL"}
+
+root = pathlib.Path(__file__).resolve().parent.parent / "Sources"
+faults = 0
+for path in sorted(root.rglob("*.swift")):
+    room = path.relative_to(root).parts[0]
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        match = re.match(r"\s*(?:@\w+(?:\(\w+\))?\s+)*(?:public |package |internal |private )?import (?:\w+ )?(\w+)", line)
+        if match and match[1] in ROOMS and match[1] not in ALLOWED.get(room, set()):
+            print(f"{path.relative_to(root.parent)}:{number}: {room} may not import {match[1]}", file=sys.stderr)
+            faults += 1
+sys.exit(1 if faults else 0)
