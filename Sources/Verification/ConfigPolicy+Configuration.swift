@@ -13,7 +13,8 @@ extension ConfigPolicy {
         guard ["configpolicy", "config-policy"].contains(plugin.type.lowercased()) else {
             throw ConfigurationError(
                 path: "\(plugin.path).name",
-                problem: "is \"\(plugin.type)\": only \"configPolicy\" is supported here; Rego is evaluated by Gatekeeper, from the reports of every answer"
+                problem:
+                    "is \"\(plugin.type)\": only \"configPolicy\" is supported here; Rego is evaluated by Gatekeeper, from the reports of every answer"
             )
         }
         var reader = ConfigurationReader(plugin.parameters, path: plugin.path)
@@ -21,7 +22,9 @@ extension ConfigPolicy {
         if try reader.bool("passthroughEnabled") == true {
             throw ConfigurationError(
                 path: "\(plugin.path).passthroughEnabled",
-                problem: "is true: answers without a verdict are not supported, every answer has its reports beside the verdict")
+                problem:
+                    "is true: answers without a verdict are not supported, every answer has its reports beside the verdict"
+            )
         }
         var rules: [String: Rule] = [:]
         if let section = try reader.section("artifactVerificationPolicies") {

@@ -121,7 +121,7 @@ package final class PipelineService: VerificationService {
                 generation: snapshot.generation, trustGeneration: 0, namespace: key.namespace,
                 reference: key.reference.description), isMutation: true)
         let answer = await resolutions.value(for: flightKey, deadline: deadline) { [metrics] in
-            do {
+            do throws(RegistryError) {
                 let (descriptor, _) = try await Pipeline(snapshot: snapshot, metrics: metrics)
                     .resolve(key.reference, deadline: .now + PipelineService.minimumFlightTime)
                 return MutationAnswer.reference("\(key.reference.scopeName)@\(descriptor.digest)")

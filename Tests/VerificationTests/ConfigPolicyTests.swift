@@ -17,19 +17,22 @@ import Testing
         #expect(ConfigPolicy(rules: [Self.notation: .any]).verdict(on: []) == .failure)
     }
 
-    @Test(arguments: [
-        ([true], PolicyVerdict.success), ([false], .failure), ([nil], .undecided), ([false, true], .success),
-        ([nil, true], .success), ([nil, false], .undecided), ([false, false], .failure),
-    ] as [([Bool?], PolicyVerdict)])
+    @Test(
+        arguments: [
+            ([true], PolicyVerdict.success), ([false], .failure), ([nil], .undecided), ([false, true], .success),
+            ([nil, true], .success), ([nil, false], .undecided), ([false, false], .failure),
+        ] as [([Bool?], PolicyVerdict)])
     func anyNeedsOneSuccess(results: [Bool?], expected: PolicyVerdict) {
         #expect(ConfigPolicy(rules: [Self.notation: .any]).verdict(on: evidence(results)) == expected)
         #expect(ConfigPolicy(defaultRule: .any).verdict(on: evidence(results)) == expected)
     }
 
-    @Test(arguments: [
-        ([true], PolicyVerdict.success), ([true, true], .success), ([true, false], .failure), ([nil, true], .undecided),
-        ([nil, false], .failure), ([nil], .undecided),
-    ] as [([Bool?], PolicyVerdict)])
+    @Test(
+        arguments: [
+            ([true], PolicyVerdict.success), ([true, true], .success), ([true, false], .failure),
+            ([nil, true], .undecided),
+            ([nil, false], .failure), ([nil], .undecided),
+        ] as [([Bool?], PolicyVerdict)])
     func allNeedsEverySuccess(results: [Bool?], expected: PolicyVerdict) {
         #expect(ConfigPolicy(rules: [Self.notation: .all]).verdict(on: evidence(results)) == expected)
         #expect(ConfigPolicy().verdict(on: evidence(results)) == expected)

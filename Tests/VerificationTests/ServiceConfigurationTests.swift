@@ -40,7 +40,8 @@ import Testing
         #expect(configuration.settings.verificationTimeout == .milliseconds(2900))
         #expect(configuration.settings.mutationTimeout == .milliseconds(950))
         var warnings: [String] = []
-        #expect(try ConfigPolicy(configuration: nil, warnings: &warnings) == ConfigPolicy(rules: [:], defaultRule: .all))
+        #expect(
+            try ConfigPolicy(configuration: nil, warnings: &warnings) == ConfigPolicy(rules: [:], defaultRule: .all))
     }
 
     @Test func warnsOfWhatHasNoEffect() throws {

@@ -1,0 +1,311 @@
+import FoundationEssentials
+import OCI
+import StrictJSON
+import Synchronization
+import Testing
+
+@testable import Verification
+
+/// A store of hand-made answers: what a registry would say, without one.
+final class ScriptedStore: ReferrerStore {
+    let name: String
+    let resolution: Result<Descriptor, RegistryError>
+    let listing: Result<[Descriptor], RegistryError>
+    let delay: Duration
+    private let calls = Mutex<[String]>([])
+
+    init(
+        name: String = "store", resolution: Result<Descriptor, RegistryError> = .success(ScriptedStore.image),
+        listing: Result<[Descriptor], RegistryError> = .success([]), delay: Duration = .zero
+    ) {
+        self.name = name
+        self.resolution = resolution
+        self.listing = listing
+        self.delay = delay
+    }
+
+    static let image = Descriptor(of: Array("image".utf8), mediaType: MediaType.ociManifest)
+    static let signatureType = "application/vnd.cncf.notary.signature"
+    static func signature(_ text: String, type: String = signatureType) -> Descriptor {
+        Descriptor(of: Array(text.utf8), mediaType: MediaType.ociManifest, artifactType: type)
+    }
+
+    var log: [String] { calls.withLock { $0 } }
+
+    func resolve(
+        _ reference: ImageReference, deadline: ContinuousClock.Instant
+    ) async throws(RegistryError) -> Descriptor {
+        calls.withLock { $0.append("resolve") }
+        if delay > .zero { try? await Task.sleep(for: delay) }
+        return try resolution.get()
+    }
+
+    func referrers(
+        of subject: Descriptor, in reference: ImageReference, artifactType: String?, deadline: ContinuousClock.Instant
+    ) async throws(RegistryError) -> [Descriptor] {
+        calls.withLock { $0.append("referrers \(artifactType ?? "all")") }
+        return try listing.get()
+    }
+
+    func manifest(
+        _ descriptor: Descriptor, in reference: ImageReference, deadline: ContinuousClock.Instant
+    ) async throws(RegistryError) -> [UInt8] {
+        throw RegistryError(.notFound, host: name, detail: "not asked for here")
+    }
+
+    func blob(
+        _ descriptor: Descriptor, in reference: ImageReference, maximumBytes: Int, deadline: ContinuousClock.Instant
+    ) async throws(RegistryError) -> [UInt8] {
+        throw RegistryError(.notFound, host: name, detail: "not asked for here")
+    }
+}
+
+/// A verifier that says what a test tells it to, by the digest of the artifact.
+struct ScriptedVerifier: ArtifactVerifier {
+    var name = "scripted"
+    var type = "scripted"
+    var artifactTypes = [ScriptedStore.signatureType]
+    var outcomes: [Digest: ArtifactOutcome] = [:]
+    var skips = false
+
+    func waiver(for reference: ImageReference) -> VerifierReport? {
+        skips ? VerifierReport(subject: reference.description, isSuccess: true, message: "skipped by policy") : nil
+    }
+
+    func verify(
+        artifact: Descriptor, subject: Descriptor, reference: ImageReference, store: any ReferrerStore,
+        deadline: ContinuousClock.Instant
+    ) async -> ArtifactOutcome {
+        outcomes[artifact.digest] ?? .fault(PassingFault(stage: .fetch, host: "scripted", cause: "no outcome"))
+    }
+
+    static func good(_ subject: String = "x") -> ArtifactOutcome {
+        .judged(VerifierReport(subject: subject, isSuccess: true, message: "good"), validUntil: nil)
+    }
+    static func bad(_ subject: String = "x") -> ArtifactOutcome {
+        .judged(VerifierReport(subject: subject, isSuccess: false, message: "bad", errorReason: "why"), validUntil: nil)
+    }
+    static let fault = ArtifactOutcome.fault(PassingFault(stage: .fetch, host: "scripted", cause: "slow"))
+}
+
+@Suite struct PipelineTests {
+    private func run(
+        store: ScriptedStore, verifier: ScriptedVerifier, rule: ConfigPolicy.Rule = .any, maximumArtifacts: Int = 100
+    ) async throws -> PipelineResult {
+        let snapshot = ConfigurationSnapshot(
+            generation: 1, stores: [store], verifiers: [verifier], policy: ConfigPolicy(defaultRule: rule),
+            settings: ServiceSettings(), maximumArtifacts: maximumArtifacts)
+        return await Pipeline(snapshot: snapshot, metrics: MetricsRegistry())
+            .run(try ImageReference(parsing: "r.example/a:v1"), deadline: .now + .seconds(5))
+    }
+
+    private func decision(_ result: PipelineResult) throws -> Decision {
+        guard case .decided(let decision, _) = result else {
+            Issue.record("not decided: \(result)")
+            throw CancellationError()
+        }
+        return decision
+    }
+
+    private func scripted(_ outcomes: [ArtifactOutcome]) -> (ScriptedStore, ScriptedVerifier) {
+        let artifacts = outcomes.indices.map { ScriptedStore.signature("signature \($0)") }
+        let verifier = ScriptedVerifier(
+            outcomes: Dictionary(uniqueKeysWithValues: zip(artifacts.map(\.digest), outcomes)))
+        return (ScriptedStore(listing: .success(artifacts)), verifier)
+    }
+
+    @Test func aGoodSignatureAdmits() async throws {
+        let (store, verifier) = scripted([ScriptedVerifier.good()])
+        let decision = try decision(await run(store: store, verifier: verifier))
+        #expect(decision.isSuccess)
+        #expect(decision.digest == ScriptedStore.image.digest)
+        #expect(decision.reports.first?.extensions["subjectDigest"]?.string == ScriptedStore.image.digest.description)
+        #expect(store.log == ["resolve", "referrers \(ScriptedStore.signatureType)"], "lists once, by type")
+    }
+
+    @Test func noSignatureIsADenialThatSaysSo() async throws {
+        let decision = try decision(await run(store: ScriptedStore(), verifier: ScriptedVerifier()))
+        #expect(!decision.isSuccess)
+        #expect(decision.reason?.contains("no signature is associated with") == true)
+        #expect(decision.reports.first?.remediation?.contains("Sign the image") == true)
+    }
+
+    /// A registry that lists other things than were asked for does not get them judged.
+    @Test func artifactsOfOtherTypesAreNotSignatures() async throws {
+        let sbom = ScriptedStore.signature("sbom", type: "application/spdx+json")
+        let verifier = ScriptedVerifier(outcomes: [sbom.digest: ScriptedVerifier.good()])
+        let decision = try decision(await run(store: ScriptedStore(listing: .success([sbom])), verifier: verifier))
+        #expect(!decision.isSuccess)
+    }
+
+    @Test(arguments: [RegistryError.Kind.notFound, .unauthorized, .forbidden, .malformed, .digestMismatch, .tooMany])
+    func definiteFaultsDeny(kind: RegistryError.Kind) async throws {
+        let error = RegistryError(kind, host: "r.example", detail: "why")
+        for store in [ScriptedStore(resolution: .failure(error)), ScriptedStore(listing: .failure(error))] {
+            let decision = try decision(await run(store: store, verifier: ScriptedVerifier()))
+            #expect(!decision.isSuccess)
+            #expect(decision.reason?.contains("why") == true)
+        }
+    }
+
+    @Test(arguments: [RegistryError.Kind.throttled, .unavailable, .timeout, .cancelled, .credentials])
+    func passingFaultsAreNeverVerdicts(kind: RegistryError.Kind) async throws {
+        let error = RegistryError(kind, host: "r.example", detail: "why")
+        for store in [ScriptedStore(resolution: .failure(error)), ScriptedStore(listing: .failure(error))] {
+            guard case .fault(let fault) = try await run(store: store, verifier: ScriptedVerifier()) else {
+                Issue.record("a passing fault became a verdict")
+                return
+            }
+            #expect(fault.host == "r.example")
+            #expect(fault.cause.contains("why"))
+        }
+    }
+
+    @Test func oneGoodSignatureSufficesUnderAnyAndEachHasItsReport() async throws {
+        let (store, verifier) = scripted([ScriptedVerifier.bad(), ScriptedVerifier.good(), ScriptedVerifier.fault])
+        let decision = try decision(await run(store: store, verifier: verifier))
+        #expect(decision.isSuccess)
+        #expect(decision.reports.count == 3)
+        #expect(decision.reports.map(\.isSuccess) == [false, true, false])
+    }
+
+    @Test func aHiddenOutcomeThatMattersIsAPassingFault() async throws {
+        let (store, verifier) = scripted([ScriptedVerifier.bad(), ScriptedVerifier.fault])
+        guard case .fault(let fault) = try await run(store: store, verifier: verifier) else {
+            Issue.record("decided without knowing")
+            return
+        }
+        #expect(fault.cause == "slow")
+    }
+
+    @Test func underAllOneBadSignatureDenies() async throws {
+        let (store, verifier) = scripted([ScriptedVerifier.good(), ScriptedVerifier.bad(), ScriptedVerifier.fault])
+        #expect(try !decision(await run(store: store, verifier: verifier, rule: .all)).isSuccess)
+    }
+
+    @Test func moreSignaturesThanTheLimitAreSaid() async throws {
+        let (store, verifier) = scripted(Array(repeating: ScriptedVerifier.bad(), count: 30))
+        let decision = try decision(await run(store: store, verifier: verifier, maximumArtifacts: 10))
+        #expect(!decision.isSuccess)
+        #expect(decision.reports.count == 11)
+        #expect(decision.reports.last?.errorReason?.contains("30 artifacts") == true)
+        // Under `all`, what was not looked at counts against the image.
+        let (goodStore, goodVerifier) = scripted(Array(repeating: ScriptedVerifier.good(), count: 30))
+        #expect(
+            try !self.decision(await run(store: goodStore, verifier: goodVerifier, rule: .all, maximumArtifacts: 10))
+                .isSuccess)
+    }
+
+    @Test func aTrustPolicyThatSkipsAsksNobody() async throws {
+        let store = ScriptedStore()
+        let decision = try decision(await run(store: store, verifier: ScriptedVerifier(skips: true)))
+        #expect(decision.isSuccess)
+        #expect(store.log.isEmpty)
+    }
+}
+
+@Suite struct PipelineServiceTests {
+    struct Source: ConfigurationSource {
+        let current: Result<ConfigurationSnapshot, ConfigurationUnavailable>
+        var trustGeneration: UInt64 { 1 }
+        var readiness: Readiness { get async { .ready } }
+        func snapshot(for namespace: String?) -> Result<ConfigurationSnapshot, ConfigurationUnavailable> { current }
+    }
+
+    private func service(_ store: ScriptedStore, _ verifier: ScriptedVerifier = ScriptedVerifier()) -> PipelineService {
+        let snapshot = ConfigurationSnapshot(
+            generation: 1, stores: [store], verifiers: [verifier], policy: ConfigPolicy(defaultRule: .any),
+            settings: ServiceSettings())
+        return PipelineService(
+            source: Source(current: .success(snapshot)), cache: DecisionCache(timeToLive: .seconds(10)),
+            metrics: MetricsRegistry())
+    }
+
+    @Test func fiveHundredRequestsForOneImageAreOneVerification() async throws {
+        let artifact = ScriptedStore.signature("s")
+        let store = ScriptedStore(listing: .success([artifact]), delay: .milliseconds(200))
+        let service = service(store, ScriptedVerifier(outcomes: [artifact.digest: ScriptedVerifier.good()]))
+        await withTaskGroup(of: Void.self) { group in
+            for _ in 0..<500 {
+                group.addTask {
+                    let answer = await service.verify(
+                        key: "r.example/a:v1", traceID: "t", deadline: .now + .seconds(10))
+                    guard case .decided(let decision) = answer, decision.isSuccess else {
+                        Issue.record("not admitted: \(answer)")
+                        return
+                    }
+                }
+            }
+        }
+        #expect(store.log.count { $0 == "resolve" } == 1)
+    }
+
+    @Test func passingFaultsAreAskedAnew() async throws {
+        let store = ScriptedStore(resolution: .failure(RegistryError(.throttled, host: "r.example", detail: "429")))
+        let service = service(store)
+        for _ in 0..<3 {
+            guard case .fault = await service.verify(key: "r.example/a", traceID: "t", deadline: .now + .seconds(5))
+            else {
+                Issue.record("kept as a verdict")
+                return
+            }
+        }
+        #expect(store.log.count == 3)
+    }
+
+    @Test func answersByTheDeadlineAndKeepsWhatComesLater() async throws {
+        let store = ScriptedStore(delay: .milliseconds(400))
+        let service = service(store)
+        let start = ContinuousClock.now
+        guard
+            case .fault(let fault) = await service.verify(
+                key: "r.example/a:v1", traceID: "t", deadline: .now + .milliseconds(100))
+        else {
+            Issue.record("decided before the store answered")
+            return
+        }
+        #expect(start.duration(to: .now) < .milliseconds(350))
+        #expect(fault.host == "r.example")
+        try await Task.sleep(for: .milliseconds(600))
+        guard
+            case .decided = await service.verify(
+                key: "r.example/a:v1", traceID: "t", deadline: .now + .milliseconds(50))
+        else {
+            Issue.record("the finished work was thrown away")
+            return
+        }
+        #expect(store.log.count { $0 == "resolve" } == 1)
+    }
+
+    @Test func noConfigurationIsAPassingFault() async {
+        let service = PipelineService(
+            source: Source(current: .failure(ConfigurationUnavailable("still loading"))),
+            cache: DecisionCache(timeToLive: .seconds(10)), metrics: MetricsRegistry())
+        guard case .fault(let fault) = await service.verify(key: "a", traceID: "t", deadline: .now + .seconds(1)) else {
+            Issue.record("answered without a configuration")
+            return
+        }
+        #expect(fault.cause == "still loading")
+    }
+
+    @Test func mutationPinsTagsAndLeavesDigestsAlone() async throws {
+        let store = ScriptedStore()
+        let service = service(store)
+        let digest = ScriptedStore.image.digest
+        func mutate(_ key: String) async -> String {
+            switch await service.mutate(key: key, traceID: "t", deadline: .now + .seconds(5)) {
+            case .reference(let reference): reference
+            case .refused(let error): "refused: \(error)"
+            case .fault(let fault): "fault: \(fault)"
+            }
+        }
+        #expect(await mutate("r.example/a:v1") == "r.example/a@\(digest)")
+        #expect(await mutate("[ns]r.example/a:v1") == "r.example/a@\(digest)")
+        #expect(await mutate("nginx") == "docker.io/library/nginx@\(digest)")
+        let before = store.log.count
+        #expect(await mutate("nginx@\(digest)") == "nginx@\(digest)")
+        #expect(await mutate("[ns]r.example/a:v1@\(digest)") == "r.example/a:v1@\(digest)")
+        #expect(store.log.count == before, "a pinned reference needs no registry")
+        #expect(await mutate("Not A Ref").hasPrefix("refused: REFERENCE_INVALID"))
+    }
+}

@@ -1,0 +1,32 @@
+import Testing
+
+@testable import Verification
+
+@Suite struct VerificationKeyTests {
+    @Test(
+        arguments: [
+            ("nginx", nil, "docker.io/library/nginx:latest"),
+            ("[team-a]nginx:1.27", "team-a", "docker.io/library/nginx:1.27"),
+            ("registry.example.com:5000/a/b:v1\n", nil, "registry.example.com:5000/a/b:v1"),
+            ("[::1]:5000/a:v1", nil, "[::1]:5000/a:v1"),
+            ("[team-a][::1]:5000/a:v1", "team-a", "[::1]:5000/a:v1"),
+        ] as [(String, String?, String)])
+    func readsKeys(text: String, namespace: String?, reference: String) throws {
+        let key = try VerificationKey(parsing: text)
+        #expect(key.namespace == namespace)
+        #expect(key.reference.description == reference)
+    }
+
+    @Test(arguments: [
+        "", " ", "Not A Ref!!", "registry.example.com/UPPER:v1", "[team-a", "[team-aregistry.example.com/a:v1",
+        "[]nginx", "[Team]nginx", "[-a]nginx", "[a_b]nginx", "[team-a]", "[team-a][team-b]nginx", "[a/b]nginx",
+        "nginx\u{0}", "nginx:v1 nginx:v2",
+    ])
+    func refusesWhatIsNoImage(text: String) {
+        #expect {
+            try VerificationKey(parsing: text)
+        } throws: { error in
+            "\(error)".hasPrefix("REFERENCE_INVALID: ")
+        }
+    }
+}
