@@ -1,10 +1,10 @@
 /// The string types of ASN.1 that names are made of.
 enum DirectoryString {
-    /// The text of a string value; nil for a value that is not a string.
+    /// The text of a string value.
     ///
-    /// - Throws: when the value is a string with characters that its type does not have: a certificate with such a name
-    ///   is refused, as the reference verifier does.
-    static func decode(_ element: DERElement) throws(PKIError) -> String? {
+    /// - Throws: when the value is not a string, or has characters that its type does not have: a certificate with such a
+    ///   name is refused, as the reference verifier does.
+    static func decode(_ element: DERElement) throws(PKIError) -> String {
         let bytes = element.content
         switch element.tag {
         case DER.utf8String:
@@ -31,7 +31,7 @@ enum DirectoryString {
         case DER.bmpString:
             return try bmp(bytes)
         default:
-            return nil
+            throw DER.fault("has a name with a value that is \(DER.name(of: element.tag)), not text")
         }
     }
 

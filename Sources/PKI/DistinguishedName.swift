@@ -7,8 +7,8 @@ public struct DistinguishedName: Hashable, Sendable, CustomStringConvertible {
     public struct Attribute: Hashable, Sendable {
         /// The type, as numbers with dots: `2.5.4.3`.
         public let oid: String
-        /// The value, decoded; nil when it is not one of the string types.
-        public let value: String?
+        /// The value, decoded.
+        public let value: String
         /// The value as it was encoded, with its tag and length.
         public let valueDER: [UInt8]
 
@@ -92,16 +92,16 @@ public struct DistinguishedName: Hashable, Sendable, CustomStringConvertible {
     public var rfc2253: String {
         let attributes = self.attributes
         var parts: [String] = []
-        func values(_ oid: String) -> [Attribute] { attributes.filter { $0.oid == oid && $0.value != nil } }
+        func values(_ oid: String) -> [Attribute] { attributes.filter { $0.oid == oid } }
         // Of these two the last value counts, and an empty one not at all.
         for oid in ["2.5.4.5", "2.5.4.3"] {
-            if let last = values(oid).last, last.value?.isEmpty == false { parts.append(DistinguishedName.text(last)) }
+            if let last = values(oid).last, !last.value.isEmpty { parts.append(DistinguishedName.text(last)) }
         }
         for oid in ["2.5.4.11", "2.5.4.10", "2.5.4.17", "2.5.4.9", "2.5.4.7", "2.5.4.8", "2.5.4.6"] {
             let all = values(oid)
             if !all.isEmpty { parts.append(all.map(DistinguishedName.text).joined(separator: "+")) }
         }
-        for attribute in attributes.reversed() where !attribute.hasShortName || attribute.value == nil {
+        for attribute in attributes.reversed() where !attribute.hasShortName {
             parts.append(DistinguishedName.text(attribute))
         }
         return parts.joined(separator: ",")
@@ -109,7 +109,7 @@ public struct DistinguishedName: Hashable, Sendable, CustomStringConvertible {
 
     /// `type=value`, escaped.
     private static func text(_ attribute: Attribute) -> String {
-        guard let value = attribute.value else { return "\(attribute.type)=#\(Hex.text(attribute.valueDER))" }
+        let value = attribute.value
         guard attribute.hasShortName else { return "\(attribute.oid)=#\(Hex.text(DirectoryString.encode(value)))" }
         var text = ""
         let scalars = Array(value.unicodeScalars)

@@ -88,11 +88,21 @@ public struct PublicKey: Hashable, Sendable, CustomStringConvertible {
             let curve = try algorithm.objectIdentifier()
             try algorithm.end()
             kind = .ec(try PublicKey.curve(curve, point: key))
-        case "1.3.101.112": kind = .other("Ed25519")
-        case "1.3.101.113": kind = .other("Ed448")
-        case "1.2.840.113549.1.1.10": kind = .other("RSA restricted to RSASSA-PSS")
-        case "1.2.840.10040.4.1": kind = .other("DSA")
-        default: kind = .other("key algorithm \(oid)")
+        default:
+            if !algorithm.isAtEnd { _ = try algorithm.any() }
+            try algorithm.end()
+            kind = .other(PublicKey.name(ofAlgorithm: oid))
+        }
+    }
+
+    /// The name of a key algorithm that nothing is verified with but certificates, or not even those.
+    private static func name(ofAlgorithm oid: String) -> String {
+        switch oid {
+        case "1.3.101.112": "Ed25519"
+        case "1.3.101.113": "Ed448"
+        case "1.2.840.113549.1.1.10": "RSA restricted to RSASSA-PSS"
+        case "1.2.840.10040.4.1": "DSA"
+        default: "key algorithm \(oid)"
         }
     }
 

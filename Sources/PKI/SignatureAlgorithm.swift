@@ -127,6 +127,8 @@ public struct SignatureAlgorithm: Hashable, Sendable, CustomStringConvertible {
             scheme = try SignatureAlgorithm.pss(&reader)
             try reader.end()
         } else {
+            if !reader.isAtEnd { _ = try reader.any() }
+            try reader.end()
             scheme = .other
         }
     }
