@@ -70,7 +70,10 @@ var targets: [Target] = [
     tests("NotationTests", ["Notation", "TestSupport"]),
     tests("KeyManagementTests", ["KeyManagement", "TestSupport"]),
     tests("VerificationTests", ["Verification", "TestSupport"]),
-    tests("GatekeeperProviderTests", ["GatekeeperProvider", "TestSupport"]),
+    tests(
+        "GatekeeperProviderTests",
+        ["GatekeeperProvider", "Verification", "OCI", "PKI", "StrictJSON", "TestSupport", httpTypes, nio, nioPosix, nioSSL, lifecycle,
+            logging]),
     tests("IntegrationTests", ["CountersignService", "GatekeeperProvider", "TestSupport"]),
 ]
 

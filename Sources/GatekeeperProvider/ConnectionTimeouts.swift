@@ -46,10 +46,12 @@ final class ConnectionTimeouts: ChannelDuplexHandler, RemovableChannelHandler {
 
     private let limits: ConnectionLimits
     private var phase = Phase.closed
+    /// Requests whose head has come and whose answer has not been written.
+    private var unanswered = 0
     /// The end of the present phase, if it has one.
     private var deadline: NIODeadline?
     /// One timer at a time. It looks at `deadline` when it fires: cheaper than one per phase.
-    private var timer: Scheduled<Void>?
+    private var timer: (task: Scheduled<Void>, time: NIODeadline)?
 
     init(limits: ConnectionLimits) { self.limits = limits }
 
@@ -90,15 +92,22 @@ final class ConnectionTimeouts: ChannelDuplexHandler, RemovableChannelHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch unwrapInboundIn(data) {
-        case .head: enter(.body, for: limits.body, context)
+        case .head:
+            unanswered += 1
+            enter(.body, for: limits.body, context)
         case .body: break
-        case .end: enter(.answer, for: nil, context)
+        case .end:
+            // A request may have been answered before it was whole: one that is too large.
+            if unanswered > 0 { enter(.answer, for: nil, context) } else { becomeIdle(context) }
         }
         context.fireChannelRead(data)
     }
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
-        if case .end = unwrapOutboundIn(data), phase == .answer { becomeIdle(context) }
+        if case .end = unwrapOutboundIn(data) {
+            unanswered = max(0, unanswered - 1)
+            if phase == .answer && unanswered == 0 { becomeIdle(context) }
+        }
         context.write(data, promise: promise)
     }
 
@@ -123,7 +132,7 @@ final class ConnectionTimeouts: ChannelDuplexHandler, RemovableChannelHandler {
         limits.connections.closed(context.channel)
         phase = .closed
         deadline = nil
-        timer?.cancel()
+        timer?.task.cancel()
         timer = nil
     }
 
@@ -135,11 +144,17 @@ final class ConnectionTimeouts: ChannelDuplexHandler, RemovableChannelHandler {
     private func enter(_ phase: Phase, for time: TimeAmount?, _ context: ChannelHandlerContext) {
         self.phase = phase
         deadline = time.map { .now() + $0 }
-        if let deadline, timer == nil { schedule(deadline, context) }
+        guard let deadline else { return }
+        if let timer {
+            // A timer that fires before the deadline is good enough: it starts the next one.
+            guard timer.time > deadline else { return }
+            timer.task.cancel()
+        }
+        schedule(deadline, context)
     }
 
     private func schedule(_ time: NIODeadline, _ context: ChannelHandlerContext) {
-        timer = context.eventLoop.assumeIsolated().scheduleTask(deadline: time) {
+        let task = context.eventLoop.assumeIsolated().scheduleTask(deadline: time) {
             self.timer = nil
             guard let deadline = self.deadline else { return }
             guard deadline <= .now() else { return self.schedule(deadline, context) }
@@ -152,6 +167,7 @@ final class ConnectionTimeouts: ChannelDuplexHandler, RemovableChannelHandler {
                 "connection closed", metadata: ["reason": "the client took too long over the \(self.phase.rawValue)"])
             context.close(promise: nil)
         }
+        timer = (task, time)
     }
 
     private func count(_ reason: String) {

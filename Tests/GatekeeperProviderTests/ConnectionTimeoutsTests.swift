@@ -1,0 +1,105 @@
+import NIOCore
+import Testing
+
+@testable import GatekeeperProvider
+
+@Suite struct ConnectionTimeoutsTests {
+    @Test func anIdleConnectionIsClosed() async throws {
+        let provider = try await RunningProvider { $0.idleTimeout = .milliseconds(300) }
+        let client = try await provider.connect()
+        _ = try await client.verify(["signed"])
+        #expect(await client.isClosed(within: .seconds(10)))
+    }
+
+    @Test func aConnectionWithRequestsStaysOpen() async throws {
+        let provider = try await RunningProvider { $0.idleTimeout = .milliseconds(800) }
+        let client = try await provider.connect()
+        for _ in 0..<12 {
+            _ = try await client.verify(["signed"])
+            try await Task.sleep(for: .milliseconds(100))
+        }
+        #expect(client.channel.isActive)
+    }
+
+    @Test func aRequestThatTakesLongerThanTheIdleTimeoutIsAnswered() async throws {
+        let provider = try await RunningProvider { $0.idleTimeout = .milliseconds(200) }
+        let client = try await provider.connect()
+        async let reply = client.verify(["held"])
+        try await Task.sleep(for: .milliseconds(700))
+        provider.service.gate.open()
+        #expect(try await reply.status == 200)
+    }
+
+    @Test func aHandshakeHasAnEnd() async throws {
+        let provider = try await RunningProvider { $0.handshakeTimeout = .milliseconds(300) }
+        let client = try await TestClient.connect(port: provider.ports.provider)
+        #expect(await client.isClosed(within: .seconds(10)))
+        #expect(await provider.hasMetric(#"connections_closed_total{reason="handshake timeout"} 1"#))
+        #expect(await provider.hasLogged("did not finish the handshake in time"))
+    }
+
+    @Test func aHeadThatTricklesHasAnEnd() async throws {
+        let provider = try await RunningProvider {
+            $0.headerTimeout = .milliseconds(400)
+            $0.handshakeTimeout = .seconds(60)
+            $0.idleTimeout = .seconds(60)
+        }
+        let client = try await provider.connect()
+        try await client.send("POST /ratify/gatekeeper/v1/verify HTTP/1.1\r\n")
+        let isClosed = await trickle("X-More: 1\r\n", to: client)
+        #expect(isClosed)
+        #expect(await provider.hasMetric(#"connections_closed_total{reason="head timeout"} 1"#))
+    }
+
+    @Test func aBodyThatTricklesHasAnEnd() async throws {
+        let provider = try await RunningProvider {
+            $0.bodyTimeout = .milliseconds(400)
+            $0.handshakeTimeout = .seconds(60)
+            $0.headerTimeout = .seconds(60)
+            $0.idleTimeout = .seconds(60)
+        }
+        let client = try await provider.connect()
+        try await client.send("POST /ratify/gatekeeper/v1/verify HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n")
+        let isClosed = await trickle(" ", to: client)
+        #expect(isClosed)
+        #expect(await provider.hasMetric(#"connections_closed_total{reason="body timeout"} 1"#))
+    }
+
+    @Test func tooManyIdleConnectionsDisplaceTheLongestIdle() async throws {
+        let provider = try await RunningProvider { $0.maximumIdleConnections = 3 }
+        var clients: [TestClient] = []
+        for _ in 0..<5 {
+            let client = try await provider.connect()
+            _ = try await client.verify(["signed"])
+            clients.append(client)
+        }
+        #expect(await clients[0].isClosed(within: .seconds(10)))
+        #expect(await clients[1].isClosed(within: .seconds(10)))
+        for client in clients[2...] { #expect(try await client.verify(["signed"]).status == 200) }
+        #expect(await provider.hasMetric(#"connections_closed_total{reason="displaced"} 2"#))
+    }
+
+    @Test func connectionsAreCounted() async throws {
+        let provider = try await RunningProvider()
+        let client = try await provider.connect()
+        _ = try await client.verify(["signed"])
+        #expect(await provider.hasMetric(#"countersign_open_connections{state="idle"} 1"#))
+        async let reply = client.verify(["held"])
+        while provider.service.gate.waiting == 0 { try await Task.sleep(for: .milliseconds(5)) }
+        #expect(await provider.hasMetric(#"countersign_open_connections{state="busy"} 1"#))
+        provider.service.gate.open()
+        _ = try await reply
+        client.close()
+        #expect(await provider.hasMetric(#"countersign_open_connections{state="idle"} 0"#))
+        #expect(await provider.hasMetric(#"countersign_open_connections{state="busy"} 0"#))
+    }
+
+    /// Sends a little again and again; whether the server closed the connection meanwhile.
+    private func trickle(_ text: String, to client: TestClient) async -> Bool {
+        for _ in 0..<200 {
+            do { try await client.send(text) } catch { return true }
+            if await client.isClosed(within: .milliseconds(50)) { return true }
+        }
+        return false
+    }
+}
