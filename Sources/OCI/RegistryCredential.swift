@@ -32,6 +32,14 @@ public protocol RegistryCredentials: Sendable {
     func credential(
         for endpoint: String, repository: String, deadline: ContinuousClock.Instant
     ) async throws(RegistryError) -> RegistryCredential
+
+    /// Told that a registry refused a credential: a source that keeps credentials forgets this one.
+    func credentialRejected(_ credential: RegistryCredential, for endpoint: String, repository: String) async
+}
+
+extension RegistryCredentials {
+    /// Nothing to forget.
+    public func credentialRejected(_ credential: RegistryCredential, for endpoint: String, repository: String) async {}
 }
 
 /// No credentials, ever.

@@ -1,0 +1,171 @@
+import HTTP
+
+extension RegistryClient {
+    /// Every referrer of the subject, from all pages (distribution specification, "Listing Referrers").
+    ///
+    /// Where the registry has no Referrers API, which it says with 404 and nothing else, the referrers tag is read
+    /// ("Unavailable Referrers API"). Any other fault is an error: it must never read as "no signatures".
+    public func referrers(
+        of subject: Descriptor, in reference: ImageReference, artifactType: String?, deadline: ContinuousClock.Instant
+    ) async throws(RegistryError) -> [Descriptor] {
+        let key = ListingKey(scope: reference.scopeName, subject: subject.digest, artifactType: artifactType)
+        if let known = listings.value(for: key) { return known }
+        return try await listing.value(
+            for: key, deadline: deadline, workTime: options.sharedFetchTime,
+            timeout: Self.waitedTooLong(
+                reference, "\(reference.repository)@\(subject.digest)", "listing the referrers")
+        ) { [self] (deadline) async throws(RegistryError) -> [Descriptor] in
+            let referrers = try await list(subject.digest, reference, artifactType, deadline)
+            listings.insert(referrers, for: key, expires: .now + options.referrersCacheLifetime)
+            return referrers
+        }
+    }
+
+    private func list(
+        _ subject: Digest, _ reference: ImageReference, _ artifactType: String?, _ deadline: ContinuousClock.Instant
+    ) async throws(RegistryError) -> [Descriptor] {
+        if missingReferrersAPI.value(for: reference.scopeName) == nil {
+            if let referrers = try await askAPI(subject, reference, artifactType, deadline) { return referrers }
+            missingReferrersAPI.insert(
+                true, for: reference.scopeName, expires: .now + options.missingReferrersAPILifetime)
+        }
+        let index = try await referrersTag(of: subject, reference, deadline)?.index
+        var collection = ReferrerCollection(artifactType: artifactType)
+        collection.add(index?.manifests ?? [], isFiltered: false)
+        guard collection.referrers.count <= options.maximumReferrers else {
+            throw tooMany(listingCall(subject, reference, deadline))
+        }
+        return collection.referrers
+    }
+
+    private func listingCall(
+        _ subject: Digest, _ reference: ImageReference, _ deadline: ContinuousClock.Instant
+    ) -> RegistryCall {
+        RegistryCall(
+            purpose: "listing the referrers", reference: reference, subject: "\(reference.repository)@\(subject)",
+            path: "referrers/\(subject)", accept: MediaType.ociIndex, maximumBytes: options.maximumManifestBytes,
+            followsRedirects: true, deadline: deadline)
+    }
+
+    private func tooMany(_ call: RegistryCall) -> RegistryError {
+        call.error(
+            .tooMany,
+            "there are more than \(options.maximumReferrers) referrers; remove old ones, or raise the limit")
+    }
+
+    /// All pages of the Referrers API; `nil` when the registry does not have it.
+    private func askAPI(
+        _ subject: Digest, _ reference: ImageReference, _ artifactType: String?, _ deadline: ContinuousClock.Instant
+    ) async throws(RegistryError) -> [Descriptor]? {
+        var call = listingCall(subject, reference, deadline)
+        if let artifactType { call.path += "?artifactType=\(Self.queryEncoded(artifactType))" }
+        var collection = ReferrerCollection(artifactType: artifactType)
+        for page in 1... {
+            guard page <= options.maximumReferrerPages else {
+                throw call.error(
+                    .tooMany,
+                    "the list has more than \(options.maximumReferrerPages) pages; remove old referrers, or raise the limit"
+                )
+            }
+            let response = try await send(call)
+            // Only the first page's 404 means that there is no such API.
+            if response.status == 404, page == 1 { return nil }
+            guard response.status == 200 else { throw unexpected(response, call) }
+            collection.add(try index(in: response, call).manifests, isFiltered: Self.isFiltered(response))
+            guard collection.referrers.count <= options.maximumReferrers else { throw tooMany(call) }
+            guard let next = LinkHeader.next(response.headers.all("Link")) else { break }
+            call.path = try nextPage(next, after: response, call)
+        }
+        return collection.referrers
+    }
+
+    /// The URL of the next page, which must be on the registry's own origin: it gets the caller's credentials.
+    private func nextPage(
+        _ link: String, after response: HTTPResponse, _ call: RegistryCall
+    ) throws(RegistryError) -> String {
+        let origin = try base(call.reference)
+        guard let page = try? HTTPURL(parsing: response.url).resolving(link) else {
+            throw call.error(.malformed, "the link to the next page is not a usable URL")
+        }
+        guard page.hasSameOrigin(as: origin) else {
+            throw call.error(.malformed, "the link to the next page leads to another host, \(page.authority)")
+        }
+        return page.text
+    }
+
+    /// The index in an answer; anything else is an error.
+    private func index(in response: HTTPResponse, _ call: RegistryCall) throws(RegistryError) -> Index {
+        let mediaType = MediaType.bare(response.headers["Content-Type"]) ?? "no media type"
+        guard MediaType.indexes.contains(mediaType) else {
+            throw call.error(.malformed, "the registry answers with \"\(mediaType.prefix(100))\" instead of an index")
+        }
+        do { return try Index(parsing: response.body, mediaType: mediaType) } catch {
+            throw call.error(.malformed, "the registry answers with an index that is wrong: \(error)")
+        }
+    }
+
+    private static func isFiltered(_ response: HTTPResponse) -> Bool {
+        response.headers.all("OCI-Filters-Applied").contains { field in
+            field.split(separator: ",").contains { $0.trimmedOfSpaces.lowercased() == "artifacttype" }
+        }
+    }
+
+    /// What the referrers tag of a subject means; `nil` when there is no such tag.
+    func referrersTag(
+        of subject: Digest, _ reference: ImageReference, _ deadline: ContinuousClock.Instant
+    ) async throws(RegistryError) -> (index: Index, content: [UInt8])? {
+        let tag = subject.referrersTag
+        let call = RegistryCall(
+            purpose: "reading the referrers tag", reference: reference, subject: "\(reference.repository):\(tag)",
+            path: "manifests/\(tag)", accept: MediaType.accepted, maximumBytes: options.maximumManifestBytes,
+            followsRedirects: true, deadline: deadline)
+        let response = try await send(call)
+        if response.status == 404 { return nil }
+        guard response.status == 200 else { throw unexpected(response, call) }
+        return (try index(in: response, call), response.body)
+    }
+
+    /// Percent-encodes what is not unreserved (RFC 3986, section 2.3).
+    static func queryEncoded(_ text: String) -> String {
+        let digits = Array("0123456789ABCDEF".utf8)
+        var result: [UInt8] = []
+        for byte in text.utf8 {
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
+                UInt8(ascii: "~"):
+                result.append(byte)
+            default: result += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 0xF)]]
+            }
+        }
+        return String(decoding: result, as: UTF8.self)
+    }
+}
+
+/// Referrers of one type, each once, as they come in.
+struct ReferrerCollection {
+    let artifactType: String?
+    private(set) var referrers: [Descriptor] = []
+    private var seen: Set<Digest> = []
+
+    init(artifactType: String?) { self.artifactType = artifactType }
+
+    /// - Parameter isFiltered: whether the registry says that it filtered. Then an entry that states no type is
+    ///   believed to have the right one; one that states another type is left out all the same.
+    mutating func add(_ descriptors: [Descriptor], isFiltered: Bool) {
+        for descriptor in descriptors {
+            if let artifactType, descriptor.artifactType != artifactType,
+                !(isFiltered && descriptor.artifactType == nil)
+            {
+                continue
+            }
+            if seen.insert(descriptor.digest).inserted { referrers.append(descriptor) }
+        }
+    }
+}
+
+extension Digest {
+    /// The tag that lists this content's referrers where there is no API for it (distribution specification,
+    /// "Referrers Tag Schema"): the hash is cut to 64 characters.
+    public var referrersTag: String { "\(algorithm.rawValue)-\(hex.prefix(64))" }
+}

@@ -1,0 +1,176 @@
+import HTTP
+import StrictJSON
+
+/// One call to a registry.
+struct RegistryCall: Sendable {
+    /// What the caller may do with the repository, in the words of a token's scope.
+    enum Actions: String, Hashable, Sendable { case pull, push = "pull,push" }
+
+    var method = HTTPMethod.get
+    /// What is done, for messages: "resolving the reference".
+    var purpose: String
+    var reference: ImageReference
+    /// What it is about, for messages: `library/nginx:1.27`.
+    var subject: String
+    /// Below `/v2/repository/`; or an absolute URL on the registry's own origin.
+    var path: String
+    var accept: String?
+    var contentType: String?
+    var body: [UInt8]?
+    var maximumBytes = 64 * 1024
+    var actions = Actions.pull
+    var retry: RetryPolicy?
+    /// Whether a redirect is followed, without `Authorization` once it leaves the registry.
+    var followsRedirects = false
+    var deadline: ContinuousClock.Instant
+
+    /// An error of this call.
+    func error(_ kind: RegistryError.Kind, _ detail: String, retryAfter: Duration? = nil) -> RegistryError {
+        RegistryError(
+            kind, host: reference.endpoint, subject: subject, detail: "\(purpose): \(detail)", retryAfter: retryAfter)
+    }
+}
+
+extension RegistryClient {
+    /// The URL of a repository's API, with a slash at its end.
+    func base(_ reference: ImageReference) throws(RegistryError) -> HTTPURL {
+        let scheme = isPlain(reference.endpoint) ? "http" : "https"
+        do { return try HTTPURL(parsing: "\(scheme)://\(reference.endpoint)/v2/\(reference.repository)/") } catch {
+            throw RegistryError(.refused, host: reference.endpoint, detail: "this registry cannot be asked: \(error)")
+        }
+    }
+
+    /// Sends a call, answering the registry's challenge with the caller's credential, and returns the answer, of
+    /// whatever status except 401.
+    func send(_ call: RegistryCall) async throws(RegistryError) -> HTTPResponse {
+        let endpoint = call.reference.endpoint
+        let repository = call.reference.repository
+        let credential = try await credentials.credential(
+            for: endpoint, repository: repository, deadline: call.deadline)
+        do { return try await send(call, credential) } catch {
+            guard error.kind == .unauthorized, credential != .anonymous else { throw error }
+            // The source may have kept it beyond its life, or it was renewed meanwhile: once more with another one.
+            await credentials.credentialRejected(credential, for: endpoint, repository: repository)
+            let renewed = try await credentials.credential(
+                for: endpoint, repository: repository, deadline: call.deadline)
+            guard renewed != credential else { throw error }
+            return try await send(call, renewed)
+        }
+    }
+
+    private func send(
+        _ call: RegistryCall, _ credential: RegistryCredential
+    ) async throws(RegistryError) -> HTTPResponse {
+        let origin = try base(call.reference)
+        let url: HTTPURL
+        do { url = try origin.resolving(call.path) } catch { throw call.error(.malformed, "\(error)") }
+        let isOwn = url.hasSameOrigin(as: origin)
+        var authorization = isOwn ? try await knownAuthorization(for: call, credential) : nil
+        var isLastTry = false
+        while true {
+            let response = try await transmit(call, url, authorization)
+            guard response.status == 401 else { return response }
+            // Only the registry itself may name the place that credentials go to, not a host it redirects to.
+            guard isOwn, (try? HTTPURL(parsing: response.url))?.hasSameOrigin(as: origin) == true else {
+                throw call.error(.unauthorized, "a host that the registry redirects to answered 401")
+            }
+            if let authorization { forget(authorization) }
+            guard !isLastTry else { throw refusal(response, call, credential) }
+            guard let answer = try await self.authorization(answering: response, of: call, credential) else {
+                throw refusal(response, call, credential)
+            }
+            authorization = answer
+            isLastTry = true
+        }
+    }
+
+    private func transmit(
+        _ call: RegistryCall, _ url: HTTPURL, _ authorization: Authorization?
+    ) async throws(RegistryError) -> HTTPResponse {
+        var headers = HTTPHeaders()
+        if let accept = call.accept { headers.set("Accept", accept) }
+        if let contentType = call.contentType { headers.set("Content-Type", contentType) }
+        if let authorization { headers.set("Authorization", authorization.header) }
+        let request = HTTPRequest(
+            call.method, url.text, headers: headers, body: call.body, maximumResponseBytes: call.maximumBytes,
+            deadline: call.deadline, retry: call.retry ?? options.retry,
+            redirects: call.followsRedirects ? .follow(maximum: 5) : .refuse)
+        return try await transmit(request) { error in
+            RegistryError(
+                Self.kind(of: error), host: call.reference.endpoint, subject: call.subject,
+                detail: "\(call.purpose): \(error)", retryAfter: error.retryAfter)
+        }
+    }
+
+    /// Sends a request, counting it.
+    func transmit(
+        _ request: HTTPRequest, fault: (HTTPError) -> RegistryError
+    ) async throws(RegistryError) -> HTTPResponse {
+        requestCount.add(1, ordering: .relaxed)
+        do {
+            let response = try await http.send(request)
+            options.onAnswer?(Self.host(request.url), response.status)
+            return response
+        } catch {
+            let status: Int? =
+                switch error.kind {
+                case .throttled: 429
+                case .status(let status): status
+                default: nil
+                }
+            options.onAnswer?(Self.host(request.url), status)
+            throw fault(error)
+        }
+    }
+
+    private static func host(_ url: String) -> String { (try? HTTPURL(parsing: url))?.authority ?? "" }
+
+    /// What an ``HTTPError`` means to a caller of this room.
+    static func kind(of error: HTTPError) -> RegistryError.Kind {
+        switch error.kind {
+        case .dns, .connect, .connectionLost, .tls, .proxy, .protocolFault, .status: .unavailable
+        case .timeout: .timeout
+        case .cancelled: .cancelled
+        case .throttled: .throttled
+        case .responseTooLarge: .tooLarge
+        case .tooManyRedirects, .redirectRefused: .malformed
+        case .invalidURL, .invalidRequest, .configuration: .refused
+        }
+    }
+
+    /// The error for a status that the call has no use for.
+    func unexpected(_ response: HTTPResponse, _ call: RegistryCall) -> RegistryError {
+        let said = Self.message(in: response)
+        return switch response.status {
+        case 403:
+            call.error(
+                .forbidden,
+                "the registry refuses (403)\(said); grant this identity the right to \(call.actions.rawValue)")
+        case 404: call.error(.notFound, "the registry has no such content (404)\(said); check the name")
+        case 429: call.error(.throttled, "the registry limits requests (429)\(said)")
+        case 500...: call.error(.unavailable, "the registry answers \(response.status)\(said)")
+        default: call.error(.refused, "the registry answers \(response.status)\(said)")
+        }
+    }
+
+    private func refusal(
+        _ response: HTTPResponse, _ call: RegistryCall, _ credential: RegistryCredential
+    ) -> RegistryError {
+        let advice =
+            credential == .anonymous
+            ? "there are no credentials for this registry: add some, if the repository exists and is private"
+            : "check these credentials, and that the repository exists"
+        return call.error(
+            .unauthorized, "the registry refuses \(credential) (401)\(Self.message(in: response)); \(advice)")
+    }
+
+    /// What the registry says in its error document (distribution specification, "Error Codes"), ready to follow a
+    /// status.
+    static func message(in response: HTTPResponse) -> String {
+        guard response.body.count <= 64 * 1024, let document = try? StrictJSON.parse(response.body),
+            let first = document["errors"]?.array?.first
+        else { return "" }
+        let parts = [first["code"]?.string, first["message"]?.string].compactMap { $0 }.filter { !$0.isEmpty }
+        return parts.isEmpty ? "" : ": \(String(parts.joined(separator: ": ").prefix(300)).escapedForMessage)"
+    }
+}

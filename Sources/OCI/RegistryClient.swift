@@ -1,0 +1,96 @@
+import HTTP
+import Synchronization
+
+/// A client of registries by the OCI distribution specification 1.1.
+///
+/// It asks whichever registry a reference names. What it fetches by digest is checked against that digest, and kept;
+/// the same question asked by several callers at once goes out once.
+public final class RegistryClient: ReferrerStore, ArtifactPushing {
+    /// The name of this store in reports.
+    public let name: String
+
+    let http: any HTTPSending
+    let credentials: any RegistryCredentials
+    let options: RegistryOptions
+
+    let contents: BoundedCache<ContentKey, [UInt8]>
+    let descriptors: BoundedCache<ImageReference, Descriptor>
+    let tags: BoundedCache<ImageReference, Descriptor>
+    let listings: BoundedCache<ListingKey, [Descriptor]>
+    /// The repositories whose registry answered 404 on its Referrers API.
+    let missingReferrersAPI: BoundedCache<String, Bool>
+    /// How each repository wants to be asked, from its last challenge.
+    let schemes: BoundedCache<AuthorizationKey, AuthorizationScheme>
+    let tokens: BoundedCache<TokenQuestion, Token>
+
+    let fetching = SingleFlight<ContentKey, [UInt8]>()
+    let resolving = SingleFlight<ImageReference, Descriptor>()
+    let listing = SingleFlight<ListingKey, [Descriptor]>()
+    let authorizing = SingleFlight<TokenQuestion, Token>()
+    let requestCount = Atomic<Int>(0)
+
+    /// A client.
+    ///
+    /// - Parameters:
+    ///   - name: its name in reports.
+    ///   - http: what sends its calls.
+    ///   - credentials: where its credentials come from.
+    public init(
+        name: String = "oras", http: any HTTPSending, credentials: any RegistryCredentials = AnonymousCredentials(),
+        options: RegistryOptions = RegistryOptions()
+    ) {
+        self.name = name
+        self.http = http
+        self.credentials = credentials
+        self.options = options
+        contents = BoundedCache(maximumCost: options.contentCacheBytes)
+        descriptors = BoundedCache(maximumCost: options.descriptorCacheEntries)
+        tags = BoundedCache(maximumCost: options.tagCacheLifetime > .zero ? options.descriptorCacheEntries : 0)
+        listings = BoundedCache(maximumCost: options.referrersCacheLifetime > .zero ? options.referrersCacheEntries : 0)
+        missingReferrersAPI = BoundedCache(maximumCost: options.missingReferrersAPILifetime > .zero ? 4096 : 0)
+        schemes = BoundedCache(maximumCost: 4096)
+        tokens = BoundedCache(maximumCost: options.tokenCacheEntries)
+    }
+
+    /// What the caches were worth so far.
+    public var statistics: RegistryStatistics {
+        var statistics = RegistryStatistics()
+        statistics.contents = contents.counts
+        statistics.descriptors = descriptors.counts
+        statistics.tags = tags.counts
+        statistics.referrers = listings.counts
+        statistics.tokens = tokens.counts
+        statistics.requests = requestCount.load(ordering: .relaxed)
+        return statistics
+    }
+
+    /// Whether a registry is talked to in plain HTTP.
+    func isPlain(_ endpoint: String) -> Bool {
+        options.plainHTTP || (options.plainHTTPForLoopback && Self.isLoopbackWithPort(endpoint))
+    }
+
+    /// The host must be one of these as a whole: Ratify looks for "127.0.0.1" anywhere in the reference, so that
+    /// `127.0.0.1.example.com` loses its TLS.
+    private static func isLoopbackWithPort(_ endpoint: String) -> Bool {
+        guard let colon = endpoint.lastIndex(of: ":"), !endpoint.hasSuffix("]") else { return false }
+        let host = endpoint[..<colon]
+        if host == "localhost" || host == "[::1]" { return true }
+        let numbers = host.split(separator: ".", omittingEmptySubsequences: false).map { UInt8($0) }
+        return numbers.count == 4 && numbers[0] == 127 && numbers.allSatisfy { $0 != nil }
+    }
+}
+
+/// A manifest or a blob of a repository.
+struct ContentKey: Hashable, Sendable {
+    enum Kind: Hashable, Sendable { case manifest, blob }
+    let kind: Kind
+    let scope: String
+    let digest: Digest
+}
+
+/// The referrers of one type of one subject.
+struct ListingKey: Hashable, Sendable {
+    let scope: String
+    let subject: Digest
+    let artifactType: String?
+}

@@ -1,0 +1,61 @@
+import HTTP
+
+/// The choices and limits of a ``RegistryClient``.
+public struct RegistryOptions: Sendable {
+    /// Talk plain HTTP to every registry (Ratify's `useHttp`).
+    public var plainHTTP = false
+    /// Talk plain HTTP to `localhost`, `127.x.x.x` and `[::1]` when the reference gives a port, as notation and
+    /// Ratify do: nothing leaves the machine.
+    public var plainHTTPForLoopback = true
+
+    /// The largest manifest, index or page of referrers.
+    public var maximumManifestBytes = 4 << 20
+    /// The most referrers of the wanted type that one subject may have.
+    public var maximumReferrers = 1000
+    /// The most pages that one listing of referrers may have.
+    public var maximumReferrerPages = 50
+
+    /// How many bytes of manifests and blobs are kept, by their digest.
+    public var contentCacheBytes = 64 << 20
+    /// How many descriptors of what references mean are kept.
+    public var descriptorCacheEntries = 4096
+    /// How long what a tag means is kept; zero: not at all.
+    public var tagCacheLifetime: Duration = .zero
+    /// How many listings of referrers are kept.
+    public var referrersCacheEntries = 4096
+    /// How long a listing of referrers is kept; zero: not at all.
+    public var referrersCacheLifetime: Duration = .zero
+    /// How long it is remembered that a registry has no Referrers API, for one repository.
+    public var missingReferrersAPILifetime: Duration = .seconds(300)
+    /// How many tokens are kept.
+    public var tokenCacheEntries = 1024
+
+    /// How long a fetch that several callers may share goes on when the caller that began it waits for less.
+    public var sharedFetchTime: Duration = .seconds(10)
+    /// How often and how calls are tried again.
+    public var retry: RetryPolicy = .standard
+    /// Told of every answer, and of every call that had none (`nil`): for metrics.
+    public var onAnswer: (@Sendable (_ host: String, _ status: Int?) -> Void)?
+
+    /// The defaults.
+    public init() {}
+}
+
+/// What the caches of a ``RegistryClient`` were worth.
+public struct RegistryStatistics: Hashable, Sendable {
+    /// Manifests and blobs; the cost is in bytes.
+    public var contents = CacheCounts()
+    /// What digest references mean.
+    public var descriptors = CacheCounts()
+    /// What tags mean.
+    public var tags = CacheCounts()
+    /// Listings of referrers.
+    public var referrers = CacheCounts()
+    /// Tokens.
+    public var tokens = CacheCounts()
+    /// How many calls were made to registries and token endpoints.
+    public var requests = 0
+
+    /// All zero.
+    public init() {}
+}

@@ -1,0 +1,95 @@
+import Synchronization
+
+/// Does the same work once for everyone who asks while it is being done.
+///
+/// The work belongs to nobody who waits: a waiter that is cancelled, or whose deadline passes, leaves, and the work
+/// goes on for the others and for the cache that it fills. It ends by a deadline of its own.
+final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Sendable {
+    private typealias Outcome = Result<Value, RegistryError>
+
+    private struct State {
+        var waiters: [Key: [UInt64: CheckedContinuation<Outcome, Never>]] = [:]
+        var lastID: UInt64 = 0
+    }
+
+    private let state = Mutex(State())
+
+    /// The outcome of the work for this key: of the one that is under way, or of a new one.
+    ///
+    /// - Parameters:
+    ///   - deadline: when this caller stops waiting, with `timeout` for its error.
+    ///   - workTime: how long the work may take, if that is longer than this caller waits.
+    func value(
+        for key: Key, deadline: ContinuousClock.Instant, workTime: Duration,
+        timeout: @autoclosure () -> RegistryError,
+        work: @escaping @Sendable (ContinuousClock.Instant) async throws(RegistryError) -> Value
+    ) async throws(RegistryError) -> Value {
+        let timeout = timeout()
+        var isFirstTry = true
+        while true {
+            let outcome = await join(key, deadline, workTime, timeout, work)
+            // Work that someone else began earlier may run out of time before this caller does: once more, then.
+            if case .failure(let error) = outcome, error.kind == .timeout, isFirstTry, .now < deadline,
+                !Task.isCancelled
+            {
+                isFirstTry = false
+                continue
+            }
+            return try outcome.get()
+        }
+    }
+
+    private func join(
+        _ key: Key, _ deadline: ContinuousClock.Instant, _ workTime: Duration, _ timeout: RegistryError,
+        _ work: @escaping @Sendable (ContinuousClock.Instant) async throws(RegistryError) -> Value
+    ) async -> Outcome {
+        let id = state.withLock { state in
+            state.lastID += 1
+            return state.lastID
+        }
+        let timer = Task { [self] in
+            try? await Task.sleep(until: deadline, clock: .continuous)
+            if !Task.isCancelled { leave(key, id, .failure(timeout)) }
+        }
+        defer { timer.cancel() }
+        let cancelled = RegistryError(
+            .cancelled, host: timeout.host, subject: timeout.subject, detail: "the caller gave up waiting")
+        return await withTaskCancellationHandler {
+            await withCheckedContinuation { (continuation: CheckedContinuation<Outcome, Never>) in
+                let isNew = state.withLock { state in
+                    let isNew = state.waiters[key] == nil
+                    state.waiters[key, default: [:]][id] = continuation
+                    return isNew
+                }
+                if isNew {
+                    Task { [self] in
+                        let outcome = await Self.outcome(of: work, max(deadline, .now + workTime))
+                        finish(key, outcome)
+                    }
+                }
+                // Whatever happened before the continuation was in place found nobody to tell.
+                if Task.isCancelled { leave(key, id, .failure(cancelled)) }
+                if .now >= deadline { leave(key, id, .failure(timeout)) }
+            }
+        } onCancel: {
+            leave(key, id, .failure(cancelled))
+        }
+    }
+
+    private static func outcome(
+        of work: (ContinuousClock.Instant) async throws(RegistryError) -> Value, _ deadline: ContinuousClock.Instant
+    ) async -> Outcome {
+        do { return .success(try await work(deadline)) } catch { return .failure(error) }
+    }
+
+    private func leave(_ key: Key, _ id: UInt64, _ outcome: Outcome) {
+        // The key stays while the work goes on, though nobody may wait any more.
+        let continuation = state.withLock { $0.waiters[key]?.removeValue(forKey: id) }
+        continuation?.resume(returning: outcome)
+    }
+
+    private func finish(_ key: Key, _ outcome: Outcome) {
+        let waiters = state.withLock { $0.waiters.removeValue(forKey: key) } ?? [:]
+        for continuation in waiters.values { continuation.resume(returning: outcome) }
+    }
+}
