@@ -1,0 +1,94 @@
+import FoundationEssentials
+import PKI
+import Synchronization
+
+/// The memory of a provider whose source can change: the set in force, the status, and who wants to hear of changes.
+package final class CertificateHolder: Sendable {
+    private struct State {
+        var set: CertificateSet?
+        var generation: UInt64 = 0
+        var status = ProviderStatus.notRead
+        var listeners: [UInt64: AsyncStream<UInt64>.Continuation] = [:]
+        var nextListener: UInt64 = 0
+    }
+
+    private let state = Mutex(State())
+
+    /// Holds nothing yet.
+    package init() {}
+
+    deinit {
+        for listener in state.withLock({ $0.listeners.values }) { listener.finish() }
+    }
+
+    /// The set in force.
+    package func current() -> CertificateSet? { state.withLock { $0.set } }
+
+    /// How the last look went.
+    package var status: ProviderStatus { state.withLock { $0.status } }
+
+    /// A number that grows whenever the set in force changes.
+    package var generation: UInt64 { state.withLock { $0.generation } }
+
+    /// Puts what a look at the source gave into force.
+    ///
+    /// A source that was read and has nothing to trust leaves nothing in force: that is what its owner says. One that was
+    /// not read completely and gave nothing leaves what was.
+    ///
+    /// - Parameters:
+    ///   - offered: all certificates that are now in the source. Those that cannot be trusted are refused here.
+    ///   - problems: what could not be read. The certificates then are those that could, and the status says so.
+    ///   - moment: when the source was read.
+    package func install(_ offered: [TrustedCertificate], problems: [String] = [], at moment: Date) {
+        let (trusted, refused) = CertificateSet.part(offered)
+        var errors = problems
+        if trusted.isEmpty {
+            errors.append(
+                refused.isEmpty
+                    ? "there is no certificate" : "there is no certificate that can be trusted: \(Self.list(refused))")
+        }
+        let (generation, listeners) = state.withLock { state -> (UInt64, [AsyncStream<UInt64>.Continuation]) in
+            state.status.isSuccess = errors.isEmpty
+            state.status.error = errors.isEmpty ? nil : errors.joined(separator: "; ")
+            state.status.refused = refused
+            if problems.isEmpty { state.status.lastFetched = moment }
+            if trusted.isEmpty, !problems.isEmpty { return (0, []) }
+            state.status.properties = trusted.map(ProviderStatus.Properties.init)
+            let last = state.set
+            state.set = CertificateSet(trusted, after: last)
+            guard state.set?.generation != last?.generation else { return (0, []) }
+            state.generation = state.set?.generation ?? Generation.next()
+            return (state.generation, Array(state.listeners.values))
+        }
+        for listener in listeners { listener.yield(generation) }
+    }
+
+    /// Notes that the source could not be looked at. What is in force stays.
+    package func fail(_ error: String) {
+        state.withLock { state in
+            state.status.isSuccess = false
+            state.status.error = error
+        }
+    }
+
+    /// A stream of the generations from now on.
+    package func changes() -> AsyncStream<UInt64> {
+        let (stream, continuation) = AsyncStream.makeStream(
+            of: UInt64.self, bufferingPolicy: .bufferingNewest(1))
+        let number = state.withLock { state in
+            let number = state.nextListener
+            state.nextListener += 1
+            state.listeners[number] = continuation
+            return number
+        }
+        continuation.onTermination = { [weak self] _ in
+            _ = self?.state.withLock { $0.listeners.removeValue(forKey: number) }
+        }
+        return stream
+    }
+
+    private static func list(_ refused: [RefusedCertificate]) -> String {
+        let shown = refused.prefix(3).map(\.description).joined(separator: "; ")
+        return refused.count > 3 ? "\(shown); and \(refused.count - 3) more" : shown
+    }
+}

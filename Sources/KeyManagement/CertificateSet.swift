@@ -1,0 +1,90 @@
+import FoundationEssentials
+import PKI
+import Synchronization
+
+/// One trusted certificate, with what its provider calls it.
+package struct TrustedCertificate: Hashable, Sendable {
+    /// The file's name, or the name in a vault; empty where there is no name.
+    package let name: String
+    /// The version in a vault; empty where there are no versions.
+    package let version: String
+    /// The certificate.
+    package let certificate: Certificate
+
+    /// A certificate with its name.
+    package init(name: String = "", version: String = "", certificate: Certificate) {
+        self.name = name
+        self.version = version
+        self.certificate = certificate
+    }
+}
+
+/// A certificate that was offered and is not trusted.
+package struct RefusedCertificate: Hashable, Sendable, CustomStringConvertible {
+    /// What its provider calls it.
+    package let name: String
+    /// The certificate.
+    package let certificate: Certificate
+
+    /// Why, for a person.
+    package var description: String {
+        let place = name.isEmpty ? "" : "\(name): "
+        return
+            "\(place)certificate \"\(certificate.subject)\" (SHA-256 \(certificate.sha256Hex)) is neither a certificate "
+            + "authority nor self-signed; only those can be trusted, add the root or intermediate that issued it"
+    }
+}
+
+/// The certificates of a provider at one moment. It never changes, and is never empty: where there is nothing to trust
+/// there is no set.
+package struct CertificateSet: Sendable {
+    /// Different from that of every other set of this process, unless the certificates are the same ones: a cache that
+    /// holds results of these certificates has it in its key.
+    package let generation: UInt64
+    /// The certificates with their names, in the provider's order.
+    package let entries: [TrustedCertificate]
+    /// The certificates, each once.
+    package let certificates: [Certificate]
+
+    /// When the first of them expires.
+    package var firstExpiry: Date { certificates.map(\.notAfter).min() ?? .distantPast }
+
+    /// A set that follows another one, with a new generation if its certificates are others; nil when it would be empty.
+    package init?(_ entries: [TrustedCertificate], after last: CertificateSet? = nil) {
+        guard !entries.isEmpty else { return nil }
+        self.entries = entries
+        var seen: Set<Certificate> = []
+        certificates = entries.map(\.certificate).filter { seen.insert($0).inserted }
+        if let last, last.certificates == certificates {
+            generation = last.generation
+        } else {
+            generation = Generation.next()
+        }
+    }
+
+    /// Parts certificates into those that can be trusted, authorities and self-signed ones, and others.
+    ///
+    /// A signature is trusted when one of the certificates in its chain is among the trusted ones: a leaf there would be
+    /// trusted without its issuer ever being asked (trust store specification, "Trust store").
+    package static func part(_ offered: [TrustedCertificate]) -> (
+        trusted: [TrustedCertificate], refused: [RefusedCertificate]
+    ) {
+        var trusted: [TrustedCertificate] = []
+        var refused: [RefusedCertificate] = []
+        for entry in offered {
+            if entry.certificate.isCA || entry.certificate.isSelfSigned {
+                trusted.append(entry)
+            } else {
+                refused.append(RefusedCertificate(name: entry.name, certificate: entry.certificate))
+            }
+        }
+        return (trusted, refused)
+    }
+}
+
+/// Numbers that only grow, for this process.
+enum Generation {
+    private static let last = Atomic<UInt64>(0)
+
+    static func next() -> UInt64 { last.add(1, ordering: .relaxed).newValue }
+}

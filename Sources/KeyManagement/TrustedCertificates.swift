@@ -1,0 +1,79 @@
+import PKI
+import Synchronization
+
+/// All providers of trusted certificates, by name. A name that is not there, or whose provider has nothing, is an error
+/// that says so, never an empty list.
+package final class TrustedCertificates: Sendable {
+    private struct State {
+        var providers: [String: any CertificateProvider] = [:]
+        var generation = Generation.next()
+    }
+
+    private let state = Mutex(State())
+
+    /// A registry of some providers. Of two with one name the later counts.
+    package init(_ providers: [any CertificateProvider] = []) {
+        for provider in providers { add(provider) }
+    }
+
+    /// Adds a provider, in place of one with its name.
+    package func add(_ provider: any CertificateProvider) {
+        state.withLock { state in
+            state.providers[provider.name] = provider
+            state.generation = Generation.next()
+        }
+    }
+
+    /// Removes a provider.
+    package func remove(named name: String) {
+        state.withLock { state in
+            guard state.providers.removeValue(forKey: name) != nil else { return }
+            state.generation = Generation.next()
+        }
+    }
+
+    /// The provider of a name.
+    package func provider(named name: String) -> (any CertificateProvider)? { state.withLock { $0.providers[name] } }
+
+    /// All providers, in the order of their names.
+    package var providers: [any CertificateProvider] {
+        state.withLock { $0.providers }.sorted { $0.key < $1.key }.map(\.value)
+    }
+
+    /// The certificates of a provider.
+    ///
+    /// - Throws: ``KeyManagementError`` that names the provider, when there is none of that name or it has no certificates.
+    package func certificates(named name: String) throws(KeyManagementError) -> CertificateSet {
+        let providers = state.withLock { $0.providers }
+        guard let provider = providers[name] else {
+            let known = providers.keys.sorted().map { "\"\($0)\"" }.joined(separator: ", ")
+            throw KeyManagementError(
+                .missingProvider,
+                "there is no key management provider \"\(name)\"" + (known.isEmpty ? "" : "; there are: \(known)"))
+        }
+        guard let set = provider.current() else {
+            throw KeyManagementError(
+                .noCertificates,
+                "key management provider \"\(name)\" has no certificates: \(provider.status.error ?? "reason unknown")")
+        }
+        return set
+    }
+
+    /// A number that grows whenever a provider comes or goes or its certificates change, and not otherwise.
+    package var generation: UInt64 {
+        let (providers, own) = state.withLock { ($0.providers, $0.generation) }
+        return providers.values.map(\.generation).reduce(own, max)
+    }
+
+    /// Whether every provider has certificates; otherwise what is missing, for readiness.
+    package var missing: [String] {
+        providers.filter { $0.current() == nil }.map { "\($0.name): \($0.status.error ?? "no certificates")" }
+    }
+
+    /// Runs all providers until the task is cancelled.
+    package func run() async {
+        await withDiscardingTaskGroup { group in
+            for provider in providers { group.addTask { await provider.run() } }
+        }
+    }
+}

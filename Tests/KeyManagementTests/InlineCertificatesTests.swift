@@ -1,0 +1,73 @@
+import Foundation
+import KeyManagement
+import PKI
+import TestSupport
+import Testing
+
+@Suite struct InlineCertificatesTests {
+    private let now = Date(timeIntervalSince1970: 1_790_000_000)
+
+    private func reason(_ contentType: String?, _ value: String?) -> String {
+        do {
+            let provider = try InlineCertificates(name: "certs", contentType: contentType, value: value, now: now)
+            return "accepted \(provider.current()?.certificates.count ?? -1)"
+        } catch { return "\(error)" }
+    }
+
+    @Test func certificatesAreInForceFromTheStart() throws {
+        let root = try CertificateAuthority(name: "root")
+        let other = try CertificateAuthority(name: "other").certificate
+        let provider = try InlineCertificates(
+            name: "certs", contentType: "certificate", value: root.certificate.pem + other.pem + other.pem, now: now)
+        let set = try #require(provider.current())
+        #expect(set.certificates == [root.certificate, other])
+        #expect(set.firstExpiry == min(root.certificate.notAfter, other.notAfter))
+        #expect(provider.type == "inline")
+        #expect(provider.status.isSuccess)
+        #expect(provider.status.lastFetched == now)
+        #expect(provider.status.error == nil)
+        let properties = try #require(provider.status.properties.first)
+        #expect(properties.subject == "CN=root,O=Countersign Tests,ST=WA,C=US")
+        #expect(properties.fingerprint == root.certificate.sha256Hex)
+        #expect(properties.notAfter == root.certificate.notAfter)
+    }
+
+    @Test func leavesAreRefusedAndTheOthersStay() throws {
+        let root = try CertificateAuthority(name: "root")
+        let leaf = try root.issue(.codeSigning("leaf"))
+        let provider = try InlineCertificates(
+            name: "certs", contentType: "certificate", value: leaf.chainPEM, now: now)
+        #expect(provider.current()?.certificates == [root.certificate])
+        #expect(provider.status.isSuccess)
+        #expect(provider.status.refused.map(\.certificate) == [leaf.certificate])
+        let text = reason("certificate", leaf.certificate.pem)
+        #expect(text.contains("\"CN=leaf,O=Countersign Tests,ST=WA,C=US\""), "\(text)")
+        #expect(text.contains(leaf.certificate.sha256Hex))
+        #expect(text.contains("neither a certificate authority nor self-signed"))
+    }
+
+    @Test func aSelfSignedLeafIsTrusted() throws {
+        let selfSigned = try CertificateAuthority(.codeSigning("self")).certificate
+        #expect(reason("certificate", selfSigned.pem) == "accepted 1")
+    }
+
+    @Test func aLeafThatOnlyClaimsItsOwnNameAsIssuerIsNotSelfSigned() throws {
+        var template = CertificateTemplate.codeSigning("claims")
+        template.issuerDER = CertificateTemplate.encode(template.subject)
+        let claims = try CertificateAuthority(name: "root").issue(template).certificate
+        #expect(claims.isSelfIssued)
+        #expect(reason("certificate", claims.pem).contains("neither a certificate authority nor self-signed"))
+    }
+
+    @Test func wrongParametersSayWhatToDo() throws {
+        let pem = try CertificateAuthority(name: "root").certificate.pem
+        #expect(reason("key", pem).contains("Notation signatures are verified with certificates"))
+        #expect(reason(nil, pem).contains("has no contentType; set it to \"certificate\""))
+        #expect(reason("", pem).contains("has no contentType"))
+        #expect(reason("Certificate", pem).contains("only \"certificate\" is supported"))
+        #expect(reason("certificate", nil).contains("has no value"))
+        #expect(reason("certificate", "nonsense").contains("there is no PEM block"))
+        #expect(reason("certificate", String(pem.dropLast(40))).contains("has no END line"))
+        #expect(reason("key", pem).contains("\"certs\""))
+    }
+}
