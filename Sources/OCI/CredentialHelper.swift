@@ -1,0 +1,86 @@
+import StrictJSON
+import Subprocess
+
+/// A program that keeps credentials: `docker-credential-NAME get` reads a registry's name and writes JSON (the
+/// protocol of docker-credential-helpers).
+struct CredentialHelper: Sendable {
+    /// `NAME`, checked by ``DockerConfig``.
+    let name: String
+    /// Where to look for the program; the environment's `PATH` unless told.
+    var path: String?
+
+    private struct Output: Sendable {
+        let isSuccess: Bool
+        let status: String
+        let text: [UInt8]
+    }
+
+    private enum Ending: Sendable {
+        case output(Output)
+        case fault(String)
+        case timeout
+        case cancelled
+    }
+
+    var program: String { "docker-credential-\(name)" }
+
+    /// The credential that the helper has for a server; `nil` when it says that it has none.
+    func get(_ server: String, deadline: ContinuousClock.Instant) async throws(RegistryError) -> RegistryCredential? {
+        func error(_ kind: RegistryError.Kind, _ detail: String) -> RegistryError {
+            RegistryError(kind, host: server, detail: "asking the credential helper \(program): \(detail)")
+        }
+        switch await run(server, deadline) {
+        case .timeout: throw error(.timeout, "no answer within the time allowed")
+        case .cancelled: throw error(.cancelled, "the caller gave up waiting")
+        case .fault(let problem): throw error(.credentials, "\(problem); check that it is installed and works")
+        case .output(let output):
+            guard output.isSuccess else {
+                let said = String(decoding: output.text.prefix(300), as: UTF8.self)
+                // The one thing that every helper says in the same words.
+                if said.lowercased().contains("credentials not found") { return nil }
+                let line = said.split(whereSeparator: \.isNewline).first.map(String.init) ?? ""
+                throw error(
+                    .credentials, "it ended with \(output.status)\(line.isEmpty ? "" : ": \(line.escapedForMessage)")")
+            }
+            guard let answer = try? StrictJSON.parse(output.text), let user = answer["Username"]?.string,
+                let secret = answer["Secret"]?.string, !secret.isEmpty
+            else { throw error(.credentials, "its answer is not JSON with Username and Secret") }
+            return DockerConfig.of(user: user, password: secret)
+        }
+    }
+
+    /// Runs the program until the deadline, and kills it and its children then.
+    private func run(_ server: String, _ deadline: ContinuousClock.Instant) async -> Ending {
+        var options = PlatformOptions()
+        options.createSession = true
+        options.teardownSequence = [
+            .send(signal: .kill, toProcessGroup: true, allowedDurationToNextStep: .milliseconds(100))
+        ]
+        let environment: Environment = path.map { .inherit.updating(["PATH": $0]) } ?? .inherit
+        let program = program
+        return await withTaskGroup(of: Ending.self) { [options] group in
+            group.addTask {
+                do {
+                    let result = try await Subprocess.run(
+                        .name(program), arguments: ["get"], environment: environment, platformOptions: options,
+                        input: .string("\(server)\n"), output: .bytes(limit: 128 * 1024), error: .discarded)
+                    return .output(
+                        Output(
+                            isSuccess: result.terminationStatus.isSuccess, status: "\(result.terminationStatus)",
+                            text: result.standardOutput))
+                } catch {
+                    return Task.isCancelled ? .cancelled : .fault("it cannot be run: \(error)")
+                }
+            }
+            group.addTask {
+                do {
+                    try await Task.sleep(until: deadline, clock: .continuous)
+                    return .timeout
+                } catch { return .cancelled }
+            }
+            let first = await group.next() ?? .cancelled
+            group.cancelAll()
+            return first
+        }
+    }
+}

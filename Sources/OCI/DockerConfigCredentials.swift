@@ -1,0 +1,138 @@
+import FoundationEssentials
+import Synchronization
+
+/// Credentials from a docker `config.json`: `auths`, `credHelpers` and `credsStore`; a mounted secret of type
+/// `kubernetes.io/dockerconfigjson` has the same shape.
+///
+/// The file is read again when it changes. A file that is there and cannot be read, or is not a docker configuration,
+/// is an error: an image must not be judged as anonymous would see it because of a typing error.
+public final class DockerConfigCredentials: RegistryCredentials {
+    private struct State {
+        var file: (path: String, version: FileAccess.Version)?
+        var config = DockerConfig()
+    }
+
+    private struct HelperQuestion: Hashable, Sendable {
+        let helper: String
+        let server: String
+    }
+
+    private let path: String
+    /// Whether a path was given: then the file must be there.
+    private let isRequired: Bool
+    private let helperPath: String?
+    private let helperTime: Duration
+    private let helperLifetime: Duration
+    private let state = Mutex(State())
+    private let answers = BoundedCache<HelperQuestion, RegistryCredential>(maximumCost: 1024)
+    private let asking = SingleFlight<HelperQuestion, RegistryCredential>()
+
+    /// Credentials from a file.
+    ///
+    /// - Parameters:
+    ///   - path: the file, or a directory with `config.json` or `.dockerconfigjson` in it. `nil` is what Docker does:
+    ///     `config.json` in `$DOCKER_CONFIG`, or in `.docker` of the home directory, and nothing when there is none.
+    ///   - environment: where `DOCKER_CONFIG` and `HOME` come from.
+    ///   - helperPath: where helpers are looked for, in place of the environment's `PATH`.
+    ///   - helperTime: how long a helper may take.
+    ///   - helperLifetime: how long a helper's answer is kept, unless a registry refuses it before.
+    public init(
+        path: String? = nil, environment: [String: String] = ProcessInfo.processInfo.environment,
+        helperPath: String? = nil, helperTime: Duration = .seconds(15), helperLifetime: Duration = .seconds(300)
+    ) {
+        if let path {
+            self.path = path
+            isRequired = true
+        } else if let directory = environment["DOCKER_CONFIG"], !directory.isEmpty {
+            self.path = "\(directory)/config.json"
+            isRequired = false
+        } else {
+            self.path = environment["HOME"].map { $0.isEmpty ? "" : "\($0)/.docker/config.json" } ?? ""
+            isRequired = false
+        }
+        self.helperPath = helperPath
+        self.helperTime = helperTime
+        self.helperLifetime = helperLifetime
+    }
+
+    /// The credential for a repository: from the helper that is meant for its registry, or from `auths`.
+    public func credential(
+        for endpoint: String, repository: String, deadline: ContinuousClock.Instant
+    ) async throws(RegistryError) -> RegistryCredential {
+        let config = try config(endpoint)
+        if let helper = config.helper(for: endpoint) {
+            let answer = try await ask(helper, endpoint, deadline)
+            if answer != .anonymous { return answer }
+        }
+        return config.credential(for: endpoint, repository: repository) ?? .anonymous
+    }
+
+    /// Forgets what a helper answered.
+    public func credentialRejected(_ credential: RegistryCredential, for endpoint: String, repository: String) async {
+        guard let helper = (try? config(endpoint))?.helper(for: endpoint) else { return }
+        answers.remove(HelperQuestion(helper: helper, server: Self.server(endpoint))) { $0 == credential }
+    }
+
+    /// What helpers know Docker Hub as.
+    private static func server(_ endpoint: String) -> String {
+        RegistryKey.canonical(endpoint) == "docker.io" ? "https://index.docker.io/v1/" : endpoint
+    }
+
+    private func ask(
+        _ helper: String, _ endpoint: String, _ deadline: ContinuousClock.Instant
+    ) async throws(RegistryError) -> RegistryCredential {
+        let question = HelperQuestion(helper: helper, server: Self.server(endpoint))
+        if let known = answers.value(for: question) { return known }
+        let program = CredentialHelper(name: helper, path: helperPath)
+        return try await asking.value(
+            for: question, deadline: min(deadline, .now + helperTime), workTime: helperTime,
+            timeout: RegistryError(
+                .timeout, host: endpoint,
+                detail: "asking the credential helper \(program.program): no answer within the time allowed")
+        ) { [self] (deadline) async throws(RegistryError) -> RegistryCredential in
+            let answer = try await program.get(question.server, deadline: deadline) ?? .anonymous
+            answers.insert(answer, for: question, expires: .now + helperLifetime)
+            return answer
+        }
+    }
+
+    /// The configuration as the file has it now.
+    private func config(_ endpoint: String) throws(RegistryError) -> DockerConfig {
+        func fault(_ problem: String) -> RegistryError {
+            RegistryError(
+                .credentials, host: endpoint,
+                detail:
+                    "the credentials cannot be read: \(problem); correct the docker configuration, or remove it to go without credentials"
+            )
+        }
+        guard !path.isEmpty else { return DockerConfig() }
+        do throws(FileAccess.Fault) {
+            guard let file = try find() else {
+                guard !isRequired else { throw FileAccess.Fault(path, problem: "does not exist") }
+                return DockerConfig()
+            }
+            if let known = state.withLock({ state in state.file.map { $0 == file } == true ? state.config : nil }) {
+                return known
+            }
+            let content = try FileAccess.read(file.path, maximumBytes: 1 << 20)
+            let config: DockerConfig
+            do { config = try DockerConfig(parsing: content) } catch {
+                throw FileAccess.Fault(file.path, problem: "is not a docker configuration: \(error)")
+            }
+            state.withLock { state in
+                state.file = file
+                state.config = config
+            }
+            return config
+        } catch { throw fault("\(error)") }
+    }
+
+    private func find() throws(FileAccess.Fault) -> (path: String, version: FileAccess.Version)? {
+        let candidates =
+            FileAccess.isDirectory(path) ? ["\(path)/config.json", "\(path)/.dockerconfigjson"] : [path]
+        for candidate in candidates {
+            if let version = try FileAccess.version(candidate) { return (candidate, version) }
+        }
+        return nil
+    }
+}
