@@ -1,0 +1,80 @@
+import Foundation
+
+/// `openssl s_server` with a certificate of an authority of its own, both made by the openssl command.
+final class TLSServer: @unchecked Sendable {  // Its properties are set once and Process is used by one thread at a time.
+    let directory: String
+    let port: Int
+    private let process: Process
+
+    /// The authority's certificate as PEM.
+    var authorityFile: String { directory + "/authority.pem" }
+    var url: String { "https://127.0.0.1:\(port)/" }
+
+    /// Starts a server. Its processes are waited for on a thread of their own: waiting on one of the few threads that
+    /// run tasks would stop every other test.
+    static func start(names: String = "IP:127.0.0.1", options: [String] = []) async throws -> TLSServer {
+        try await withCheckedThrowingContinuation { continuation in
+            Thread.detachNewThread {
+                continuation.resume(with: Result { try TLSServer(names: names, options: options) })
+            }
+        }
+    }
+
+    private init(names: String, options: [String]) throws {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "tls-\(UUID())")
+        directory = folder.path
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+        try TLSServer.openssl(
+            ["req", "-x509"] + key + [
+                "-subj", "/CN=authority \(UUID())", "-keyout", "authority.key", "-out", "authority.pem",
+                "-addext", "basicConstraints=critical,CA:TRUE",
+            ], in: folder)
+        try TLSServer.openssl(
+            ["req", "-x509"] + key + [
+                "-subj", "/CN=server", "-keyout", "server.key", "-out", "server.crt", "-CA", "authority.pem",
+                "-CAkey", "authority.key", "-addext", "subjectAltName=\(names)",
+                "-addext", "basicConstraints=critical,CA:FALSE",
+            ], in: folder)
+        process = Process()
+        process.executableURL = URL(filePath: "/usr/bin/env")
+        process.arguments =
+            ["openssl", "s_server", "-www", "-accept", "127.0.0.1:0", "-cert", "server.crt", "-key", "server.key"]
+            + options
+        process.currentDirectoryURL = folder
+        let output = Pipe()
+        process.standardOutput = output
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        // It prints "ACCEPT 127.0.0.1:PORT" when it listens.
+        var text = ""
+        var found: Int?
+        while found == nil {
+            let data = output.fileHandleForReading.availableData
+            guard !data.isEmpty else { throw CocoaError(.fileReadUnknown) }
+            text += String(decoding: data, as: UTF8.self)
+            for line in text.split(separator: "\n").dropLast(text.hasSuffix("\n") ? 0 : 1)
+            where line.hasPrefix("ACCEPT") {
+                found = line.split(separator: ":").last.flatMap { Int($0) }
+            }
+        }
+        port = found ?? 0
+    }
+
+    func stop() {
+        // Not terminate(): a child started from a thread of Dispatch inherits its blocked signals, SIGTERM included.
+        kill(process.processIdentifier, SIGKILL)
+        try? FileManager.default.removeItem(atPath: directory)
+    }
+
+    private static func openssl(_ arguments: [String], in folder: URL) throws {
+        let process = Process()
+        process.executableURL = URL(filePath: "/usr/bin/env")
+        process.arguments = ["openssl"] + arguments
+        process.currentDirectoryURL = folder
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        process.waitUntilExit()
+        guard process.terminationStatus == 0 else { throw CocoaError(.fileWriteUnknown) }
+    }
+}
