@@ -1,0 +1,92 @@
+"""What an exemption covers. Without an answer for any image, admitted means exempt."""
+
+import pytest
+
+from engine import answer, messages, pod
+
+DIGEST = "sha256:" + "c" * 64
+
+# (entry, image, exempt)
+CASES = [
+    # a whole reference covers itself, as written
+    ("registry.io/team/app:v1", "registry.io/team/app:v1", True),
+    ("registry.io/team/app", "registry.io/team/app", True),
+    ("nginx", "nginx", True),
+    ("registry.io/team/app", "registry.io/team/app:v1", False),
+    ("registry.io/team/app", "registry.io/team/app:latest", False),
+    ("registry.io/team/app:v1", "registry.io/team/app:v10", False),
+    ("registry.io/team/app:v1", f"registry.io/team/app:v1@{DIGEST}", False),
+    ("registry.io/team/app:v1", f"registry.io/team/app@{DIGEST}", False),
+    ("registry.io/team/app:v1", "registry.io/team/app:V1", False),
+    ("registry.io/team/app:v1", "REGISTRY.IO/team/app:v1", False),
+    # nothing is expanded, in neither direction
+    ("nginx", "docker.io/library/nginx", False),
+    ("nginx", "docker.io/library/nginx:latest", False),
+    ("docker.io/library/nginx", "nginx", False),
+    ("docker.io/library/*", "nginx", False),
+    ("docker.io/library/*", "index.docker.io/library/nginx", False),
+    # a prefix covers all that starts with it, so it should end where a name ends
+    ("registry.io/team*", "registry.io/team", True),
+    ("registry.io/team*", "registry.io/team/app:v1", True),
+    ("registry.io/team*", "registry.io/team-other/app:v1", True),
+    ("registry.io/team*", "registry.io/teams", True),
+    ("registry.io/team*", "registry.io.attacker.example/team/app", False),
+    ("registry.io/team*", "attacker.example/registry.io/team/app", False),
+    ("registry.io/team*", "registry.io:5000/team/app", False),
+    ("registry.io/team*", "Registry.io/team/app", False),
+    ("registry.io/team/*", "registry.io/team/app:v1", True),
+    ("registry.io/team/*", "registry.io/team/sub/app:v1", True),
+    ("registry.io/team/*", f"registry.io/team/app@{DIGEST}", True),
+    ("registry.io/team/*", "registry.io/team-other/app:v1", False),
+    ("registry.io/team/*", "registry.io/team", False),
+    ("registry.io/team/app:*", "registry.io/team/app:v1", True),
+    ("registry.io/team/app:*", f"registry.io/team/app:v1@{DIGEST}", True),
+    ("registry.io/team/app:*", "registry.io/team/app", False),
+    ("registry.io/team/app:*", "registry.io/team/app2:v1", False),
+    ("registry.io/team/app@*", f"registry.io/team/app@{DIGEST}", True),
+    ("nginx@*", f"nginx@{DIGEST}", True),
+    ("[fd00::1]:5000/team/*", "[fd00::1]:5000/team/app:v1", True),
+    # what a runtime might read in another way is never exempt
+    ("registry.io/team/*", "registry.io/team/../other/app", False),
+    ("registry.io/team/*", "registry.io/team/./app", False),
+    ("registry.io/team/*", "registry.io/team//app", False),
+    ("registry.io/team/*", "registry.io/team/", False),
+    ("registry.io/team/*", "registry.io/team/app ", False),
+    ("registry.io/team/*", "registry.io/team/app\n", False),
+    ("registry.io/team/*", "registry.io/team/app\nattacker.example/app", False),
+    ("registry.io/team/*", "registry.io/team/App", False),
+    ("registry.io/team/*", "registry.io/team/app%2f..", False),
+    ("registry.io/team/*", "registry.io/team/app?x", False),
+    ("registry.io/team/*", "registry.io/team/app#x", False),
+    ("registry.io/team/*", "registry.io/team/app:v1:v2", False),
+    ("registry.io/team/*", "registry.io/team/app@sha256:zz", False),
+    ("registry.io/team/*", "registry.io/team/\uff41pp", False),
+    ("registry.io/team/*", "https://registry.io/team/app", False),
+    ("registry.io/team/*", "user@registry.io/team/app", False),
+    ("[team-b]registry.io/team/app", "[team-b]registry.io/team/app", False),
+]
+
+
+@pytest.mark.parametrize("entry,image,exempt", CASES)
+def test_exemption(entry, image, exempt):
+    found = messages(pod(image), answer(), {"exemptImages": [entry]})
+    assert (found == []) == exempt, found
+    if not exempt:
+        assert not any("parameters" in message for message in found), found
+
+
+# A prefix that does not fix the registry, and a * anywhere but at the end, is refused: such an entry does not mean what
+# whoever wrote it thinks. The constraint then admits nothing and says which entry it is.
+@pytest.mark.parametrize(
+    "entry", ["*", "registry.io*", "nginx*", "nginx:*", "registry.io/*/app", "*/app", "registry.io/**", "", " ", None, ["nginx"]]
+)
+def test_entries_that_are_refused(entry):
+    found = messages(pod("nginx"), answer(), {"exemptImages": ["nginx", entry]})
+    assert len(found) == 1
+    assert "exemptImages entry" in found[0]
+
+
+def test_one_exempt_image_does_not_carry_the_others():
+    found = messages(pod("nginx", "redis"), answer(), {"exemptImages": ["nginx"]})
+    assert len(found) == 1
+    assert "image redis is refused" in found[0]

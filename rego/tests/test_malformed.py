@@ -1,0 +1,83 @@
+"""Whatever the answer holds, only an explicit isSuccess == true admits."""
+
+import copy
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from engine import answer, messages, passed, pod, report, value
+
+IMAGES = [f"registry.example/app{i}:v1" for i in range(6)]
+
+SCALARS = st.none() | st.booleans() | st.integers(-3, 300) | st.floats(allow_nan=False, allow_infinity=False, width=32) | st.text(max_size=8)
+KEYS = st.sampled_from(["isSuccess", "verifierReports", "traceID", "message", "errors", "responses", "system_error"]) | st.text(max_size=6)
+JSON = st.recursive(SCALARS, lambda c: st.lists(c, max_size=3) | st.dictionaries(KEYS, c, max_size=4), max_leaves=8)
+
+SLOW = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+
+
+def is_pass(candidate):
+    """Our own reading of what admits, for the values a generator may hit by chance."""
+    if not isinstance(candidate, dict) or candidate.get("isSuccess") is not True:
+        return False
+    reports = candidate.get("verifierReports")
+    return reports is None or (isinstance(reports, list) and all(isinstance(r, dict) for r in reports))
+
+
+@st.composite
+def damaged_values(draw):
+    """A good value with its verdict or its reports replaced."""
+    whole = copy.deepcopy(value(reports=[report()]))
+    member = draw(st.sampled_from(["isSuccess", "verifierReports"]))
+    if draw(st.booleans()):
+        whole[member] = draw(JSON)
+    elif member == "isSuccess":
+        del whole[member]
+    else:
+        whole[member].append(draw(SCALARS))
+    return whole
+
+
+@given(st.lists(JSON | damaged_values(), min_size=len(IMAGES), max_size=len(IMAGES)))
+@SLOW
+def test_an_image_is_admitted_only_by_an_explicit_pass(values):
+    found = messages(pod(*IMAGES), answer(*zip(IMAGES, values)))
+    for image, candidate in zip(IMAGES, values):
+        refused = any(message.startswith(f"image {image} is refused: ") for message in found)
+        assert refused != is_pass(candidate), (image, candidate, found)
+
+
+@given(JSON)
+@SLOW
+def test_an_answer_of_any_shape_does_not_admit(whole):
+    assert messages(pod(IMAGES[0]), whole)
+
+
+@given(st.lists(JSON | st.tuples(st.just(IMAGES[0]), JSON.filter(lambda v: not is_pass(v))).map(list), max_size=4), JSON, JSON)
+@SLOW
+def test_lists_of_any_entries_do_not_admit(responses, errors, system_error):
+    assert messages(pod(IMAGES[0]), {"responses": responses, "errors": errors, "system_error": system_error})
+
+
+@given(st.sampled_from(["responses", "errors"]), JSON.filter(lambda v: v not in ([], None)))
+@SLOW
+def test_a_good_answer_beside_a_damaged_list_does_not_admit(member, damage):
+    whole = passed(IMAGES[0])
+    whole[member] = [*whole[member], damage] if member == "responses" else damage
+    if member == "responses" and isinstance(damage, list) and len(damage) == 2 and isinstance(damage[0], str):
+        return  # a sound pair for an image nobody asked about
+    assert messages(pod(IMAGES[0]), whole)
+
+
+@given(JSON)
+@SLOW
+def test_an_object_of_any_shape_is_not_admitted_without_an_answer(spec):
+    review = pod(IMAGES[0])
+    review["object"]["spec"] = spec
+    assert messages(review, answer())
+
+
+@given(JSON)
+@SLOW
+def test_a_container_of_any_shape_is_not_admitted_beside_a_good_one(container):
+    assert messages(pod(IMAGES[0], initContainers=[container]), passed(IMAGES[0]))
