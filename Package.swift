@@ -65,7 +65,7 @@ var targets: [Target] = [
         path: "Tests/TestSupport", swiftSettings: strict),
     tests("StrictJSONTests", ["StrictJSON"]),
     tests("HTTPTests", ["HTTP", "TestSupport"]),
-    tests("OCITests", ["OCI", "TestSupport"]),
+    tests("OCITests", ["OCI", "HTTP", "StrictJSON", "TestSupport"]),
     tests("PKITests", ["PKI", "TestSupport"]),
     tests("NotationTests", ["Notation", "TestSupport"]),
     tests("KeyManagementTests", ["KeyManagement", "TestSupport"]),

@@ -82,11 +82,13 @@ extension RegistryClient {
             schemes.insert(.basic, for: key(of: call))
             return basic
         }
+        let said = Self.message(in: response)
         throw call.error(
             .unauthorized,
             challenges.isEmpty
-                ? "the registry answers 401 without a challenge that can be read"
-                : "the registry wants \"\(challenges[0].scheme.prefix(40))\" authentication, which is not supported")
+                ? "the registry answers 401 without a challenge that can be read\(said)"
+                : "the registry wants \"\(challenges[0].scheme.prefix(40))\" authentication, which is not supported\(said)"
+        )
     }
 
     /// Forgets a token that was refused, unless it has been replaced already.

@@ -1,0 +1,133 @@
+import Foundation
+import Synchronization
+import Testing
+
+@testable import OCI
+
+@Suite struct BoundedCacheTests {
+    @Test func forgetsWhatWasNotUsedForTheLongestTime() {
+        let cache = BoundedCache<Int, String>(maximumCost: 3)
+        for number in 1...3 { cache.insert("\(number)", for: number) }
+        #expect(cache.value(for: 1) == "1")
+        cache.insert("4", for: 4)
+        #expect(cache.value(for: 2) == nil)
+        #expect(cache.value(for: 1) == "1")
+        #expect(cache.value(for: 3) == "3")
+        #expect(cache.value(for: 4) == "4")
+        #expect(cache.counts.hits == 4)
+        #expect(cache.counts.misses == 1)
+        #expect(cache.counts.entries == 3)
+    }
+
+    @Test func staysWithinItsCost() {
+        let cache = BoundedCache<Int, Int>(maximumCost: 100)
+        for number in 0..<1000 { cache.insert(number, for: number % 37, cost: number % 60) }
+        #expect(cache.counts.cost <= 100)
+        cache.insert(1, for: 1, cost: 101)
+        #expect(cache.counts.cost <= 100)
+        let off = BoundedCache<Int, Int>(maximumCost: 0)
+        off.insert(1, for: 1)
+        #expect(off.value(for: 1) == nil)
+        #expect(off.counts.misses == 0)
+    }
+
+    @Test func forgetsWhatHasExpired() {
+        let cache = BoundedCache<Int, Int>(maximumCost: 10)
+        let now = ContinuousClock.now
+        cache.insert(1, for: 1, expires: now + .seconds(5))
+        #expect(cache.value(for: 1, now: now + .seconds(4)) == 1)
+        #expect(cache.value(for: 1, now: now + .seconds(5)) == nil)
+        #expect(cache.counts.entries == 0)
+    }
+
+    @Test func removesOnlyWhatIsMeant() {
+        let cache = BoundedCache<Int, Int>(maximumCost: 10)
+        cache.insert(1, for: 1)
+        cache.remove(1) { $0 == 2 }
+        #expect(cache.value(for: 1) == 1)
+        cache.remove(1)
+        #expect(cache.value(for: 1) == nil)
+    }
+}
+
+/// Counts across tasks.
+private final class Counter: Sendable {
+    private let count = Mutex(0)
+    var value: Int { count.withLock { $0 } }
+    func next() -> Int {
+        count.withLock { count in
+            count += 1
+            return count
+        }
+    }
+}
+
+@Suite struct SingleFlightTests {
+    static let timeout = RegistryError(.timeout, host: "h", detail: "too late")
+
+    @Test func worksOnceForAll() async throws {
+        let flights = SingleFlight<Int, Int>()
+        let count = Counter()
+        try await withThrowingTaskGroup(of: Int.self) { group in
+            for _ in 0..<500 {
+                group.addTask {
+                    try await flights.value(
+                        for: 1, deadline: .now + .seconds(20), workTime: .seconds(20), timeout: Self.timeout
+                    ) { _ async throws(RegistryError) -> Int in
+                        _ = count.next()
+                        try? await Task.sleep(for: .milliseconds(300))
+                        return 42
+                    }
+                }
+            }
+            for try await value in group { #expect(value == 42) }
+        }
+        #expect(count.value == 1)
+    }
+
+    @Test func outlivesItsFirstCaller() async throws {
+        let flights = SingleFlight<Int, Int>()
+        let count = Counter()
+        let ask: @Sendable (Duration) async throws -> Int = { patience in
+            try await flights.value(
+                for: 1, deadline: .now + patience, workTime: .seconds(20), timeout: Self.timeout
+            ) { _ async throws(RegistryError) -> Int in
+                _ = count.next()
+                try? await Task.sleep(for: .milliseconds(500))
+                return Task.isCancelled ? -1 : 42
+            }
+        }
+        let cancelled = Task { try await ask(.seconds(20)) }
+        try await Task.sleep(for: .milliseconds(50))
+        let second = Task { try await ask(.seconds(20)) }
+        let hasty = Task { try await ask(.milliseconds(50)) }
+        try await Task.sleep(for: .milliseconds(50))
+        cancelled.cancel()
+        await #expect { try await cancelled.value } throws: { ($0 as? RegistryError)?.kind == .cancelled }
+        await #expect { try await hasty.value } throws: { ($0 as? RegistryError)?.kind == .timeout }
+        #expect(try await second.value == 42)
+        #expect(count.value == 1)
+    }
+
+    @Test func triesAgainWhenSomeoneElsesWorkRanOutOfTime() async throws {
+        let flights = SingleFlight<Int, Int>()
+        let count = Counter()
+        let value = try await flights.value(
+            for: 1, deadline: .now + .seconds(20), workTime: .seconds(1), timeout: Self.timeout
+        ) { _ async throws(RegistryError) -> Int in
+            guard count.next() > 1 else { throw Self.timeout }
+            return 1
+        }
+        #expect(value == 1)
+    }
+
+    @Test func answersAtOnceWhenTheTimeIsOver() async {
+        let flights = SingleFlight<Int, Int>()
+        await #expect {
+            try await flights.value(for: 1, deadline: .now - .seconds(1), workTime: .seconds(1), timeout: Self.timeout)
+            {
+                _ async throws(RegistryError) -> Int in 1
+            }
+        } throws: { ($0 as? RegistryError)?.kind == .timeout }
+    }
+}
