@@ -77,6 +77,34 @@ var targets: [Target] = [
     tests("IntegrationTests", ["CountersignService", "GatekeeperProvider", "TestSupport"]),
 ]
 
+// `COUNTERSIGN_FUZZ=1 swift build --product countersign-fuzz` (scripts/fuzz): the fuzzers, and the rooms that they
+// test instrumented for coverage and, in C, for AddressSanitizer too. Of the provider only what parses is built: a
+// fuzzer of a parser does not wait for a server to compile.
+if Context.environment["COUNTERSIGN_FUZZ"] != nil {
+    let rooms = ["StrictJSON", "HTTP", "OCI", "PKI", "Notation", "KeyManagement", "Verification", "GatekeeperProvider"]
+    let instrumented = ["-sanitize=fuzzer,address", "-O", "-enable-testing"]
+    targets.removeAll { !(rooms + ["CCurl", "COpenSSL"]).contains($0.name) }
+    for target in targets {
+        if rooms.contains(target.name) {
+            target.swiftSettings = strict + [.unsafeFlags(instrumented)]
+        } else {
+            target.cSettings = [.unsafeFlags(["-fsanitize=fuzzer-no-link,address"])]
+        }
+        if target.name == "GatekeeperProvider" {
+            target.sources = ["ProviderRequest.swift", "ProviderResponseWriter.swift"]
+            target.dependencies = ["Verification", "StrictJSON"]
+        }
+    }
+    targets += [
+        .target(name: "CFuzz", path: "Fuzz/CFuzz"),
+        .executableTarget(
+            name: "countersign-fuzz", dependencies: ["CFuzz", "COpenSSL"] + rooms.map { .init(stringLiteral: $0) },
+            path: "Fuzz/Sources",
+            swiftSettings: strict + [.unsafeFlags(["-sanitize=address"])],
+            linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld"])]),
+    ]
+}
+
 // `ROOMS=OCI,OCITests swift build` builds some rooms only: quicker while working on one of them.
 if let only = Context.environment["ROOMS"]?.split(separator: ",").map(String.init) {
     targets.removeAll { !only.contains($0.name) }
