@@ -18,8 +18,14 @@ package enum UTC {
     }
 
     /// The time in RFC 3339, whole seconds: `2026-06-01T12:00:00Z`.
+    ///
+    /// RFC 3339 has the years 0000 to 9999; a time before or after them is printed as the first or last moment that it
+    /// has. Envelopes may name any time that a 64-bit number holds, and printing one must not end the process.
     package static func text(_ date: Date) -> String {
-        let total = Int(date.timeIntervalSince1970.rounded(.down))
+        let seconds = date.timeIntervalSince1970.rounded(.down)
+        // 0000-01-01T00:00:00Z to 9999-12-31T23:59:59Z. A time that is not a number compares as neither.
+        let (first, last) = (-62_167_219_200.0, 253_402_300_799.0)
+        let total = Int(seconds >= first ? min(seconds, last) : first)
         let (year, month, day) = civil(days: floorDivide(total, 86_400))
         let time = total - floorDivide(total, 86_400) * 86_400
         return "\(padded(year, 4))-\(padded(month, 2))-\(padded(day, 2))"
