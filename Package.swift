@@ -50,18 +50,25 @@ var targets: [Target] = [
     room("Verification", ["OCI", "KeyManagement", "StrictJSON", logging]),
     room(
         "GatekeeperProvider",
-        ["Verification", "StrictJSON", hummingbird, hummingbirdCore, httpTypes, nio, nioPosix, nioHTTP1, nioHTTPTypes, nioTLS, nioSSL,
-            lifecycle, logging]),
+        [
+            "Verification", "StrictJSON", hummingbird, hummingbirdCore, httpTypes, nio, nioPosix, nioHTTP1,
+            nioHTTPTypes, nioTLS, nioSSL,
+            lifecycle, logging,
+        ]),
     room(
         "CountersignService",
-        ["OCI", "HTTP", "PKI", "Notation", "KeyManagement", "Verification", "GatekeeperProvider", "StrictJSON",
-            lifecycle, logging]),
+        [
+            "OCI", "HTTP", "PKI", "Notation", "KeyManagement", "Verification", "GatekeeperProvider", "StrictJSON",
+            lifecycle, logging,
+        ]),
     .executableTarget(
         name: "countersign", dependencies: ["CountersignService", argumentParser], swiftSettings: strict),
 
     .target(
         name: "TestSupport",
-        dependencies: ["COpenSSL", "PKI", "OCI", "HTTP", "Notation", "StrictJSON", hummingbird, nio, nioPosix, nioHTTP1, nioSSL],
+        dependencies: [
+            "COpenSSL", "PKI", "OCI", "HTTP", "Notation", "StrictJSON", hummingbird, nio, nioPosix, nioHTTP1, nioSSL,
+        ],
         path: "Tests/TestSupport", swiftSettings: strict),
     tests("StrictJSONTests", ["StrictJSON"]),
     tests("HTTPTests", ["HTTP", "TestSupport"]),
@@ -72,8 +79,11 @@ var targets: [Target] = [
     tests("VerificationTests", ["Verification", "TestSupport"]),
     tests(
         "GatekeeperProviderTests",
-        ["GatekeeperProvider", "Verification", "OCI", "PKI", "StrictJSON", "TestSupport", httpTypes, nio, nioPosix, nioSSL, lifecycle,
-            logging]),
+        [
+            "GatekeeperProvider", "Verification", "OCI", "PKI", "StrictJSON", "TestSupport", httpTypes, nio, nioPosix,
+            nioSSL, lifecycle,
+            logging,
+        ]),
     tests("IntegrationTests", ["CountersignService", "GatekeeperProvider", "TestSupport"]),
 ]
 

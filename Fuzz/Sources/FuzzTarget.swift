@@ -17,7 +17,8 @@ struct FuzzTarget: Sendable {
 
     /// Every target.
     static let all: [FuzzTarget] =
-        jsonTargets + referenceTargets + manifestTargets + httpTargets + pkiTargets + serviceTargets
+        jsonTargets + referenceTargets + manifestTargets + registryTargets + httpTargets + pkiTargets
+        + serviceTargets
 }
 
 /// Ends the process: the input that libFuzzer then writes to a file is a finding.

@@ -11,14 +11,16 @@ let pkiTargets = [
         }
         require(certificate.der == bytes, "the certificate is not its bytes")
         require(!certificate.signedBytes.isEmpty, "nothing was signed")
-        require(certificate.subject.rfc2253.utf8.count <= 4 * bytes.count + 1024, "a subject longer than its certificate")
+        require(
+            certificate.subject.rfc2253.utf8.count <= 4 * bytes.count + 1024, "a subject longer than its certificate")
         _ = certificate.description
         // Every branch of the check, with a key and a signature that somebody else chose.
         if certificate.isSelfSigned { require(certificate.isSigned(by: certificate), "signed once only") }
         for name in [certificate.subject, certificate.issuer] {
             require((try? DistinguishedName(der: name.der)) == name, "a name that does not stand alone")
         }
-        require((try? PublicKey(spkiDER: certificate.publicKey.spkiDER)) == certificate.publicKey, "a key that does not")
+        require(
+            (try? PublicKey(spkiDER: certificate.publicKey.spkiDER)) == certificate.publicKey, "a key that does not")
         do {
             let pem = try Certificate.parsePEM(Array(certificate.pem.utf8))
             require(pem == [certificate], "PEM changes it")

@@ -33,7 +33,8 @@ private func requireNormal(_ reference: ImageReference) {
     require(reference.tag != nil || reference.digest != nil, "neither tag nor digest")
     require(normal.utf8.allSatisfy { (0x21...0x7E).contains($0) }, "the normal form is not plain text")
     require(!reference.registry.contains("/"), "a registry with a slash")
-    require(!reference.endpoint.isEmpty && !reference.endpoint.contains { "/@?#\\".contains($0) }, "an endpoint with more")
+    require(
+        !reference.endpoint.isEmpty && !reference.endpoint.contains { "/@?#\\".contains($0) }, "an endpoint with more")
     require(!reference.repository.split(separator: "/").contains { $0 == ".." || $0 == "." }, "a repository with dots")
     require(reference.repository.utf8.count <= ImageReference.maximumRepositoryLength, "too long a repository")
     require(areSame(reference.scopeName, "\(reference.registry)/\(reference.repository)"), "a scope with another name")

@@ -13,7 +13,11 @@ let serviceTargets = [
             // The answer names exactly these keys, in this order, whatever is in them.
             var writer = ProviderResponseWriter(version: request.version, isIdempotent: false)
             for (index, key) in request.keys.enumerated() {
-                if index.isMultiple(of: 2) { writer.item(key: key, error: key) } else { writer.item(key: key, value: key) }
+                if index.isMultiple(of: 2) {
+                    writer.item(key: key, error: key)
+                } else {
+                    writer.item(key: key, value: key)
+                }
             }
             let answer = try StrictJSON.parse(writer.finish(systemError: request.keys.last))
             let items = answer["response"]?["items"]?.array ?? []
