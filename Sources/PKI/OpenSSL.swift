@@ -70,3 +70,8 @@ enum OpenSSL {
         return Array(output.prefix(algorithm.length))
     }
 }
+
+extension HashAlgorithm {
+    /// The hash of bytes, by OpenSSL.
+    public func digest(of bytes: [UInt8]) throws(PKIError) -> [UInt8] { try OpenSSL.digest(self, of: bytes) }
+}
