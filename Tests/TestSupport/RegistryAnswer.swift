@@ -1,0 +1,50 @@
+import OCI
+import StrictJSON
+
+/// An answer of a ``FaultyRegistry`` before it is sent.
+struct RegistryAnswer: Sendable {
+    var status: Int
+    var headers: [(name: String, value: String)] = []
+    var body: [UInt8] = []
+    /// Sends the body in pieces, with time between them.
+    var pace: (bytes: Int, every: Duration)?
+    /// Announces more than it sends, then ends the connection.
+    var isCutShort = false
+
+    /// An error as the distribution specification writes it ("Error Codes").
+    static func error(_ status: Int, _ code: String, headers: [(name: String, value: String)] = []) -> RegistryAnswer {
+        let body: JSONValue = ["errors": [["code": .string(code), "message": .string("this registry says \(code)")]]]
+        return RegistryAnswer(
+            status: status, headers: [("Content-Type", "application/json")] + headers, body: body.bytes)
+    }
+
+    mutating func remove(header name: String) { headers.removeAll { $0.name.lowercased() == name.lowercased() } }
+
+    /// Turns a good answer into what the fault makes of it.
+    mutating func apply(_ fault: RegistryFault.Kind, to request: FaultyRegistry.Request) {
+        switch fault {
+        case .tooManyRequests(let retryAfter):
+            self = .error(429, "TOOMANYREQUESTS", headers: retryAfter.map { [("Retry-After", $0)] } ?? [])
+        case .status(let status): self = .error(status, "UNKNOWN")
+        case .slowBody(let bytes, let every): pace = (max(1, bytes), every)
+        case .wrongContent: if !body.isEmpty { body[body.count / 2] ^= 1 }
+        case .oversized(let count):
+            body += [UInt8](repeating: 0x20, count: count)
+            remove(header: "Content-Length")
+        case .redirect(let base):
+            self = RegistryAnswer(status: 307, headers: [("Location", "\(base)\(request.path)?signature=secret")])
+        case .truncatedJSON:
+            body = Array(body.prefix(body.count / 2))
+            remove(header: "Content-Length")
+        case .cutShort:
+            body = Array(body.prefix(body.count / 2))
+            remove(header: "Content-Length")
+            isCutShort = true
+        case .withoutDigestHeader: remove(header: "Docker-Content-Digest")
+        case .header(let name, let value):
+            remove(header: name)
+            headers.append((name, value))
+        case .delay, .reset: break
+        }
+    }
+}

@@ -1,0 +1,64 @@
+import Foundation
+
+/// Something a ``FaultyRegistry`` does instead of answering as it should.
+package struct RegistryFault: Sendable {
+    /// What it does.
+    package enum Kind: Sendable {
+        /// 429, with `Retry-After` when given.
+        case tooManyRequests(retryAfter: String?)
+        /// This status with an error body.
+        case status(Int)
+        /// The right answer, its body in pieces of so many bytes with so much time between them.
+        case slowBody(bytes: Int, every: Duration)
+        /// The right answer, after this time.
+        case delay(Duration)
+        /// A reset of the connection.
+        case reset
+        /// The right headers, a body of the same length in which one byte differs.
+        case wrongContent
+        /// The right body followed by so many spaces more.
+        case oversized(by: Int)
+        /// 307 to the same path at another base URL, as registries do for blobs, with a query as a signature has.
+        case redirect(to: String)
+        /// The first half of the body, correctly announced.
+        case truncatedJSON
+        /// The first half of the body, the whole announced, then the end of the connection.
+        case cutShort
+        /// An answer without `Docker-Content-Digest`.
+        case withoutDigestHeader
+        /// An answer with this header instead of its own.
+        case header(String, String)
+    }
+
+    /// What it does.
+    package var kind: Kind
+    /// The method it concerns; `nil` = every one.
+    package var method: String?
+    /// The path it concerns, `*` for any text: `/v2/*/blobs/*`.
+    package var path: String
+    /// How many more times it happens; `nil` = always.
+    package var remaining: Int?
+
+    func matches(_ request: FaultyRegistry.Request) -> Bool {
+        remaining != 0 && (method == nil || method == request.method)
+            && RegistryFault.matches(Substring(request.path), pattern: Substring(path))
+    }
+
+    /// Whether it changes an answer rather than taking its place: then it waits for a good one, not wasted on the
+    /// 401 that begins a login.
+    var needsGoodAnswer: Bool {
+        switch kind {
+        case .tooManyRequests, .status, .delay, .reset: false
+        default: true
+        }
+    }
+
+    private static func matches(_ text: Substring, pattern: Substring) -> Bool {
+        guard let star = pattern.firstIndex(of: "*") else { return text == pattern }
+        guard text.hasPrefix(pattern[..<star]) else { return false }
+        let rest = text.dropFirst(pattern[..<star].count)
+        let after = pattern[pattern.index(after: star)...]
+        if after.isEmpty { return true }
+        return rest.indices.contains { matches(rest[$0...], pattern: after) }
+    }
+}
