@@ -1,0 +1,48 @@
+import FoundationEssentials
+import PKI
+
+/// Checks whether the certificates of a chain have been revoked (trust store and trust policy specification, "Certificate
+/// Revocation Evaluation").
+public protocol RevocationChecking: Sendable {
+    /// Checks all certificates of a chain but its root.
+    ///
+    /// - Parameters:
+    ///   - chain: leaf first, complete.
+    ///   - authenticSigningTime: the time that a signing authority states, which decides whether a revocation with an
+    ///     invalidity date after it counts.
+    ///   - now: the time of verification.
+    ///   - deadline: when an answer must be there.
+    /// - Throws: ``ValidationFailure`` when a certificate is revoked or its status is unknown; passing when a responder
+    ///   could not be reached.
+    func check(
+        _ chain: [Certificate], authenticSigningTime: Date?, now: Date, deadline: ContinuousClock.Instant
+    ) async throws(ValidationFailure)
+}
+
+/// The revocation check of a verifier that cannot ask anybody: chains whose certificates name no source of revocation
+/// information pass ("no revocation check is performed and the certificate is considered valid"), every other chain fails.
+public struct OfflineRevocation: RevocationChecking {
+    /// The check.
+    public init() {}
+
+    /// Fails for the first certificate, root excluded, that names a source.
+    public func check(
+        _ chain: [Certificate], authenticSigningTime: Date?, now: Date, deadline: ContinuousClock.Instant
+    ) throws(ValidationFailure) {
+        for certificate in chain.dropLast() {
+            guard let source = certificate.ocspURLs.first ?? certificate.crlDistributionPoints.first?.first ?? nil
+            else {
+                guard certificate.crlDistributionPoints.isEmpty else { throw Self.failure(certificate, "a CRL") }
+                continue
+            }
+            throw Self.failure(certificate, source)
+        }
+    }
+
+    private static func failure(_ certificate: Certificate, _ source: String) -> ValidationFailure {
+        ValidationFailure(
+            "the certificate \"\(certificate.subject)\" names \(source) for its revocation status, and OCSP and CRL are "
+                + "not supported yet; until they are, the trust policy can override revocation with \"log\" or \"skip\""
+        )
+    }
+}

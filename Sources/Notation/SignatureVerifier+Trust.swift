@@ -1,0 +1,103 @@
+import FoundationEssentials
+import PKI
+
+extension SignatureVerifier {
+    /// Validate Authenticity: some certificate of the chain is in a trust store of the signing scheme's type, byte for
+    /// byte, and the signing certificate's subject is a trusted identity.
+    func authenticity(
+        _ chain: CodeSigningChain, _ envelope: SignatureEnvelope, _ statement: TrustPolicyStatement
+    ) async -> ValidationFailure? {
+        let type = envelope.attributes.signingScheme.trustStoreType
+        let trusted: [Certificate]
+        do throws(TrustStoreError) {
+            trusted = try await certificates(type, statement)
+        } catch {
+            return ValidationFailure(error.description, isPassing: error.isPassing)
+        }
+        guard !trusted.isEmpty else {
+            return ValidationFailure(
+                "the trust policy statement \"\(statement.name)\" has no trust store of type \(type.rawValue), which "
+                    + "signatures of the scheme \(envelope.attributes.signingScheme.rawValue) need")
+        }
+        guard chain.certificates.contains(where: trusted.contains) else {
+            let root = chain.certificates[chain.certificates.count - 1]
+            return ValidationFailure(
+                "no certificate of the signature's chain is trusted: its root is \"\(root.subject)\" (SHA-256 "
+                    + "\(root.sha256Hex)), signed by \"\(chain.leaf.subject)\"")
+        }
+        return statement.trustedIdentities.refusal(of: chain)
+    }
+
+    /// The certificates of all of a statement's trust stores of one type. One store that cannot be used fails them all.
+    func certificates(
+        _ type: TrustStoreType, _ statement: TrustPolicyStatement
+    ) async throws(TrustStoreError) -> [Certificate] {
+        var certificates: [Certificate] = []
+        for store in statement.trustStores where store.type == type {
+            certificates += try await trustStore.certificates(type: type, named: store.name)
+        }
+        return certificates
+    }
+
+    /// Validate Authentic Timestamp: the signature was made while every certificate of the chain was valid.
+    func authenticTimestamp(
+        _ chain: CodeSigningChain, _ envelope: SignatureEnvelope, _ statement: TrustPolicyStatement, now: Date,
+        deadline: ContinuousClock.Instant
+    ) async -> ValidationFailure? {
+        if let time = envelope.attributes.authenticSigningTime {
+            guard let certificate = chain.certificates.first(where: { !$0.isValid(at: time) }) else { return nil }
+            return ValidationFailure(
+                "the certificate \"\(certificate.subject)\" was not valid when the signature was made, at "
+                    + "\(RFC3339.text(time)): \(Self.validity(certificate))")
+        }
+        guard needsTimestamp(chain, statement, now) else {
+            // "each and every certificate in the certificate chain … must be valid i.e. not expired at the time of
+            // verification" (signature specification, "Other requirements")
+            guard let certificate = chain.certificates.first(where: { !$0.isValid(at: now) }) else { return nil }
+            return ValidationFailure(
+                "the certificate \"\(certificate.subject)\" is not valid now, and no timestamp proves an earlier "
+                    + "signature: \(Self.validity(certificate))")
+        }
+        guard let token = envelope.timestampSignature else {
+            return ValidationFailure(
+                "the trust policy asks for an RFC 3161 timestamp, and the signature has none")
+        }
+        do throws(ValidationFailure) {
+            let range = try await timestamps.verify(
+                token: token, over: envelope.signature, roots: try await timestampRoots(statement), now: now,
+                deadline: deadline)
+            // "the time range from timeStampLowerLimit to timeStampUpperLimit is entirely within the signing certificate
+            // chain's validity period", both ends included.
+            guard
+                let certificate = chain.certificates.first(where: {
+                    range.lowerBound < $0.notBefore || range.upperBound > $0.notAfter
+                })
+            else { return nil }
+            return ValidationFailure(
+                "the certificate \"\(certificate.subject)\" was perhaps not valid at the time of the timestamp, "
+                    + "\(RFC3339.text(range.lowerBound)) to \(RFC3339.text(range.upperBound)): "
+                    + Self.validity(certificate))
+        } catch { return error }
+    }
+
+    /// "Sufficient and necessary conditions to trigger timestamp countersignature verification".
+    private func needsTimestamp(_ chain: CodeSigningChain, _ statement: TrustPolicyStatement, _ now: Date) -> Bool {
+        guard statement.trustStores.contains(where: { $0.type == .tsa }) else { return false }
+        switch statement.verifyTimestamp {
+        case .always: return true
+        case .afterCertExpiry: return chain.certificates.contains { now > $0.notAfter }
+        }
+    }
+
+    private func timestampRoots(_ statement: TrustPolicyStatement) async throws(ValidationFailure) -> [Certificate] {
+        do throws(TrustStoreError) {
+            return try await certificates(.tsa, statement)
+        } catch {
+            throw ValidationFailure(error.description, isPassing: error.isPassing)
+        }
+    }
+
+    private static func validity(_ certificate: Certificate) -> String {
+        "it is valid from \(RFC3339.text(certificate.notBefore)) to \(RFC3339.text(certificate.notAfter))"
+    }
+}

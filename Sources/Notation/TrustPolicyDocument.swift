@@ -1,0 +1,89 @@
+import OCI
+import StrictJSON
+
+/// A trust policy for OCI artifacts (trust store and trust policy specification, "OCI Trust Policy", version 1.0): every
+/// rule of the specification has been checked.
+public struct TrustPolicyDocument: Sendable {
+    /// The statements, in their order.
+    public let statements: [TrustPolicyStatement]
+
+    /// Reads and validates a document.
+    ///
+    /// Unknown members are ignored and names of members match without regard to case, as in the reference
+    /// implementation; a member that occurs twice in this sense, and anything after the document, is a fault.
+    public init(json bytes: [UInt8]) throws(TrustPolicyError) {
+        let value: JSONValue
+        do { value = try StrictJSON.parse(bytes) } catch {
+            throw TrustPolicyError("the trust policy is not valid JSON: \(error)")
+        }
+        try self.init(json: value)
+    }
+
+    /// Reads and validates a document that is a part of another one.
+    public init(json value: JSONValue) throws(TrustPolicyError) {
+        let document = try PolicyObject(value, "the trust policy")
+        guard let version = try document.string("version"), !version.isEmpty else {
+            throw TrustPolicyError("the trust policy has no \"version\"; expected \"1.0\"")
+        }
+        guard version == "1.0" else {
+            throw TrustPolicyError("the trust policy has version \"\(version.prefix(20))\"; only \"1.0\" is supported")
+        }
+        let entries = try document.array("trustPolicies")
+        guard !entries.isEmpty else {
+            throw TrustPolicyError("the trust policy has no statements in \"trustPolicies\"")
+        }
+        var statements: [TrustPolicyStatement] = []
+        for entry in entries { statements.append(try TrustPolicyStatement(json: entry)) }
+        try self.init(statements: statements)
+    }
+
+    /// A document of statements, validated as a whole: each name and each scope once.
+    public init(statements: [TrustPolicyStatement]) throws(TrustPolicyError) {
+        var names: Set<[UInt8]> = []
+        var scopes: Set<String> = []
+        for statement in statements {
+            guard names.insert(Array(statement.name.utf8)).inserted else {
+                throw TrustPolicyError("two statements of the trust policy have the name \"\(statement.name)\"")
+            }
+            for scope in statement.registryScopes {
+                // "For a given OCI artifact there MUST be only one applicable trust policy"
+                guard scopes.insert(scope).inserted else {
+                    throw TrustPolicyError("the registry scope \"\(scope)\" is in the trust policy twice")
+                }
+            }
+        }
+        self.statements = statements
+    }
+
+    /// The statement for an image: the one whose scope is its repository, else the global one ("Selecting a trust policy
+    /// to verify a signed OCI artifact").
+    ///
+    /// - Throws: ``TrustPolicyError`` when there is none: the artifact is untrusted then.
+    public func statement(for reference: ImageReference) throws(TrustPolicyError) -> TrustPolicyStatement {
+        try statement(forScope: reference.scopeName)
+    }
+
+    /// The statement for a repository, `registry/repository`. There is no expansion: `nginx` is not
+    /// `docker.io/library/nginx` here.
+    public func statement(forScope scope: String) throws(TrustPolicyError) -> TrustPolicyStatement {
+        try RegistryScope.check(scope)
+        let exact = statements.first { statement in
+            statement.registryScopes.contains { $0.utf8.elementsEqual(scope.utf8) }
+        }
+        guard let statement = exact ?? statements.first(where: \.isGlobal) else {
+            throw TrustPolicyError(
+                "no statement of the trust policy applies to \"\(scope)\"; add the repository, or \"*\", to the "
+                    + "registryScopes of one")
+        }
+        return statement
+    }
+
+    /// The statement for an artifact reference as the reference implementation takes it: `registry/repository@digest`.
+    public func statement(forArtifact reference: String) throws(TrustPolicyError) -> TrustPolicyStatement {
+        guard let at = reference.utf8.lastIndex(of: UInt8(ascii: "@")) else {
+            throw TrustPolicyError(
+                "\"\(reference.prefix(300))\" is not registry/repository@digest, which selecting a trust policy needs")
+        }
+        return try statement(forScope: String(reference[..<at]))
+    }
+}
