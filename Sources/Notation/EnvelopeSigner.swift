@@ -101,7 +101,7 @@ public struct EnvelopeSigner: Sendable {
         header[NotaryName.signingScheme] = .string(SigningScheme.x509.rawValue)
         header[NotaryName.signingTime] = .string(RFC3339.text(time))
         let protectedText = Base64Text.encodeURL(JSONValue.object(header).bytes)
-        let payloadText = Base64Text.encodeURL(payload.json.bytes)
+        let payloadText = Base64Text.encodeURL(payload.json(.jws).bytes)
         let signature = try signature([Array(protectedText.utf8), [UInt8(ascii: ".")], Array(payloadText.utf8)])
         var unprotected: JSONObject = ["x5c": .array(chain.map { .string(Base64Text.encode($0.der)) })]
         if !options.signingAgent.isEmpty { unprotected[NotaryName.signingAgent] = .string(options.signingAgent) }
@@ -130,7 +130,7 @@ public struct EnvelopeSigner: Sendable {
             unprotected.append(.text(NotaryName.signingAgent), .text(options.signingAgent))
         }
         let protectedBytes = CBOREncoder.encode(.map(header))
-        let payloadBytes = payload.json.bytes
+        let payloadBytes = payload.json(.cose).bytes
         let signature = try signature(COSEParser.signedParts(protected: protectedBytes, payload: payloadBytes))
         return CBOREncoder.encode(
             .tagged(

@@ -80,19 +80,21 @@ public struct SignaturePayload: Hashable, Sendable {
         }
     }
 
-    /// The payload as notation writes it: members in the order of their names.
-    public var json: JSONValue {
-        var target = JSONObject()
-        if !targetArtifact.annotations.isEmpty {
-            var annotations = JSONObject()
-            for name in targetArtifact.annotations.keys.sorted(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) }) {
-                annotations[name] = targetArtifact.annotations[name].map(JSONValue.string)
-            }
-            target["annotations"] = .object(annotations)
+    /// The payload as the reference implementation writes it, members in the order that it has in each format.
+    func json(_ format: EnvelopeFormat) -> JSONValue {
+        var annotations = JSONObject()
+        for name in targetArtifact.annotations.keys.sorted(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) }) {
+            annotations[name] = targetArtifact.annotations[name].map(JSONValue.string)
         }
-        target["digest"] = .string(targetArtifact.digest.description)
-        target["mediaType"] = .string(targetArtifact.mediaType)
-        target["size"] = .number(String(targetArtifact.size))
+        let members: [(String, JSONValue)] = [
+            ("mediaType", .string(targetArtifact.mediaType)), ("digest", .string(targetArtifact.digest.description)),
+            ("size", .number(String(targetArtifact.size))),
+            ("annotations", .object(annotations)),
+        ]
+        var target = JSONObject()
+        for (name, value) in format == .jws ? members.sorted(by: { $0.0 < $1.0 }) : members {
+            if name != "annotations" || !annotations.isEmpty { target[name] = value }
+        }
         return ["targetArtifact": .object(target)]
     }
 }

@@ -15,8 +15,8 @@ struct SubjectName: Hashable, Sendable {
             throw TrustPolicyError("the name \"\(shown)\" has a value in the form \"=#\", which is not supported")
         }
         var attributes: [[UInt8]: [UInt8]] = [:]
-        for var (type, value) in try Self.pairs(bytes, shown) {
-            if type == Array("S".utf8) { type = Array("ST".utf8) }
+        for (written, value) in try Self.pairs(bytes, shown) {
+            let type = written == Array("S".utf8) ? Array("ST".utf8) : written
             guard attributes[type, default: []].isEmpty else {
                 throw TrustPolicyError(
                     "the name \"\(shown)\" has the attribute \(String(decoding: type, as: UTF8.self)) more than once")

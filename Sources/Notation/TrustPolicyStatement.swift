@@ -37,7 +37,7 @@ public struct TrustPolicyStatement: Sendable {
         self.level = level
         self.verifyTimestamp = verifyTimestamp
         self.registryScopes = registryScopes
-        do {
+        do throws(TrustPolicyError) {
             // Any level but skip needs trust stores and identities, and with skip they would be misleading.
             if level.isSkip {
                 guard trustStores.isEmpty, trustedIdentities.isEmpty else {
@@ -66,7 +66,7 @@ public struct TrustPolicyStatement: Sendable {
         let verification = try statement.object("signatureVerification")
         let level: VerificationLevel
         let verifyTimestamp: VerifyTimestamp
-        do {
+        do throws(TrustPolicyError) {
             level = try Self.level(verification)
             let option = try verification.string("verifyTimestamp") ?? ""
             guard let value = option.isEmpty ? .always : VerifyTimestamp(rawValue: option) else {
