@@ -70,6 +70,7 @@ struct PlainResponder: Sendable {
         }
         headers[.contentType] = page.contentType
         headers[.contentLength] = String(page.text.utf8.count)
+        if request.isLastOfConnection { headers[.connection] = "close" }
         try await writer.write(
             response: HTTPResponse(status: page.status, headerFields: headers),
             body: request.method == .head ? ResponseBody() : ResponseBody(byteBuffer: ByteBuffer(string: page.text)))

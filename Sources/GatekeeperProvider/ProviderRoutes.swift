@@ -76,8 +76,14 @@ struct ProviderRoutes: Sendable {
         headers[.contentLength] = String(answer.body.count)
         if let name = HTTPField.Name(TraceID.headerName) { headers[name] = traceID }
         if answer.status == .methodNotAllowed { headers[.allow] = "POST" }
+        if request.isLastOfConnection { headers[.connection] = "close" }
         try await writer.write(
             response: HTTPResponse(status: answer.status, headerFields: headers),
             body: isHead ? ResponseBody() : ResponseBody(byteBuffer: ByteBuffer(bytes: answer.body)))
     }
+}
+
+extension Request {
+    /// Whether the client wants the connection closed after the answer; Hummingbird does so.
+    var isLastOfConnection: Bool { headers[.connection]?.lowercased() == "close" }
 }

@@ -97,6 +97,17 @@ import Testing
         #expect(try await client.reply().status == 200)
     }
 
+    @Test(arguments: [false, true])
+    func theConnectionIsClosedForWhoAsks(isTLS: Bool) async throws {
+        let provider = try await RunningProvider(isTLS: isTLS)
+        let client = try await TestClient.connect(
+            port: provider.ports.provider, isTLS ? provider.gatekeeper : TestClient.Options())
+        let reply = try await client.verify(["signed"], headers: ["Connection: close"])
+        #expect(reply.status == 200)
+        #expect(reply.headers["connection"] == "close")
+        #expect(await client.isClosed(within: .seconds(10)))
+    }
+
     @Test func theTraceIDIsInAnswerReportAndLog() async throws {
         let provider = try await RunningProvider(StubService(traceIDHeaderNames: ["X-Request-Id"]), isTLS: false)
         let client = try await TestClient.connect(port: provider.ports.provider)
