@@ -5,27 +5,27 @@ import Testing
 
 @Suite struct ConnectionTimeoutsTests {
     @Test func anIdleConnectionIsClosed() async throws {
-        let provider = try await RunningProvider { $0.idleTimeout = .milliseconds(300) }
+        let provider = try await RunningProvider { $0.idleTimeout = .seconds(2) }
         let client = try await provider.connect()
         _ = try await client.verify(["signed"])
         #expect(await client.isClosed(within: .seconds(10)))
     }
 
     @Test func aConnectionWithRequestsStaysOpen() async throws {
-        let provider = try await RunningProvider { $0.idleTimeout = .milliseconds(800) }
+        let provider = try await RunningProvider { $0.idleTimeout = .seconds(3) }
         let client = try await provider.connect()
-        for _ in 0..<12 {
+        for _ in 0..<16 {
             _ = try await client.verify(["signed"])
-            try await Task.sleep(for: .milliseconds(100))
+            try await Task.sleep(for: .milliseconds(250))
         }
         #expect(client.channel.isActive)
     }
 
     @Test func aRequestThatTakesLongerThanTheIdleTimeoutIsAnswered() async throws {
-        let provider = try await RunningProvider { $0.idleTimeout = .milliseconds(200) }
+        let provider = try await RunningProvider { $0.idleTimeout = .seconds(2) }
         let client = try await provider.connect()
         async let reply = client.verify(["held"])
-        try await Task.sleep(for: .milliseconds(700))
+        try await Task.sleep(for: .seconds(4))
         provider.service.gate.open()
         #expect(try await reply.status == 200)
     }

@@ -87,10 +87,10 @@ import Verification
 
     @Test(arguments: ["slow/a:1", "stuck/a:1"])
     func theAnswerComesBeforeTheTimeoutWithWhatIsThere(key: String) async throws {
-        let service = StubService(verificationTimeout: .milliseconds(400))
+        let service = StubService(verificationTimeout: .seconds(3))
         let start = ContinuousClock.now
         let value = try await ask(handler(service), .verify, body(["signed", key]))
-        #expect(ContinuousClock.now - start < .seconds(2))
+        #expect(ContinuousClock.now - start < .seconds(20))
         #expect(value["response"]?["items"]?.array?.map { $0["key"]?.string } == ["signed"])
         let error = try #require(value["response"]?["systemError"]?.string)
         #expect(error.contains("\"\(key)\": waiting for a verdict: no answer within"))
@@ -146,7 +146,7 @@ import Verification
     }
 
     @Test func aPassingFaultOfAMutationIsASystemError() async throws {
-        let service = StubService(mutationTimeout: .milliseconds(300))
+        let service = StubService(mutationTimeout: .seconds(3))
         let value = try await ask(handler(service), .mutate, body(["down/x:1", "slow/x:1", "a:1"]))
         let response = try #require(value["response"])
         #expect(response["items"]?.array?.map { $0["key"]?.string } == ["a:1"])

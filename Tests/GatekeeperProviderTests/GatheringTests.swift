@@ -20,14 +20,13 @@ import Testing
     @Test func whatIsNotThereByTheDeadlineIsMissing() async {
         let gate = Gate()
         let start = ContinuousClock.now
-        let answers = await Gathering<String>.ask(["quick", "stuck"], until: start + .milliseconds(200), on: eventLoop)
-        {
+        let answers = await Gathering<String>.ask(["quick", "stuck"], until: start + .seconds(3), on: eventLoop) {
             key in
             if key == "stuck" { await gate.wait() }
             return key
         }
         #expect(answers.map { $0?.answer } == ["quick", nil])
-        #expect(ContinuousClock.now - start < .seconds(5))
+        #expect(ContinuousClock.now - start < .seconds(20))
     }
 
     @Test func aLateTaskIsCancelled() async {

@@ -36,12 +36,12 @@ import Testing
     }
 
     @Test func readinessSaysNoWhileItStillServes() async throws {
-        let provider = try await RunningProvider { $0.shutdownDelay = .milliseconds(1500) }
+        let provider = try await RunningProvider { $0.shutdownDelay = .seconds(4) }
         let health = try #require(provider.ports.health)
         #expect(try await TestClient.ask(port: health, method: "GET", path: "/readyz").status == 200)
         await provider.shutDown()
         var reply = try await TestClient.ask(port: health, method: "GET", path: "/readyz")
-        let end = ContinuousClock.now + .seconds(1)
+        let end = ContinuousClock.now + .seconds(3)
         while reply.status == 200, ContinuousClock.now < end {
             reply = try await TestClient.ask(port: health, method: "GET", path: "/readyz")
         }

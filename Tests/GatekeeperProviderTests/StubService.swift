@@ -14,7 +14,7 @@ final class StubService: VerificationService {
     let gate = Gate()
 
     init(
-        verificationTimeout: Duration = .milliseconds(2900), mutationTimeout: Duration = .milliseconds(950),
+        verificationTimeout: Duration = .seconds(30), mutationTimeout: Duration = .seconds(30),
         traceIDHeaderNames: [String] = []
     ) {
         settings = ServiceSettings(
@@ -39,7 +39,7 @@ final class StubService: VerificationService {
         if key.hasPrefix("down") {
             return .fault(PassingFault(stage: .referrers, host: "registry.example:5000", cause: "connection refused"))
         }
-        if key.hasPrefix("slow") { try? await Task.sleep(for: .seconds(20)) }
+        if key.hasPrefix("slow") { try? await Task.sleep(for: .seconds(60)) }
         // Like a service with a bug: it does not notice that it was cancelled.
         if key.hasPrefix("stuck") { await Gate().wait() }
         if key.hasPrefix("held") { await gate.wait() }
@@ -62,7 +62,7 @@ final class StubService: VerificationService {
         if key.hasPrefix("down") {
             return .fault(PassingFault(stage: .resolve, host: "registry.example", cause: "status 503"))
         }
-        if key.hasPrefix("slow") { try? await Task.sleep(for: .seconds(20)) }
+        if key.hasPrefix("slow") { try? await Task.sleep(for: .seconds(60)) }
         return .reference("\(key)@\(StubService.digest)")
     }
 }
