@@ -29,8 +29,8 @@ import Testing
         while provider.service.keys.isEmpty { try await Task.sleep(for: .milliseconds(5)) }
         let start = ContinuousClock.now
         await provider.shutDown()
-        // Cut, and said so: either way the service ends.
-        _ = try? await provider.stopped()
+        try await provider.stopped()
+        #expect(await provider.hasLogged("verdict=fault", "key=stuck"))
         #expect(ContinuousClock.now - start < .seconds(15))
         _ = try? await request.value
     }
