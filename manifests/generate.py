@@ -8,6 +8,7 @@ Needs Python 3.9 or later and nothing else. What it makes:
 
     manifests/base/constrainttemplate.yaml   from rego/ratifyverification/policy.rego and
                                              rego/ratifyverification/parameters.json
+    manifests/base/mutation.yaml             from the table MUTATED in this file
 """
 
 import argparse
@@ -68,6 +69,63 @@ spec:
 """
 
 
+# Namespaces that no policy of ours looks at: the control plane's, and the one that Gatekeeper and this provider run in. A
+# provider that had to verify its own image before it could start would never start.
+EXEMPT_NAMESPACES = ["kube-system", "kube-public", "kube-node-lease", "gatekeeper-system"]
+
+# What mutation turns from tag to digest: suffix of the object's name, place of the pod specification, and the kinds that
+# have it there by API group. The names are those of Ratify's chart, so that its objects are replaced, not doubled.
+MUTATED = [
+    ("pod", "spec", [("", ["Pod"])]),
+    (
+        "workload",
+        "spec.template.spec",
+        [("apps", ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet"]), ("batch", ["Job"]), ("", ["ReplicationController"])],
+    ),
+    ("cronjob", "spec.jobTemplate.spec.template.spec", [("batch", ["CronJob"])]),
+]
+# Ephemeral containers exist in Pods only. An Assign creates the path it assigns to where that is missing, and would turn
+# every volume into an image volume, so image volumes are verified as they are written.
+LISTS = [("", "containers"), ("-init", "initContainers"), ("-ephemeral", "ephemeralContainers")]
+
+
+def assign(name, location, kinds):
+    flow = lambda names: "[" + ", ".join(json.dumps(n) for n in names) + "]"
+    apply_to = "\n".join(f"    - groups: {flow([group])}\n      versions: [\"v1\"]\n      kinds: {flow(names)}" for group, names in kinds)
+    match = "\n".join(f"      - apiGroups: {flow([group])}\n        kinds: {flow(names)}" for group, names in kinds)
+    return f"""apiVersion: mutations.gatekeeper.sh/v1
+kind: Assign
+metadata:
+  name: {name}
+spec:
+  applyTo:
+{apply_to}
+  match:
+    scope: Namespaced
+    kinds:
+{match}
+    excludedNamespaces: {flow(EXEMPT_NAMESPACES)}
+  location: {json.dumps(location)}
+  parameters:
+    assign:
+      externalData:
+        provider: ratify-mutation-provider
+        dataSource: ValueAtLocation
+        failurePolicy: Fail
+"""
+
+
+def mutation():
+    header = HEADER.format(sources="the table MUTATED in that file").replace("change those files", "change it")
+    objects = [
+        assign(f"mutate-{what}-image{suffix}", f"{place}.{field}[name:*].image", kinds)
+        for suffix, field in LISTS
+        for what, place, kinds in MUTATED
+        if field != "ephemeralContainers" or what == "pod"
+    ]
+    return header + "---\n".join(objects)
+
+
 def generated():
     """Every generated file: path below the project's root → content."""
     return {
@@ -76,6 +134,7 @@ def generated():
             "RatifyVerification",
             "Admits an object only when the signatures of every image in it have been verified.",
         ),
+        "manifests/base/mutation.yaml": mutation(),
     }
 
 

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Runs the tests of the policy and of the manifests on a real Rego engine.
+# Runs the tests of the policy on a real Rego engine.
 #
-#   rego/run-tests.sh [pytest arguments]
+#   rego/run-tests.sh                     rego/tests
+#   rego/run-tests.sh ARGUMENTS…          pytest with these arguments, such as -k exempt, from the project's root
 #
 # Makes a Python environment in rego/.venv on the first run and whenever requirements.txt has changed (this needs pip's
-# package index once); later runs need no network. Needs python3 3.9 or later with venv, and kubectl or kustomize for the
-# manifests' tests. Exits with pytest's status: 0 when every test passed.
+# package index once); later runs need no network. Needs python3 3.9 or later with venv. Exits with pytest's status: 0 when every
+# test passed.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -21,4 +22,10 @@ if ! cmp -s "$here/requirements.txt" "$stamp"; then
 fi
 
 cd "$root"
-exec "$venv/bin/python" -m pytest -p no:cacheprovider rego/tests manifests/tests "$@"
+# A path among the arguments says what to run; options alone are about the policy's tests.
+paths=(rego/tests)
+for argument in "$@"; do
+    [ ! -e "${argument%%::*}" ] || paths=()
+done
+export PYTHONDONTWRITEBYTECODE=1
+exec "$venv/bin/python" -m pytest -q -p no:cacheprovider ${paths[@]+"${paths[@]}"} "$@"

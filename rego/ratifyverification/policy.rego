@@ -443,43 +443,45 @@ malformed_answer := "the answer of the signature verification service is malform
 
 answer_problem[msg] {
 	a := answer
-	a != null
-	not is_object(a)
+	complaints := (malformed_parts(a) | malformed_entries(a)) | unattributed_errors(a)
+	complaints[msg]
+}
+
+malformed_parts(a) = {msg |
+	part := ["responses", "errors"][_]
+	value := member(a, part)
+	value != null
+	not is_array(value)
+	msg := sprintf("%s: %s is not a list", [malformed_answer, part])
+} {
+	is_object(a)
+} else = set() {
+	a == null
+} else = {msg} {
 	msg := sprintf("%s: it is no object", [malformed_answer])
 }
 
-answer_problem[msg] {
-	a := answer
-	field := answer_lists[_]
-	value := member(a, field)
-	value != null
-	not is_array(value)
-	msg := sprintf("%s: %s is not a list", [malformed_answer, field])
-}
-
-answer_lists := ["responses", "errors"]
-
-answer_problem[msg] {
-	a := answer
+malformed_entries(a) = {msg |
 	entry := a.responses[_]
 	not is_pair(entry)
 	msg := sprintf("%s: its responses hold %s, which is no pair of image and result", [malformed_answer, snippet(entry)])
+} {
+	true
 }
 
-answer_problem[msg] {
-	a := answer
+# Errors that belong to no image: one without a key, or for a key that was not asked for. They say that something is
+# wrong, not with what.
+unattributed_errors(a) = {msg |
 	entry := a.errors[_]
-	not is_pair(entry)
-	msg := sprintf("the signature verification service reports an error: %s", [snippet(entry)])
+	not is_about_an_image(entry)
+	msg := sprintf("the signature verification service reports an error that belongs to no image of this object: %s", [snippet(entry)])
+} {
+	true
 }
 
-# An error for a key that was not asked for says that something is wrong, not what.
-answer_problem[msg] {
-	a := answer
-	entry := a.errors[_]
+is_about_an_image(entry) {
 	is_pair(entry)
-	not asked_for(entry[0])
-	msg := sprintf("the signature verification service reports an error for %s, which this object does not use: %s", [clean(entry[0]), snippet(entry[1])])
+	asked_for(entry[0])
 }
 
 asked_for(k) {
