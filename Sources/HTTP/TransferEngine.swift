@@ -40,6 +40,8 @@ final class TransferEngine: @unchecked Sendable {
         self.multi = multi
         let options: [(CURLMoption, Int)] = [
             (CURLMOPT_PIPELINING, Int(CURLPIPE_MULTIPLEX)),
+            // Hosts say how many streams they take; libcurl's own limit of 100 would only add connections.
+            (CURLMOPT_MAX_CONCURRENT_STREAMS, 1000),
             // Idle connections are kept up to this number. libcurl's own choice, four times the transfers of the
             // moment, closes connections between bursts.
             (CURLMOPT_MAXCONNECTS, maximumConnections),

@@ -124,7 +124,7 @@ import Testing
         let server = try ScriptedServer(answers: [[.reply(503)]])
         defer { server.stop() }
         let start = ContinuousClock.now
-        let slow = RetryPolicy(maximumAttempts: 10, baseBackoff: .seconds(20), maximumBackoff: .seconds(20))
+        let slow = RetryPolicy(maximumAttempts: 10, baseBackoff: .seconds(90), maximumBackoff: .seconds(90))
         let error = await failure(.init(.get, server.url, deadline: start + .seconds(15), retry: slow))
         #expect(error?.kind == .status(503))
         #expect(ContinuousClock.now - start < .seconds(8))

@@ -212,8 +212,9 @@ package final class FaultyRegistry: Sendable {
         _ outbound: NIOAsyncChannelOutboundWriter<HTTPServerResponsePart>
     ) async throws {
         var headers = HTTPHeaders(answer.headers.map { ($0.name, $0.value) })
-        let length = answer.isCutShort ? answer.body.count * 2 + 2 : answer.body.count
-        if !headers.contains(name: "Content-Length") { headers.add(name: "Content-Length", value: String(length)) }
+        if !headers.contains(name: "Content-Length") {
+            headers.add(name: "Content-Length", value: String(answer.body.count))
+        }
         let head = HTTPResponseHead(version: .http1_1, status: .init(statusCode: answer.status), headers: headers)
         try await outbound.write(.head(head))
         if request.method != "HEAD" {

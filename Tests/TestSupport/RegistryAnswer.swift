@@ -37,8 +37,9 @@ struct RegistryAnswer: Sendable {
             body = Array(body.prefix(body.count / 2))
             remove(header: "Content-Length")
         case .cutShort:
-            body = Array(body.prefix(body.count / 2))
             remove(header: "Content-Length")
+            headers.append(("Content-Length", String(body.count)))
+            body = Array(body.prefix(body.count / 2))
             isCutShort = true
         case .withoutDigestHeader: remove(header: "Docker-Content-Digest")
         case .header(let name, let value):
