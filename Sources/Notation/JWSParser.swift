@@ -21,13 +21,29 @@ enum JWSParser {
             object(
                 try base64URL(protectedText, "protected header"), "the JWS protected header",
                 names: JWSProtectedHeader.names))
+        let payload = try base64URL(payloadText, "payload")
         return try SignatureEnvelope(
-            format: .jws, payload: try base64URL(payloadText, "payload"), attributes: protected.attributes,
+            format: .jws, payload: payload, attributes: protected.attributes,
             algorithm: protected.algorithm, signature: try base64URL(signatureText, "signature"),
             certificates: try certificates(header), timestampSignature: try timestamp(header),
             signingAgent: try signingAgent(header),
             // RFC 7515, section 5.1: ASCII(BASE64URL(protected) || '.' || BASE64URL(payload)), as they came.
-            signedParts: [Array(protectedText.utf8), [UInt8(ascii: ".")], Array(payloadText.utf8)])
+            signedParts: [Array(protectedText.utf8), [UInt8(ascii: ".")], Array(payloadText.utf8)],
+            payloadJSON: try payloadJSON(payload))
+    }
+
+    /// The payload of a JWS envelope is a JSON object, or the envelope is broken. What comes after the object is for
+    /// ``SignaturePayload`` to refuse, so that the same validation fails as in the reference verifier.
+    private static func payloadJSON(_ payload: [UInt8]) throws(EnvelopeError) -> JSONValue? {
+        let value: JSONValue
+        do { value = try StrictJSON.parse(payload) } catch {
+            if case .trailingBytes = error.problem { return nil }
+            throw EnvelopeError(.payload, "the payload is not valid JSON: \(error)")
+        }
+        guard value.object != nil else {
+            throw EnvelopeError(.payload, "the payload is \(value.kind), not an object")
+        }
+        return value
     }
 
     /// JWS envelope specification, "Unprotected Headers": `x5c`, an array of base64 (not base64url) DER.

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import StrictJSON
 
 /// A signature envelope (signature specification, "Signature Envelope"), read strictly and not yet verified: whoever made
 /// the bytes made all of this. ``SignatureVerifier`` says what of it holds.
@@ -22,6 +23,8 @@ public struct SignatureEnvelope: Sendable {
 
     /// The bytes that the signature is over, in pieces.
     let signedParts: [[UInt8]]
+    /// The payload as JSON, when reading the envelope needed it already.
+    let payloadJSON: JSONValue?
 
     /// How large an envelope may be unless told otherwise: 10 MiB.
     public static let defaultMaximumBytes = 10 << 20
@@ -55,7 +58,7 @@ public struct SignatureEnvelope: Sendable {
     init(
         format: EnvelopeFormat, payload: [UInt8], attributes: SignedAttributes, algorithm: SigningAlgorithm,
         signature: [UInt8], certificates: [[UInt8]], timestampSignature: [UInt8]?, signingAgent: String?,
-        signedParts: [[UInt8]]
+        signedParts: [[UInt8]], payloadJSON: JSONValue? = nil
     ) throws(EnvelopeError) {
         // What both formats share: notation's checks of an envelope's content.
         guard !payload.isEmpty else { throw EnvelopeError(.payload, "the envelope has no payload") }
@@ -91,5 +94,6 @@ public struct SignatureEnvelope: Sendable {
         self.timestampSignature = timestampSignature
         self.signingAgent = signingAgent
         self.signedParts = signedParts
+        self.payloadJSON = payloadJSON
     }
 }

@@ -18,12 +18,25 @@ public struct SignaturePayload: Hashable, Sendable {
             annotations: targetArtifact.annotations)
     }
 
+    /// Reads the payload of an envelope. Unknown members are ignored.
+    public init(_ envelope: SignatureEnvelope) throws(EnvelopeError) {
+        if let value = envelope.payloadJSON {
+            try self.init(json: value)
+        } else {
+            try self.init(parsing: envelope.payload)
+        }
+    }
+
     /// Reads a payload. Unknown members are ignored.
     public init(parsing bytes: [UInt8]) throws(EnvelopeError) {
         let value: JSONValue
         do { value = try StrictJSON.parse(bytes) } catch {
             throw EnvelopeError(.payload, "the payload is not valid JSON: \(error)")
         }
+        try self.init(json: value)
+    }
+
+    private init(json value: JSONValue) throws(EnvelopeError) {
         guard let object = value.object else {
             throw EnvelopeError(.payload, "the payload is \(value.kind), not an object")
         }

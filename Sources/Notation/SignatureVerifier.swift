@@ -150,7 +150,7 @@ public struct SignatureVerifier: Sendable {
         _ userMetadata: [String: String]
     ) {
         let payload: SignaturePayload
-        do { payload = try SignaturePayload(parsing: envelope.payload) } catch {
+        do { payload = try SignaturePayload(envelope) } catch {
             outcome.failure = ValidationFailure("the signature's payload cannot be read: \(error)")
             return
         }

@@ -1,0 +1,143 @@
+import Foundation
+import Notation
+import OCI
+import StrictJSON
+import Synchronization
+
+/// The signed-artifact corpus, unpacked once for all tests (`Tests/Corpus/README.md`).
+struct Corpus: Sendable {
+    /// The directory that it was unpacked to.
+    let directory: String
+    /// The cases of `index.json`.
+    let cases: [Case]
+    /// The image layout with all cases.
+    let layout: ListedOnce
+    /// The trust stores.
+    let trustStore: DirectoryTrustStore
+
+    /// The day on which the corpus was made, so that no verdict depends on the day of the test.
+    static let now = Date(timeIntervalSince1970: 1_795_262_400)  // 2026-11-21T12:00:00Z
+
+    /// The corpus.
+    static let shared = Result { try Corpus() }
+
+    /// One image with what the reference verifier answered.
+    struct Case: Sendable {
+        let id: String
+        let category: String
+        let image: Descriptor
+        let signatures: [JSONValue]
+        let observed: [Observation]
+    }
+
+    /// One answer.
+    struct Observation: Sendable {
+        let json: JSONValue
+        let policy: String
+        let level: String
+        let pass: Bool
+
+        var userMetadata: [String: String] {
+            var metadata: [String: String] = [:]
+            for member in json["userMetadata"]?.object?.members ?? [] { metadata[member.name] = member.value.string }
+            return metadata
+        }
+        var maximumSignatures: Int? { json["maxSignatures"]?.integer.map(Int.init) }
+        /// Whether the reference gave the other verdict on another run, or with a registry.
+        var isAmbiguous: Bool {
+            let others = json["otherOutcomesOnRepeat"]?.strings ?? []
+            let registries = json["registryOutcome"]?.object?.members.compactMap(\.value.string) ?? []
+            return (others + registries).contains { $0.hasPrefix("pass") != pass }
+        }
+    }
+
+    private init() throws {
+        let base = FileManager.default.temporaryDirectory.appending(path: "countersign-corpus-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: base, withIntermediateDirectories: true)
+        let archive = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .appending(path: "Corpus/corpus.tar.xz")
+        let tar = Process()
+        tar.executableURL = URL(filePath: "/usr/bin/env")
+        tar.arguments = ["tar", "-xJf", archive.path(), "-C", base.path()]
+        try tar.run()
+        tar.waitUntilExit()
+        guard tar.terminationStatus == 0 else { throw CocoaError(.fileReadCorruptFile) }
+        // The archive may have one directory at its top.
+        let top = FileManager.default.fileExists(atPath: base.appending(path: "index.json").path()) ? "" : "corpus"
+        directory = base.appending(path: top).path()
+        layout = ListedOnce(try ImageLayout(directory: directory + "/layout"))
+        trustStore = DirectoryTrustStore(directory: directory + "/truststore")
+        let index = try StrictJSON.parse(Data(contentsOf: URL(filePath: directory + "/index.json")))
+        cases = try (index["cases"]?.array ?? []).map { entry in
+            Case(
+                id: entry["id"]?.string ?? "", category: entry["category"]?.string ?? "",
+                image: try Descriptor(json: entry["image"] ?? .null), signatures: entry["signatures"]?.array ?? [],
+                observed: (entry["observed"]?.array ?? []).map { observation in
+                    Observation(
+                        json: observation, policy: observation["policy"]?.string ?? "",
+                        level: observation["level"]?.string ?? "", pass: observation["pass"]?.bool ?? false)
+                })
+        }
+    }
+
+    /// A file's bytes.
+    func bytes(_ name: String) throws -> [UInt8] { Array(try Data(contentsOf: URL(filePath: directory + "/" + name))) }
+
+    /// The content of a blob in the layout.
+    func blob(_ descriptor: JSONValue?) throws -> [UInt8] {
+        try bytes("layout/blobs/sha256/" + (descriptor?["digest"]?.string ?? "").dropFirst(7))
+    }
+
+    /// The policy of an observation.
+    func policy(_ observation: Observation) throws -> TrustPolicyDocument {
+        let name = observation.level == "skip" ? "skip.json" : "\(observation.policy).\(observation.level).json"
+        return try TrustPolicyDocument(json: bytes("policies/" + name))
+    }
+
+    /// A case's first envelope with its media type.
+    func envelope(of id: String) throws -> (bytes: [UInt8], mediaType: String, image: Descriptor) {
+        guard let entry = cases.first(where: { $0.id == id }), let signature = entry.signatures.first else {
+            throw CocoaError(.fileNoSuchFile)
+        }
+        let descriptor = signature["envelope"]
+        return (try blob(descriptor), descriptor?["mediaType"]?.string ?? "", entry.image)
+    }
+}
+
+/// A store that lists the referrers of each subject once: the corpus asks for the same ones with many policies.
+final class ListedOnce: ReferrerStore {
+    private let layout: ImageLayout
+    private let lists = Mutex<[Descriptor: [Descriptor]]>([:])
+
+    init(_ layout: ImageLayout) { self.layout = layout }
+
+    var name: String { layout.name }
+
+    func resolve(
+        _ reference: ImageReference, deadline: ContinuousClock.Instant
+    ) async throws(RegistryError) -> Descriptor {
+        try await layout.resolve(reference, deadline: deadline)
+    }
+
+    func referrers(
+        of subject: Descriptor, in reference: ImageReference, artifactType: String?, deadline: ContinuousClock.Instant
+    ) async throws(RegistryError) -> [Descriptor] {
+        if let list = lists.withLock({ $0[subject] }) { return list }
+        let list = try await layout.referrers(
+            of: subject, in: reference, artifactType: artifactType, deadline: deadline)
+        lists.withLock { $0[subject] = list }
+        return list
+    }
+
+    func manifest(
+        _ descriptor: Descriptor, in reference: ImageReference, deadline: ContinuousClock.Instant
+    ) async throws(RegistryError) -> [UInt8] {
+        try await layout.manifest(descriptor, in: reference, deadline: deadline)
+    }
+
+    func blob(
+        _ descriptor: Descriptor, in reference: ImageReference, maximumBytes: Int, deadline: ContinuousClock.Instant
+    ) async throws(RegistryError) -> [UInt8] {
+        try await layout.blob(descriptor, in: reference, maximumBytes: maximumBytes, deadline: deadline)
+    }
+}
