@@ -18,9 +18,15 @@ package struct ServiceConfiguration: Sendable, Equatable {
     /// How the program logs.
     package struct Logger: Sendable, Equatable {
         /// `text` or `json`.
-        package var formatter = "text"
+        package var formatter: String
         /// `trace`, `debug`, `info`, `warning`, `error` or `critical`; Ratify's names are understood.
-        package var level = "info"
+        package var level: String
+
+        /// Text, from level info.
+        package init(formatter: String = "text", level: String = "info") {
+            self.formatter = formatter
+            self.level = level
+        }
     }
 
     /// `store.plugins`.

@@ -25,6 +25,8 @@ package struct VerifierReport: Sendable, Hashable {
     package var extensions: JSONObject
     /// Reports about artifacts attached to this artifact.
     package var nestedResults: [VerifierReport]
+    /// The verifier's whole outcome, for the command line; not part of the answer to Gatekeeper.
+    package var details: JSONValue?
 
     /// A report with the given fields.
     package init(

@@ -1,0 +1,62 @@
+import FoundationEssentials
+import KeyManagement
+import Logging
+import OCI
+import Verification
+
+/// A configuration made real: the snapshot that answers, and the trusted certificates that stand behind it.
+package struct BuiltConfiguration: Sendable {
+    /// What answers requests.
+    package let snapshot: ConfigurationSnapshot
+    /// The trusted certificates; what refreshes them runs for as long as this configuration is in force.
+    package let trusted: TrustedCertificates
+    /// How the program logs.
+    package let logger: ServiceConfiguration.Logger
+    /// What in the configuration has no effect.
+    package let warnings: [String]
+}
+
+/// Makes everything that a configuration names. Whatever it cannot make is an error: no part is left out silently.
+package struct ConfigurationBuilder: Sendable {
+    private let clients: HTTPClients
+    private let metrics: MetricsRegistry
+
+    /// A builder whose stores share outbound connections.
+    package init(metrics: MetricsRegistry, logger: Logger) {
+        self.metrics = metrics
+        clients = HTTPClients(logger: logger)
+    }
+
+    /// Makes a configuration.
+    ///
+    /// - Parameters:
+    ///   - content: the bytes of `config.json`.
+    ///   - generation: the number of the snapshot.
+    package func build(
+        _ content: [UInt8], generation: UInt64
+    ) throws(ConfigurationError) -> BuiltConfiguration {
+        let configuration = try ServiceConfiguration(parsing: content)
+        var warnings = configuration.warnings
+        let trusted = TrustedCertificates()
+        for plugin in configuration.keyManagementProviders {
+            trusted.add(try KeyManagementFactory().make(plugin, warnings: &warnings))
+        }
+        var stores: [any ReferrerStore] = []
+        for plugin in configuration.stores {
+            stores.append(try StoreFactory(clients: clients, metrics: metrics).make(plugin, warnings: &warnings))
+        }
+        var verifiers: [any ArtifactVerifier] = []
+        for plugin in configuration.verifiers {
+            verifiers.append(try VerifierFactory(trusted: trusted).make(plugin, warnings: &warnings))
+        }
+        let policy = try ConfigPolicy(configuration: configuration.policy, warnings: &warnings)
+        return BuiltConfiguration(
+            snapshot: ConfigurationSnapshot(
+                generation: generation, stores: stores, verifiers: verifiers, policy: policy,
+                settings: configuration.settings),
+            trusted: trusted, logger: configuration.logger, warnings: warnings)
+    }
+
+    /// Closes the outbound connections.
+    package func shutdown() async { await clients.shutdown() }
+}

@@ -1,0 +1,72 @@
+import KeyManagement
+import Notation
+import PKI
+import Verification
+
+/// Trust stores whose certificates come from key management providers, as `verificationCertStores` says; a store that is
+/// not named there takes those of `verificationCerts`, as in Ratify.
+struct ConfiguredTrustStore: TrustStore {
+    struct Name: Hashable, Sendable {
+        let type: TrustStoreType
+        let name: String
+    }
+
+    /// Providers by store.
+    let stores: [Name: [String]]
+    /// The provider for stores that are not named.
+    let fallback: String?
+    let trusted: TrustedCertificates
+
+    func certificates(type: TrustStoreType, named name: String) async throws(TrustStoreError) -> [Certificate] {
+        let providers = try providers(type, name)
+        var certificates: [Certificate] = []
+        for provider in providers {
+            do throws(KeyManagementError) {
+                certificates += try trusted.certificates(named: provider).certificates
+            } catch {
+                // A provider that never had certificates may still be fetching them; one that is not there is not.
+                throw TrustStoreError(
+                    "trust store \"\(type.rawValue):\(name)\": \(error)", isPassing: error.kind == .noCertificates)
+            }
+        }
+        for certificate in certificates {
+            if let refusal = TrustedCertificateRule.refusal(of: certificate, in: type) {
+                throw TrustStoreError("trust store \"\(type.rawValue):\(name)\": \(refusal)")
+            }
+        }
+        guard !certificates.isEmpty else {
+            throw TrustStoreError("trust store \"\(type.rawValue):\(name)\" has no certificates")
+        }
+        return certificates
+    }
+
+    private func providers(_ type: TrustStoreType, _ name: String) throws(TrustStoreError) -> [String] {
+        if let providers = stores[Name(type: type, name: name)] { return providers }
+        guard let fallback else {
+            throw TrustStoreError(
+                "there is no trust store \"\(type.rawValue):\(name)\": add it to verificationCertStores, or certificate directories to verificationCerts"
+            )
+        }
+        return [fallback]
+    }
+
+    /// Finds stores that the policy names and nothing provides, before the first request does.
+    func check(_ document: TrustPolicyDocument, path: String) throws(ConfigurationError) {
+        for statement in document.statements where !statement.level.isSkip {
+            for store in statement.trustStores {
+                do throws(TrustStoreError) {
+                    for provider in try providers(store.type, store.name)
+                    where trusted.provider(named: provider) == nil {
+                        throw TrustStoreError(
+                            "trust store \"\(store)\" takes its certificates from \"\(provider)\", and no key management provider has that name"
+                        )
+                    }
+                } catch {
+                    throw ConfigurationError(
+                        path: "\(path).trustPolicyDoc",
+                        problem: "cannot be served, statement \"\(statement.name)\": \(error)")
+                }
+            }
+        }
+    }
+}

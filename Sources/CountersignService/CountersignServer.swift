@@ -1,0 +1,91 @@
+import FoundationEssentials
+import GatekeeperProvider
+import Logging
+import ServiceLifecycle
+import Verification
+
+/// What `serve` is told on its command line.
+package struct ServerSettings: Sendable {
+    /// The configuration file; `nil` for Ratify's place.
+    package var configurationPath: String?
+    /// Addresses, certificates and limits.
+    package var provider: ProviderConfiguration
+    /// How long a verdict is remembered.
+    package var decisionLifetime: Duration
+
+    /// Settings of a server.
+    package init(configurationPath: String?, provider: ProviderConfiguration, decisionLifetime: Duration) {
+        self.configurationPath = configurationPath
+        self.provider = provider
+        self.decisionLifetime = decisionLifetime
+    }
+}
+
+/// Why the server does not start.
+package struct CountersignServerError: Error, Sendable, CustomStringConvertible {
+    /// What is wrong and what to do.
+    package let description: String
+}
+
+/// The whole program as one service: configuration, certificates, provider.
+package final class CountersignServer: Sendable {
+    private let settings: ServerSettings
+    private let environment: [String: String]
+
+    /// A server that has read nothing yet.
+    package init(
+        _ settings: ServerSettings, environment: [String: String] = ProcessInfo.processInfo.environment
+    ) {
+        self.settings = settings
+        self.environment = environment
+    }
+
+    /// Serves until SIGTERM or SIGINT, then answers what is in flight.
+    ///
+    /// - Throws: ``CountersignServerError`` or `ProviderServerError` when it cannot start.
+    package func run() async throws {
+        let path = settings.configurationPath ?? ConfigurationFile.defaultPath(environment: environment)
+        let logger = try logger(path: path)
+        let metrics = MetricsRegistry()
+        let builder = ConfigurationBuilder(metrics: metrics, logger: logger)
+        let file = ConfigurationFile(path: path, builder: builder, metrics: metrics, logger: logger)
+        do { try file.load() } catch { throw CountersignServerError(description: "\(path): \(error)") }
+        metrics.gauge(
+            "countersign_build_info", [("version", Release.version)], 1, help: "The version that runs.")
+
+        let service = PipelineService(
+            source: file, cache: DecisionCache(timeToLive: settings.decisionLifetime), metrics: metrics)
+        let provider = try GatekeeperProviderServer(
+            configuration: settings.provider, service: service, metrics: metrics, logger: logger)
+        var configuration = ServiceGroupConfiguration(
+            services: [file, provider], gracefulShutdownSignals: [.sigterm, .sigint], logger: quiet(logger))
+        configuration.maximumGracefulShutdownDuration =
+            settings.provider.shutdownDelay + settings.provider.shutdownGrace + .seconds(1)
+        try await ServiceGroup(configuration: configuration).run()
+        await builder.shutdown()
+    }
+
+    private func quiet(_ logger: Logger) -> Logger {
+        var quiet = logger
+        quiet.logLevel = max(logger.logLevel, .warning)
+        return quiet
+    }
+
+    /// The logger that the configuration asks for; a configuration that cannot be read is told by `load()`.
+    private func logger(path: String) throws -> Logger {
+        var wanted = ServiceConfiguration.Logger()
+        if let content = try? Data(contentsOf: URL(filePath: path)),
+            let configuration = try? ServiceConfiguration(parsing: Array(content))
+        {
+            wanted = configuration.logger
+        }
+        if let level = environment["RATIFY_LOG_LEVEL"], !level.isEmpty { wanted.level = level }
+        guard let level = Logger.Level(named: wanted.level) else {
+            throw CountersignServerError(
+                description:
+                    "log level \"\(wanted.level)\" is not known: use trace, debug, info, warning, error or critical")
+        }
+        let format = LogFormat(rawValue: wanted.formatter) ?? .text
+        return Logger(label: "countersign") { StructuredLogHandler(label: $0, format: format, level: level) }
+    }
+}

@@ -1,0 +1,42 @@
+import FoundationEssentials
+import KeyManagement
+import StrictJSON
+import Verification
+
+/// Makes certificate providers from a configuration.
+struct KeyManagementFactory {
+    func make(
+        _ plugin: ServiceConfiguration.Plugin, warnings: inout [String]
+    ) throws(ConfigurationError) -> any CertificateProvider {
+        var reader = ConfigurationReader(plugin.parameters, path: plugin.path)
+        reader.ignore("name", "type", "version")
+        defer { warnings += reader.unused() }
+        switch plugin.type.lowercased() {
+        case "inline":
+            let contentType = try reader.string("contentType")
+            let value = try reader.string("value")
+            do {
+                return try InlineCertificates(
+                    name: plugin.name, contentType: contentType, value: value, now: Date())
+            } catch { throw ConfigurationError(path: plugin.path, problem: "cannot be used: \(error)") }
+        case "files":
+            return try KeyManagementFactory.files(
+                name: plugin.name, paths: try reader.strings("paths") ?? [], path: plugin.path + ".paths")
+        default:
+            throw ConfigurationError(
+                path: "\(plugin.path).type",
+                problem: "is \"\(plugin.type)\": not supported in this version; known are \"inline\" and \"files\"")
+        }
+    }
+
+    /// A provider of files, read once, so that it has its certificates before the first request.
+    static func files(
+        name: String, paths: [String], path: String
+    ) throws(ConfigurationError) -> any CertificateProvider {
+        do {
+            let provider = try FileCertificates(name: name, paths: paths)
+            provider.load()
+            return provider
+        } catch { throw ConfigurationError(path: path, problem: "cannot be used: \(error)") }
+    }
+}

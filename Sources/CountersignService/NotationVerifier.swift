@@ -1,0 +1,101 @@
+import FoundationEssentials
+import Notation
+import OCI
+import StrictJSON
+import Verification
+
+/// Verifies Notary Project signatures as one of the pipeline's verifiers.
+package struct NotationVerifier: ArtifactVerifier {
+    package let name: String
+    package let type: String
+    package let artifactTypes: [String]
+    private let policy: TrustPolicyDocument
+    private let verifier: SignatureVerifier
+
+    /// The sentence that Ratify writes for a good signature, and dashboards look for.
+    static let successMessage = "Notation signature verification success"
+
+    init(
+        name: String, type: String, artifactTypes: [String], policy: TrustPolicyDocument, trustStore: any TrustStore
+    ) {
+        self.name = name
+        self.type = type
+        self.artifactTypes = artifactTypes
+        self.policy = policy
+        verifier = SignatureVerifier(trustStore: trustStore)
+    }
+
+    package func waiver(for reference: ImageReference) -> VerifierReport? {
+        guard let statement = try? policy.statement(for: reference), statement.level.isSkip else { return nil }
+        return VerifierReport(
+            subject: reference.description, isSuccess: true, verifierName: name, verifierType: type,
+            artifactType: artifactTypes.first,
+            message: "Not verified: trust policy statement \"\(statement.name)\" has the level skip")
+    }
+
+    package func verify(
+        artifact: Descriptor, subject: Descriptor, reference: ImageReference, store: any ReferrerStore,
+        deadline: ContinuousClock.Instant
+    ) async -> ArtifactOutcome {
+        let statement: TrustPolicyStatement
+        do { statement = try policy.statement(for: reference) } catch {
+            var report = report(on: artifact, of: reference, isSuccess: false)
+            report.errorReason = error.description
+            report.remediation =
+                "Add the repository to a statement of trustPolicyDoc, or use an image from one that it names"
+            return .judged(report, validUntil: nil)
+        }
+        let outcome = await ImageVerifier(store: store, policy: policy, verifier: verifier).verify(
+            signature: artifact, of: subject, in: reference, statement: statement, now: Date(), deadline: deadline)
+        if outcome.isUndetermined, let refusal = outcome.refusal {
+            return .fault(
+                PassingFault(
+                    stage: outcome.envelope == nil ? .fetch : .verify, host: reference.endpoint,
+                    cause: refusal.description))
+        }
+        return .judged(report(on: artifact, of: reference, outcome), validUntil: validUntil(outcome))
+    }
+
+    private func report(
+        on artifact: Descriptor, of reference: ImageReference, isSuccess: Bool
+    ) -> VerifierReport {
+        VerifierReport(
+            subject: reference.description, isSuccess: isSuccess, verifierName: name, verifierType: type,
+            referenceDigest: artifact.digest.description, artifactType: artifact.artifactType,
+            message: isSuccess
+                ? NotationVerifier.successMessage : "Failed to validate the Notation signature \(artifact.digest)")
+    }
+
+    private func report(
+        on artifact: Descriptor, of reference: ImageReference, _ outcome: SignatureOutcome
+    ) -> VerifierReport {
+        var report = report(on: artifact, of: reference, isSuccess: outcome.isVerified)
+        if let refusal = outcome.refusal {
+            report.errorReason = refusal.description
+            report.remediation = outcome.remediation
+        }
+        if let content = outcome.content {
+            // Only what integrity has proven: the chain inside a broken signature is anybody's.
+            report.extensions["Issuer"] = .string(content.signer.issuer.description)
+            report.extensions["SN"] = .string(content.signer.subject.description)
+            if !content.userMetadata.isEmpty {
+                var metadata = JSONObject()
+                for name in content.userMetadata.keys.sorted() {
+                    metadata[name] = content.userMetadata[name].map(JSONValue.string)
+                }
+                report.extensions["userMetadata"] = .object(metadata)
+            }
+        }
+        report.details = outcome.json
+        return report
+    }
+
+    /// When a good signature stops being one: the first expiry of what it rests on.
+    private func validUntil(_ outcome: SignatureOutcome) -> Date? {
+        guard outcome.isVerified, let content = outcome.content else { return nil }
+        var dates = content.chain.map(\.notAfter)
+        if let expiry = content.envelope.attributes.expiry { dates.append(expiry) }
+        // What has passed already was only logged, and changes nothing any more.
+        return dates.filter { $0 > Date() }.min()
+    }
+}

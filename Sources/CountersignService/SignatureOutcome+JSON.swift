@@ -1,0 +1,69 @@
+import FoundationEssentials
+import Notation
+import PKI
+import StrictJSON
+
+extension SignatureOutcome {
+    /// What to do about a signature that is not good; `nil` for one that is.
+    package var remediation: String? {
+        guard !isVerified else { return nil }
+        guard failure == nil, let failed = results.first(where: \.isCritical) else {
+            return "Sign this very image again, and push the signature beside it"
+        }
+        switch failed.type {
+        case .integrity: return "Sign the image again with notation or countersign sign"
+        case .authenticity:
+            return
+                "Sign with a certificate that the trust policy trusts; or, if this signer is to be trusted, add its root certificate to the trust store, and its subject to trustedIdentities"
+        case .expiry: return "Sign the image again; its signature was made to expire"
+        case .authenticTimestamp: return "Sign the image again with a valid certificate"
+        case .revocation: return "Find out why the signer's certificate may be revoked before you use the image"
+        }
+    }
+
+    /// The outcome as the command line prints it (docs/cli.md).
+    package var json: JSONValue {
+        var object: JSONObject = [:]
+        if let manifest { object["digest"] = .string(manifest.digest.description) }
+        if let envelope { object["mediaType"] = .string(envelope.mediaType) }
+        object["verified"] = .bool(isVerified)
+        if let content {
+            object["signer"] = content.signer.json
+            object["signingScheme"] = .string(content.envelope.attributes.signingScheme.rawValue)
+            object["signingTime"] = .string(UTC.text(content.envelope.attributes.signingTime))
+            if let expiry = content.envelope.attributes.expiry { object["expiry"] = .string(UTC.text(expiry)) }
+            if !content.userMetadata.isEmpty {
+                var metadata = JSONObject()
+                for name in content.userMetadata.keys.sorted() {
+                    metadata[name] = content.userMetadata[name].map(JSONValue.string)
+                }
+                object["userMetadata"] = .object(metadata)
+            }
+        }
+        object["validations"] = .array(
+            results.map { result in
+                var entry: JSONObject = [
+                    "type": .string(result.type.rawValue), "action": .string(result.action.rawValue),
+                    "result": .string(result.status.rawValue),
+                ]
+                if let message = result.message { entry["message"] = .string(message) }
+                return .object(entry)
+            })
+        if let refusal {
+            object["error"] = .string(refusal.description)
+            if let remediation { object["remediation"] = .string(remediation) }
+        }
+        return .object(object)
+    }
+}
+
+extension Certificate {
+    /// What a person wants to know of a certificate.
+    package var json: JSONValue {
+        [
+            "subject": .string(subject.description), "issuer": .string(issuer.description),
+            "serialNumber": .string(serialNumberHex), "notBefore": .string(UTC.text(notBefore)),
+            "notAfter": .string(UTC.text(notAfter)), "sha256": .string(sha256Hex),
+        ]
+    }
+}

@@ -1,0 +1,88 @@
+import FoundationEssentials
+import HTTP
+import Logging
+import OCI
+import Verification
+
+/// Makes stores from a configuration.
+struct StoreFactory {
+    let clients: HTTPClients
+    let metrics: MetricsRegistry
+
+    private static let known = "\"oras\" (registries) and \"oci-layout\" (a directory)"
+
+    func make(
+        _ plugin: ServiceConfiguration.Plugin, warnings: inout [String]
+    ) throws(ConfigurationError) -> any ReferrerStore {
+        switch plugin.type.lowercased() {
+        case "oras": try registry(plugin, warnings: &warnings)
+        case "oci-layout": try layout(plugin, warnings: &warnings)
+        default:
+            throw ConfigurationError(
+                path: "\(plugin.path).name",
+                problem: "is \"\(plugin.type)\": this store is not supported; known are \(StoreFactory.known)")
+        }
+    }
+
+    private func registry(
+        _ plugin: ServiceConfiguration.Plugin, warnings: inout [String]
+    ) throws(ConfigurationError) -> any ReferrerStore {
+        var reader = ConfigurationReader(plugin.parameters, path: plugin.path)
+        reader.ignore("name", "type", "version", "localCachePath", "source", "address")
+        var options = RegistryOptions()
+        options.plainHTTP = try reader.bool("useHttp") ?? false
+        if try reader.bool("cosignEnabled") == true {
+            warnings.append(
+                "\(plugin.path).cosignEnabled has no effect: only Notary Project signatures are verified")
+        }
+        let isCached = try reader.bool("cacheEnabled") ?? false
+        // Ratify's chart: ten seconds unless set.
+        let seconds = try reader.integer("ttl", in: 0...3600) ?? 10
+        if isCached {
+            options.tagCacheLifetime = .seconds(seconds)
+            options.referrersCacheLifetime = .seconds(seconds)
+        }
+        let bundle = try reader.string("caBundle")
+        let credentials = try credentials(&reader)
+        warnings += reader.unused()
+        options.onAnswer = { [metrics] host, status in
+            metrics.count(
+                "ratify_registry_request_count", [("status", status.map(String.init) ?? "none")],
+                help: "Requests to registries and their token endpoints, by status.")
+        }
+        do {
+            return RegistryClient(
+                name: plugin.name, http: try clients.client(caBundle: bundle), credentials: credentials,
+                options: options)
+        } catch { throw ConfigurationError(path: "\(plugin.path).caBundle", problem: "cannot be used: \(error)") }
+    }
+
+    private func credentials(
+        _ reader: inout ConfigurationReader
+    ) throws(ConfigurationError) -> any RegistryCredentials {
+        guard var provider = try reader.section("authProvider") else { return DockerConfigCredentials() }
+        let name = try provider.string("name") ?? "dockerConfig"
+        guard name.lowercased() == "dockerconfig" else {
+            throw ConfigurationError(
+                path: "\(provider.path).name",
+                problem:
+                    "is \"\(name)\": this source of credentials is not supported in this version; use \"dockerConfig\"")
+        }
+        provider.ignore("name")
+        let path = try provider.string("configPath")
+        reader.warnings += provider.unused()
+        return DockerConfigCredentials(path: path)
+    }
+
+    private func layout(
+        _ plugin: ServiceConfiguration.Plugin, warnings: inout [String]
+    ) throws(ConfigurationError) -> any ReferrerStore {
+        var reader = ConfigurationReader(plugin.parameters, path: plugin.path)
+        reader.ignore("name", "type", "version")
+        let path = try reader.requiredString("path")
+        warnings += reader.unused()
+        do { return try ImageLayout(directory: path, name: plugin.name) } catch {
+            throw ConfigurationError(path: "\(plugin.path).path", problem: "is no image layout: \(error)")
+        }
+    }
+}

@@ -1,0 +1,96 @@
+import KeyManagement
+import Notation
+import OCI
+import StrictJSON
+import Verification
+
+/// Makes verifiers from a configuration.
+struct VerifierFactory {
+    let trusted: TrustedCertificates
+
+    /// Where Ratify looks for certificates besides those that are configured.
+    func make(
+        _ plugin: ServiceConfiguration.Plugin, warnings: inout [String]
+    ) throws(ConfigurationError) -> any ArtifactVerifier {
+        guard plugin.type.lowercased() == "notation" else {
+            throw ConfigurationError(
+                path: "\(plugin.path).name",
+                problem: "is \"\(plugin.type)\": this verifier is not supported; known is \"notation\"")
+        }
+        var reader = ConfigurationReader(plugin.parameters, path: plugin.path)
+        reader.ignore("name", "type", "version", "source", "address", "nestedReferences")
+        let types = (try reader.string("artifactTypes") ?? MediaType.notationSignature)
+            .split(separator: ",").map { String($0.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed()) }
+        guard !types.isEmpty, !types.contains("") else {
+            throw ConfigurationError(
+                path: "\(plugin.path).artifactTypes", problem: "is empty: expected \"\(MediaType.notationSignature)\"")
+        }
+        guard let policy = reader.value("trustPolicyDoc") else {
+            throw ConfigurationError(
+                path: "\(plugin.path).trustPolicyDoc",
+                problem: "is missing: it says whose signatures count for which images")
+        }
+        let document: TrustPolicyDocument
+        do { document = try TrustPolicyDocument(json: policy) } catch {
+            throw ConfigurationError(path: "\(plugin.path).trustPolicyDoc", problem: "is not valid: \(error)")
+        }
+        let store = try trustStore(plugin, &reader)
+        warnings += reader.unused()
+        try store.check(document, path: plugin.path)
+        return NotationVerifier(
+            name: plugin.name, type: plugin.type, artifactTypes: types, policy: document, trustStore: store)
+    }
+
+    private func trustStore(
+        _ plugin: ServiceConfiguration.Plugin, _ reader: inout ConfigurationReader
+    ) throws(ConfigurationError) -> ConfiguredTrustStore {
+        var directories: String?
+        if let paths = try reader.strings("verificationCerts"), !paths.isEmpty {
+            let name = "\(plugin.path).verificationCerts"
+            trusted.add(try KeyManagementFactory.files(name: name, paths: paths, path: name))
+            directories = name
+        }
+        let stores = try reader.section("verificationCertStores").map { section throws(ConfigurationError) in
+            try VerifierFactory.stores(section)
+        }
+        return ConfiguredTrustStore(stores: stores ?? [:], fallback: directories, trusted: trusted)
+    }
+
+    /// `{"ca": {"store": ["provider"]}}`, or the older `{"store": ["provider"]}`, which means `ca`.
+    private static func stores(
+        _ section: ConfigurationReader
+    ) throws(ConfigurationError) -> [ConfiguredTrustStore.Name: [String]] {
+        var section = section
+        let byType = section.object.names.filter { TrustStoreType(rawValue: $0) != nil }
+        guard byType.isEmpty || byType.count == section.object.count else {
+            throw ConfigurationError(
+                path: section.path,
+                problem:
+                    "mixes stores by type (\(byType.joined(separator: ", "))) with stores without one: use one of the two"
+            )
+        }
+        var stores: [ConfiguredTrustStore.Name: [String]] = [:]
+        if byType.isEmpty {
+            try add(&section, .ca, to: &stores)
+        } else {
+            for name in byType {
+                guard let type = TrustStoreType(rawValue: name), var inner = try section.section(name) else { continue }
+                try add(&inner, type, to: &stores)
+            }
+        }
+        return stores
+    }
+
+    private static func add(
+        _ section: inout ConfigurationReader, _ type: TrustStoreType,
+        to stores: inout [ConfiguredTrustStore.Name: [String]]
+    ) throws(ConfigurationError) {
+        for name in section.object.names {
+            guard let providers = try section.strings(name), !providers.isEmpty else {
+                throw ConfigurationError(
+                    path: "\(section.path).\(name)", problem: "names no key management provider")
+            }
+            stores[ConfiguredTrustStore.Name(type: type, name: name)] = providers
+        }
+    }
+}
