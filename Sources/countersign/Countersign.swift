@@ -1,0 +1,78 @@
+import ArgumentParser
+import CountersignService
+
+/// The command and its subcommands.
+@main
+struct Countersign: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "countersign",
+        abstract: "Lets only signed container images into a Kubernetes cluster.",
+        discussion: """
+            An OPA Gatekeeper external-data provider for Notary Project signatures, and the same rules on the command line.
+
+            EXAMPLES
+              countersign serve -c config.json --cert-dir tls --ca-cert-file gatekeeper-ca.crt
+              countersign verify registry.example.com/app:v1 --trust-policy trustpolicy.json --trust-store truststore
+              countersign discover registry.example.com/app:v1
+              countersign sign registry.example.com/app:v1 --key release.key --certificate-chain release.chain
+
+            EXIT STATUS
+              0 done, or verified; 1 not verified; 2 wrong usage or configuration; 3 could not be determined
+            """,
+        version: Release.version,
+        subcommands: [
+            ServeCommand.self, VerifyCommand.self, DiscoverCommand.self, InspectCommand.self, ResolveCommand.self,
+            SignCommand.self, VersionCommand.self,
+        ])
+
+    static func main() async {
+        do {
+            var command = try parseAsRoot()
+            if var asynchronous = command as? any AsyncParsableCommand {
+                try await asynchronous.run()
+            } else {
+                try command.run()
+            }
+        } catch let failure as CommandFailure {
+            Terminal.complain(failure.description)
+            exit(withStatus: failure.status.rawValue)
+        } catch {
+            let code = exitCode(for: error)
+            let message = fullMessage(for: error)
+            if code.isSuccess {
+                if !message.isEmpty { print(message) }
+                exit(withStatus: 0)
+            }
+            if !message.isEmpty { Terminal.complain(message, isPlain: true) }
+            // The parser's own status for wrong usage is 64; ours is documented as 2.
+            exit(withStatus: code == .validationFailure ? ExitStatus.usage.rawValue : code.rawValue)
+        }
+    }
+
+    private static func exit(withStatus status: Int32) -> Never {
+        Terminal.flush()
+        exit(withError: ExitCode(status))
+    }
+}
+
+/// What the exit status says.
+enum ExitStatus: Int32 {
+    case success = 0
+    /// Not verified: a definite verdict against the image.
+    case notVerified = 1
+    /// Wrong usage, or a configuration, trust policy, key or certificate that cannot be used.
+    case usage = 2
+    /// Network, throttling, a deadline: ask again.
+    case undetermined = 3
+}
+
+/// Why a command ends without what it was asked for.
+struct CommandFailure: Error, CustomStringConvertible {
+    let status: ExitStatus
+    let description: String
+
+    init(_ status: ExitStatus, _ description: String) {
+        self.status = status
+        self.description = description
+    }
+}

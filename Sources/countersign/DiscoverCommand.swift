@@ -1,0 +1,93 @@
+import ArgumentParser
+import OCI
+import StrictJSON
+
+/// `countersign discover REF`: what refers to an image, and what refers to that.
+struct DiscoverCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "discover", abstract: "Show the tree of what refers to an image: signatures, SBOMs, reports.",
+        discussion: """
+            EXAMPLES
+              countersign discover registry.example.com/app:v1
+              countersign discover registry.example.com/app:v1 --artifact-type application/vnd.cncf.notary.signature
+            """)
+
+    @OptionGroup var image: ReferenceArgument
+    @OptionGroup var store: StoreOptions
+
+    @Option(help: ArgumentHelp("Show only artifacts of this type directly under the image.", valueName: "type"))
+    var artifactType: String?
+
+    @Option(name: .shortAndLong, help: "text or json.")
+    var output = OutputFormat.text
+
+    /// How deep the tree is followed, and how many nodes it has at most: a registry's answers are a stranger's.
+    private static let maximumDepth = 4
+    private static let maximumNodes = 1000
+
+    struct Node {
+        let descriptor: Descriptor
+        var children: [Node] = []
+
+        var json: JSONValue {
+            guard var object = descriptor.json.object else { return descriptor.json }
+            object["referrers"] = .array(children.map(\.json))
+            return .object(object)
+        }
+    }
+
+    func run() async throws {
+        let reference = try image.parse()
+        let source = try store.open()
+        let deadline = store.deadline()
+        let tree = try await asking { () async throws(RegistryError) in
+            let descriptor = try await source.resolve(reference, deadline: deadline)
+            var count = 0
+            return try await node(
+                descriptor, reference.with(digest: descriptor.digest), source, deadline, depth: 0, count: &count)
+        }
+        switch output {
+        case .text:
+            print("\(reference.scopeName)@\(tree.descriptor.digest)")
+            show(tree.children, indent: "")
+        case .json: print(tree.json.prettyText, terminator: "")
+        }
+    }
+
+    private func node(
+        _ descriptor: Descriptor, _ reference: ImageReference, _ source: any ReferrerStore,
+        _ deadline: ContinuousClock.Instant, depth: Int, count: inout Int
+    ) async throws(RegistryError) -> Node {
+        count += 1
+        guard count <= DiscoverCommand.maximumNodes else {
+            throw RegistryError(
+                .tooMany, host: source.name, subject: reference.description,
+                detail:
+                    "the tree has more than \(DiscoverCommand.maximumNodes) artifacts; ask for one with --artifact-type"
+            )
+        }
+        var node = Node(descriptor: descriptor)
+        guard depth < DiscoverCommand.maximumDepth else { return node }
+        let children = try await source.referrers(
+            of: descriptor, in: reference, artifactType: depth == 0 ? artifactType : nil, deadline: deadline)
+        for child in children {
+            node.children.append(
+                try await self.node(child, reference, source, deadline, depth: depth + 1, count: &count))
+        }
+        return node
+    }
+
+    private func show(_ nodes: [Node], indent: String) {
+        for (index, node) in nodes.enumerated() {
+            let isLast = index == nodes.count - 1
+            let type = Terminal.plain(node.descriptor.artifactType ?? node.descriptor.mediaType)
+            print("\(indent)\(isLast ? "└──" : "├──") \(Terminal.paint(type, .bold)) \(node.descriptor.digest)")
+            for name in node.descriptor.annotations.keys.sorted() {
+                let value = Terminal.plain(node.descriptor.annotations[name] ?? "")
+                let mark = isLast ? "    " : "│   "
+                print(Terminal.paint("\(indent)\(mark)\(Terminal.plain(name)): \(value)", .faint))
+            }
+            show(node.children, indent: indent + (isLast ? "    " : "│   "))
+        }
+    }
+}

@@ -1,0 +1,122 @@
+import ArgumentParser
+import CountersignService
+import FoundationEssentials
+import Notation
+import OCI
+import PKI
+import StrictJSON
+import Verification
+
+/// `countersign sign REF`
+struct SignCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "sign", abstract: "Sign an image with a local key, and push the signature.",
+        discussion: """
+            EXAMPLES
+              countersign sign registry.example.com/app@sha256:… --key release.key --certificate-chain release.chain
+              countersign sign registry.example.com/app:v1 --key release.key --certificate-chain release.chain \\
+                --signature-format cose --expiry 720h --user-metadata build=1234
+            """)
+
+    @OptionGroup var image: ReferenceArgument
+    @OptionGroup var store: StoreOptions
+
+    @Option(
+        help: ArgumentHelp(
+            "The private key in PEM, not encrypted: RSA 2048, 3072, 4096, or P-256, P-384, P-521.", valueName: "file"))
+    var key: String
+
+    @Option(
+        help: ArgumentHelp(
+            "The certificate chain in PEM: the signing certificate first, the root last.", valueName: "file"))
+    var certificateChain: String
+
+    @Option(help: "jws or cose.")
+    var signatureFormat = SignatureFormat.jws
+
+    @Option(
+        name: [.customShort("e"), .long],
+        help: ArgumentHelp("How long the signature is good for: 720h, 30m.", valueName: "duration"))
+    var expiry: String?
+
+    @Option(
+        name: [.customShort("m"), .long],
+        help: ArgumentHelp("Metadata to sign with the image; repeat for more.", valueName: "key=value"))
+    var userMetadata: [String] = []
+
+    @Option(name: .shortAndLong, help: "text or json.")
+    var output = OutputFormat.text
+
+    enum SignatureFormat: String, ExpressibleByArgument, CaseIterable {
+        case jws, cose
+
+        var envelope: EnvelopeFormat { self == .jws ? .jws : .cose }
+    }
+
+    func run() async throws {
+        let reference = try image.parse()
+        let now = Date()
+        let options = try signingOptions(now: now)
+        let signer = try signer()
+        let destination = try store.open()
+        let deadline = store.deadline()
+        let subject = try await asking { () async throws(RegistryError) in
+            try await destination.resolve(reference, deadline: deadline)
+        }
+        if reference.digest == nil {
+            Terminal.complain(
+                "\(reference.description) is \(subject.digest) now: a tag can move, sign by digest where you can")
+        }
+        let signed: ImageSigner.Signed
+        do throws(SigningError) {
+            signed = try await ImageSigner(signer: signer, destination: destination)
+                .sign(subject, in: reference, options, now: now, deadline: deadline)
+        } catch { throw CommandFailure(error.isPassing ? .undetermined : .notVerified, "\(error)") }
+        let pinned = "\(reference.scopeName)@\(subject.digest)"
+        switch output {
+        case .text: print("Signed \(pinned)\nPushed the signature \(signed.manifest.digest)")
+        case .json:
+            let object: JSONObject = [
+                "reference": .string(pinned), "signature": .string(signed.manifest.digest.description),
+                "envelope": .string(signed.envelope.digest.description),
+                "mediaType": .string(signed.envelope.mediaType),
+                "algorithm": .string(signer.algorithm.jwsName),
+            ]
+            print(JSONValue.object(object).prettyText, terminator: "")
+        }
+    }
+
+    private func signingOptions(now: Date) throws -> SigningOptions {
+        var metadata: [String: String] = [:]
+        for pair in userMetadata {
+            let (name, value) = try keyValue(pair, "--user-metadata")
+            metadata[name] = value
+        }
+        var end: Date?
+        if let expiry {
+            guard let duration = DurationText.parse(expiry), duration >= .seconds(1) else {
+                throw CommandFailure(
+                    .usage, "--expiry is \"\(expiry)\": expected a duration of at least 1s, such as 720h")
+            }
+            end = now.addingTimeInterval(duration.milliseconds / 1000)
+        }
+        return SigningOptions(
+            format: signatureFormat.envelope, expiry: end, userMetadata: metadata, signingAgent: Release.agent)
+    }
+
+    private func signer() throws -> EnvelopeSigner {
+        let keyBytes = try readFile(key, "--key")
+        let chainBytes = try readFile(certificateChain, "--certificate-chain")
+        let privateKey: PrivateKey
+        let chain: [Certificate]
+        do { privateKey = try PrivateKey(pem: keyBytes) } catch {
+            throw CommandFailure(.usage, "--key: \(key): \(error)")
+        }
+        do { chain = try Certificate.parsePEM(chainBytes) } catch {
+            throw CommandFailure(.usage, "--certificate-chain: \(certificateChain): \(error)")
+        }
+        do { return try EnvelopeSigner(key: privateKey, chain: chain) } catch {
+            throw CommandFailure(.usage, "\(error)")
+        }
+    }
+}

@@ -1,0 +1,57 @@
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+/// What a person sees: colour on a terminal only, complaints on standard error.
+enum Terminal {
+    enum Colour: String {
+        case green = "32"
+        case red = "31"
+        case yellow = "33"
+        case faint = "2"
+        case bold = "1"
+    }
+
+    /// Whether standard output is a terminal that wants colour (https://no-color.org).
+    static let isColoured = isatty(STDOUT_FILENO) == 1 && getenv("NO_COLOR") == nil
+
+    /// The text in a colour, where colours are shown.
+    static func paint(_ text: String, _ colour: Colour) -> String {
+        isColoured ? "\u{1B}[\(colour.rawValue)m\(text)\u{1B}[0m" : text
+    }
+
+    /// Text of unknown origin with control characters made visible, so that a registry cannot move the cursor.
+    static func plain(_ text: String) -> String {
+        guard text.unicodeScalars.contains(where: { isControl($0) }) else { return text }
+        var result = ""
+        for scalar in text.unicodeScalars {
+            if isControl(scalar) {
+                result += "\\u{\(String(scalar.value, radix: 16))}"
+            } else {
+                result.unicodeScalars.append(scalar)
+            }
+        }
+        return result
+    }
+
+    private static func isControl(_ scalar: UnicodeScalar) -> Bool {
+        scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value)
+            || (0x202A...0x202E).contains(scalar.value) || (0x2066...0x2069).contains(scalar.value)
+    }
+
+    /// Says what went wrong, on standard error.
+    static func complain(_ text: String, isPlain: Bool = false) {
+        let line = (isPlain ? text : "countersign: \(plain(text))") + "\n"
+        var bytes = Array(line.utf8)[...]
+        while !bytes.isEmpty {
+            let written = bytes.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+            guard written > 0 else { return }
+            bytes = bytes.dropFirst(written)
+        }
+    }
+
+    /// Writes out what `print` still holds.
+    static func flush() { fflush(nil) }
+}

@@ -1,0 +1,125 @@
+import CountersignService
+import Notation
+import OCI
+import StrictJSON
+import Verification
+
+/// What `verify` found, in the form that it prints (docs/cli.md).
+struct VerificationResult {
+    enum Verdict {
+        case verified, notVerified, undetermined
+    }
+
+    let reference: ImageReference
+    let verdict: Verdict
+    var digest: Digest?
+    var policyName: String?
+    var policyLevel: String?
+    var error: String?
+    var remediation: String?
+    /// One object for each signature that was looked at.
+    var signatures: [JSONValue] = []
+
+    /// By a trust policy, as notation verifies.
+    init(_ outcome: ImageOutcome) {
+        reference = outcome.reference
+        digest = outcome.subject?.digest ?? outcome.reference.digest
+        policyName = outcome.statement?.name
+        policyLevel = outcome.statement?.level.name
+        signatures = outcome.signatures.map(\.json)
+        switch outcome.verdict {
+        case .verified, .skipped: verdict = .verified
+        case .notVerified(let failure):
+            verdict = .notVerified
+            error = failure.description
+            remediation = outcome.signatures.first?.remediation
+        case .undetermined(let failure):
+            verdict = .undetermined
+            error = failure.description
+            remediation = "Ask again in a moment"
+        }
+    }
+
+    /// By a configuration, as the provider verifies.
+    init(_ reference: ImageReference, _ result: PipelineResult) {
+        self.reference = reference
+        switch result {
+        case .decided(let decision, _):
+            digest = decision.digest
+            verdict = decision.isSuccess ? .verified : .notVerified
+            error = decision.reason
+            remediation = decision.isSuccess ? nil : decision.reports.first { !$0.isSuccess }?.remediation
+            signatures = decision.reports.compactMap(\.details)
+        case .fault(let fault):
+            verdict = .undetermined
+            error = fault.description
+            remediation = "Ask again in a moment"
+        }
+    }
+
+    var json: JSONValue {
+        var object: JSONObject = ["reference": .string(reference.description)]
+        if let digest { object["digest"] = .string(digest.description) }
+        object["verified"] = .bool(verdict == .verified)
+        object["determined"] = .bool(verdict != .undetermined)
+        if let policyName {
+            object["trustPolicy"] = ["name": .string(policyName), "level": .string(policyLevel ?? "")]
+        }
+        if let error { object["error"] = .string(error) }
+        if let remediation { object["remediation"] = .string(remediation) }
+        object["signatures"] = .array(signatures)
+        return .object(object)
+    }
+
+    var text: String {
+        var lines: [String] = [Terminal.paint(reference.description, .bold)]
+        if let digest { lines.append("  digest     \(digest)") }
+        if let policyName { lines.append("  policy     \(Terminal.plain(policyName)) (\(policyLevel ?? ""))") }
+        switch verdict {
+        case .verified:
+            let isSkipped = policyLevel == VerificationLevel.Name.skip.rawValue
+            lines.append(
+                "  verified   "
+                    + Terminal.paint(isSkipped ? "not looked at: the policy skips this image" : "yes", .green))
+        case .notVerified: lines.append("  verified   " + Terminal.paint("no", .red))
+        case .undetermined: lines.append("  verified   " + Terminal.paint("could not be determined", .yellow))
+        }
+        if let error { lines.append("  reason     \(Terminal.plain(error))") }
+        if let remediation { lines.append("  what to do \(Terminal.plain(remediation))") }
+        for signature in signatures { lines += VerificationResult.lines(signature) }
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    private static func lines(_ signature: JSONValue) -> [String] {
+        func text(_ name: String) -> String? { signature[name]?.string.map(Terminal.plain) }
+        var lines = ["", "  signature \(text("digest") ?? "") \(Terminal.paint(text("mediaType") ?? "", .faint))"]
+        if let signer = signature["signer"] {
+            lines.append("    signed by    \(Terminal.plain(signer["subject"]?.string ?? ""))")
+        }
+        if let time = text("signingTime") { lines.append("    signed at    \(time) \(text("signingScheme") ?? "")") }
+        if let expiry = text("expiry") { lines.append("    expires      \(expiry)") }
+        for (name, value) in signature["userMetadata"]?.object?.members ?? [] {
+            lines.append("    metadata     \(Terminal.plain(name))=\(Terminal.plain(value.string ?? ""))")
+        }
+        for validation in signature["validations"]?.array ?? [] {
+            let result = validation["result"]?.string ?? ""
+            let colour: Terminal.Colour =
+                switch (result, validation["action"]?.string) {
+                case ("passed", _): .green
+                case ("failed", "enforce"): .red
+                case ("failed", _): .yellow
+                default: .faint
+                }
+            var line = "    " + padded(validation["type"]?.string ?? "", 20) + Terminal.paint(result, colour)
+            if result == "failed", validation["action"]?.string == "log" { line += " (logged only)" }
+            if let message = validation["message"]?.string { line += ": " + Terminal.plain(message) }
+            lines.append(line)
+        }
+        if let error = text("error") { lines.append("    " + Terminal.paint("not good: ", .red) + error) }
+        return lines
+    }
+
+    private static func padded(_ text: String, _ width: Int) -> String {
+        text + String(repeating: " ", count: max(1, width - text.count))
+    }
+}
