@@ -9,12 +9,13 @@ extension RegistryClient {
         var call = RegistryCall(
             method: .head, purpose: "looking for the blob", reference: reference,
             subject: "\(reference.repository)@\(descriptor.digest)", path: "blobs/\(descriptor.digest)",
-            actions: .push, followsRedirects: true, deadline: deadline)
+            followsRedirects: true, deadline: deadline)
         let head = try await send(call)
         if head.status == 200 { return descriptor }
         guard head.status == 404 else { throw unexpected(head, call) }
 
         call.purpose = "starting the upload"
+        call.actions = .push
         call.method = .post
         call.path = "blobs/uploads/"
         call.body = []
@@ -94,7 +95,10 @@ extension RegistryClient {
         descriptor.artifactType = artifactType
         descriptor.annotations = annotations
         if response.headers["OCI-Subject"]?.trimmedOfSpaces != subject.digest.description {
-            try await addToReferrersTag(descriptor, subject.digest, reference, deadline)
+            let tag = ListingKey(scope: reference.scopeName, subject: subject.digest, artifactType: nil)
+            try await referrersTagTurns.take(tag) { [descriptor] () async throws(RegistryError) in
+                try await addToReferrersTag(descriptor, subject.digest, reference, deadline)
+            }
         }
         for type in [artifactType, nil] {
             listings.remove(ListingKey(scope: reference.scopeName, subject: subject.digest, artifactType: type))
@@ -102,8 +106,9 @@ extension RegistryClient {
         return descriptor
     }
 
-    /// Reads the list, adds to it, writes it, and looks whether it stayed: others may do the same at this moment, and
-    /// most registries have no conditional writes.
+    /// Reads the list, adds to it, writes it, and looks whether it stayed. Other processes may do the same at this
+    /// moment, and most registries have no conditional writes: what is written right after the last look is lost, as
+    /// the specification warns ("Referrers Tag Schema"); within this client writers take turns.
     private func addToReferrersTag(
         _ descriptor: Descriptor, _ subject: Digest, _ reference: ImageReference, _ deadline: ContinuousClock.Instant
     ) async throws(RegistryError) {

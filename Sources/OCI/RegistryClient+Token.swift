@@ -55,10 +55,14 @@ extension RegistryClient {
         case nil: return nil
         case .basic: return Self.basic(credential)
         case .bearer(let realm, let service, let scope):
-            return try await bearer(
-                TokenQuestion(
-                    endpoint: call.reference.endpoint, realm: realm, service: service, scope: scope,
-                    credential: credential), call)
+            let question = TokenQuestion(
+                endpoint: call.reference.endpoint, realm: realm, service: service, scope: scope,
+                credential: credential)
+            do { return try await bearer(question, call) } catch {
+                // Perhaps the registry has another endpoint by now: the next call asks for its challenge again.
+                schemes.remove(key(of: call))
+                throw error
+            }
         }
     }
 

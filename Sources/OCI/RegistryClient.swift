@@ -27,6 +27,8 @@ public final class RegistryClient: ReferrerStore, ArtifactPushing {
     let resolving = SingleFlight<ImageReference, Descriptor>()
     let listing = SingleFlight<ListingKey, [Descriptor]>()
     let authorizing = SingleFlight<TokenQuestion, Token>()
+    /// Who writes each referrers tag.
+    let referrersTagTurns = Turns<ListingKey>()
     let requestCount = Atomic<Int>(0)
 
     /// A client.

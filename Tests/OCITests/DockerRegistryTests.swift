@@ -85,13 +85,13 @@ struct DockerRegistryTests {
         let writer = try client()
         let image = try await pushImage(writer, reference)
         try await withThrowingTaskGroup(of: Void.self) { group in
-            for number in 0..<2 {
-                group.addTask { _ = try await push(try client(), signature(number, of: image), number, reference) }
+            for number in 0..<10 {
+                group.addTask { _ = try await push(writer, signature(number, of: image), number, reference) }
             }
             try await group.waitForAll()
         }
         #expect(
-            try await client().referrers(of: image, in: reference, artifactType: nil, deadline: deadline()).count == 2)
+            try await client().referrers(of: image, in: reference, artifactType: nil, deadline: deadline()).count == 10)
     }
 
     @Test func provesItselfByPassword() async throws {
@@ -107,6 +107,35 @@ struct DockerRegistryTests {
             await expectError(.unauthorized) {
                 try await bad.referrers(of: image, in: reference, artifactType: nil, deadline: deadline())
             }
+        }
+    }
+
+    @Test func provesItselfByTokens() async throws {
+        let tokens = try TokenServer(user: "robot", password: "pw", refreshToken: "refresh")
+        defer { tokens.stop() }
+        let registry = try await DockerRegistry(tokens.authentication)
+        defer { registry.stop() }
+        let reference = try ImageReference(parsing: "\(registry.host)/team/app:v1")
+        let writer = try client(GivenCredentials(.basic(user: "robot", password: "pw")))
+        let image = try await pushImage(writer, reference)
+        let signed = try await push(writer, signature(1, of: image), 1, reference)
+        // One token to pull and one to push, however many calls.
+        #expect(tokens.requests == 2)
+
+        let refreshed = try client(GivenCredentials(.identityToken("refresh")))
+        #expect(try await pushImage(refreshed, reference) == image)
+
+        let reader = try client()
+        #expect(try await reader.resolve(reference, deadline: deadline()) == image)
+        #expect(
+            try await reader.referrers(of: image, in: reference, artifactType: nil, deadline: deadline()) == [signed])
+        await expectError(.unauthorized) {
+            try await reader.pushManifest(
+                Sample.image, mediaType: MediaType.ociManifest, tag: "v2", to: reference, deadline: deadline())
+        }
+        for credential in [RegistryCredential.basic(user: "robot", password: "no"), .identityToken("no")] {
+            let refused = try client(GivenCredentials(credential))
+            await expectError(.unauthorized) { try await refused.resolve(reference, deadline: deadline()) }
         }
     }
 
