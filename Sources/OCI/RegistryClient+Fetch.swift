@@ -120,8 +120,8 @@ extension RegistryClient {
         let call = RegistryCall(
             purpose: "fetching the \(what)", reference: reference,
             subject: "\(reference.repository)@\(descriptor.digest)", path: path, accept: accept,
-            // One byte more than expected is enough to see that it is too many.
-            maximumBytes: Int(clamping: descriptor.size), followsRedirects: true, deadline: deadline)
+            // Room for the error document of a refusal or a redirect, too, however small the content is.
+            maximumBytes: max(Int(clamping: descriptor.size), 64 * 1024), followsRedirects: true, deadline: deadline)
         guard descriptor.size <= maximumBytes else {
             throw call.error(
                 .tooLarge, "the \(what) has \(descriptor.size) bytes, more than the limit of \(maximumBytes)")

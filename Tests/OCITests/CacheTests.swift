@@ -68,13 +68,16 @@ private final class Counter: Sendable {
     @Test func worksOnceForAll() async throws {
         let flights = SingleFlight<Int, Int>()
         let count = Counter()
+        let callers = Counter()
         try await withThrowingTaskGroup(of: Int.self) { group in
             for _ in 0..<500 {
                 group.addTask {
-                    try await flights.value(
-                        for: 1, deadline: .now + .seconds(20), workTime: .seconds(20), timeout: Self.timeout
+                    _ = callers.next()
+                    return try await flights.value(
+                        for: 1, deadline: .now + .seconds(120), workTime: .seconds(120), timeout: Self.timeout
                     ) { _ async throws(RegistryError) -> Int in
                         _ = count.next()
+                        while callers.value < 500 { try? await Task.sleep(for: .milliseconds(5)) }
                         try? await Task.sleep(for: .milliseconds(300))
                         return 42
                     }
@@ -88,23 +91,25 @@ private final class Counter: Sendable {
     @Test func outlivesItsFirstCaller() async throws {
         let flights = SingleFlight<Int, Int>()
         let count = Counter()
+        let gate = Counter()
         let ask: @Sendable (Duration) async throws -> Int = { patience in
             try await flights.value(
-                for: 1, deadline: .now + patience, workTime: .seconds(20), timeout: Self.timeout
+                for: 1, deadline: .now + patience, workTime: .seconds(120), timeout: Self.timeout
             ) { _ async throws(RegistryError) -> Int in
                 _ = count.next()
-                try? await Task.sleep(for: .milliseconds(500))
+                while gate.value == 0 { try? await Task.sleep(for: .milliseconds(5)) }
                 return Task.isCancelled ? -1 : 42
             }
         }
-        let cancelled = Task { try await ask(.seconds(20)) }
+        let cancelled = Task { try await ask(.seconds(120)) }
         try await Task.sleep(for: .milliseconds(50))
-        let second = Task { try await ask(.seconds(20)) }
+        let second = Task { try await ask(.seconds(120)) }
         let hasty = Task { try await ask(.milliseconds(50)) }
         try await Task.sleep(for: .milliseconds(50))
         cancelled.cancel()
         await #expect { try await cancelled.value } throws: { ($0 as? RegistryError)?.kind == .cancelled }
         await #expect { try await hasty.value } throws: { ($0 as? RegistryError)?.kind == .timeout }
+        _ = gate.next()
         #expect(try await second.value == 42)
         #expect(count.value == 1)
     }
@@ -113,7 +118,7 @@ private final class Counter: Sendable {
         let flights = SingleFlight<Int, Int>()
         let count = Counter()
         let value = try await flights.value(
-            for: 1, deadline: .now + .seconds(20), workTime: .seconds(1), timeout: Self.timeout
+            for: 1, deadline: .now + .seconds(120), workTime: .seconds(1), timeout: Self.timeout
         ) { _ async throws(RegistryError) -> Int in
             guard count.next() > 1 else { throw Self.timeout }
             return 1

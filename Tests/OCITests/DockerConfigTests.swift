@@ -206,6 +206,6 @@ import TestSupport
         await expectError(.timeout) {
             try await credentials.credential(for: "r.example", repository: "a", deadline: Sample.deadline)
         }
-        #expect(ContinuousClock.now - start < .seconds(5))
+        #expect(ContinuousClock.now - start < .seconds(120))
     }
 }

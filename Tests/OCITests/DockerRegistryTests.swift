@@ -11,7 +11,7 @@ struct DockerRegistryTests {
             http: try HTTPClient(configuration: HTTPClientConfiguration(environment: [:])), credentials: credentials)
     }
 
-    private func deadline() -> ContinuousClock.Instant { .now + .seconds(30) }
+    private func deadline() -> ContinuousClock.Instant { .now + .seconds(60) }
 
     private func pushImage(_ client: RegistryClient, _ reference: ImageReference) async throws -> Descriptor {
         _ = try await client.pushBlob(

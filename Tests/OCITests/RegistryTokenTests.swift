@@ -183,7 +183,9 @@ final class GivenCredentials: RegistryCredentials {
         try await resolve(client)
         try await Task.sleep(for: .milliseconds(1600))
         try await resolve(client)  // in the last quarter: a new one is fetched beside it
-        try await Task.sleep(for: .milliseconds(100))
+        for _ in 0..<1000 where http.lines.filter({ $0.contains("/token") }).count < 2 {
+            try await Task.sleep(for: .milliseconds(10))
+        }
         #expect(http.lines.filter { $0.contains("/token") }.count == 2)
         try await resolve(client)
         #expect(http.lines.filter { $0.contains("manifests") }.count >= 3)
