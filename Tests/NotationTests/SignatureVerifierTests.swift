@@ -1,0 +1,217 @@
+import Foundation
+import Notation
+import OCI
+import PKI
+import Testing
+import TestSupport
+
+/// Levels, trust, times and the two seams, with envelopes that are signed in the test.
+@Suite struct SignatureVerifierTests {
+    @Test(
+        arguments: [
+            PublicKey.Kind.rsa(bits: 2048), .rsa(bits: 3072), .rsa(bits: 4096), .ec(.p256), .ec(.p384), .ec(.p521),
+        ], EnvelopeFormat.allCases)
+    func everyAlgorithmInBothFormats(_ key: PublicKey.Kind, _ format: EnvelopeFormat) async throws {
+        let fixture = try SigningFixture(key: key)
+        let options = SigningOptions(
+            format: format, expiry: SigningFixture.now.addingTimeInterval(3600), userMetadata: ["build": "42"],
+            signingAgent: "countersign/test")
+        let outcome = try await fixture.verify(
+            try fixture.sign(options), format: format, userMetadata: ["build": "42"])
+        #expect(outcome.isVerified, "\(outcome.refusal?.description ?? "")")
+        #expect(outcome.results.map(\.status) == Array(repeating: .passed, count: 5))
+        let content = try #require(outcome.content)
+        #expect(content.envelope.signingAgent == "countersign/test")
+        #expect(content.envelope.attributes.signingTime == SigningFixture.now)
+        #expect(content.envelope.attributes.expiry == SigningFixture.now.addingTimeInterval(3600))
+        #expect(content.userMetadata == ["build": "42"])
+        #expect(content.signer == fixture.identity.certificate)
+    }
+
+    @Test func trust() async throws {
+        let fixture = try SigningFixture()
+        let envelope = try fixture.sign()
+        let other = try InMemoryTrustStore([
+            TrustStoreName(.ca, "main"): [CertificateAuthority(name: "stranger").certificate]
+        ])
+        let stranger = try await fixture.verify(envelope, trustStore: other)
+        #expect(!stranger.isVerified)
+        #expect(stranger[.authenticity]?.status == .failed)
+        #expect(stranger[.expiry]?.status == .notRun)
+        let audited = try await fixture.verify(
+            envelope, statement: try fixture.statement(VerificationLevel(.audit)), trustStore: other)
+        #expect(audited.isVerified)
+        #expect(audited[.authenticity]?.status == .failed)
+        let authority = try await fixture.verify(
+            envelope, statement: try fixture.statement(stores: ["signingAuthority:main"]))
+        #expect(authority.refusal?.description.contains("no trust store of type ca") == true)
+        let missing = try await fixture.verify(
+            envelope, statement: try fixture.statement(stores: ["ca:main", "ca:missing"]))
+        #expect(!missing.isVerified)
+    }
+
+    @Test func identities() async throws {
+        let fixture = try SigningFixture()
+        let envelope = try fixture.sign()
+        let subject = fixture.identity.certificate.subject.rfc2253
+        let matching = try await fixture.verify(
+            envelope, statement: try fixture.statement(identities: ["x509.subject:\(subject)"]))
+        let other = try await fixture.verify(
+            envelope, statement: try fixture.statement(identities: ["x509.subject:C=XX,ST=YY,O=ZZ"]))
+        #expect(matching.isVerified, "\(subject): \(matching.refusal?.description ?? "")")
+        #expect(!other.isVerified)
+        #expect(other[.authenticity]?.message?.contains("matches none") == true)
+    }
+
+    @Test func expiry() async throws {
+        let fixture = try SigningFixture()
+        let expiry = SigningFixture.now.addingTimeInterval(100)
+        let envelope = try fixture.sign(SigningOptions(expiry: expiry))
+        #expect(try await fixture.verify(envelope, now: expiry.addingTimeInterval(-1)).isVerified)
+        // "expired when the current time is greater than or equal to expiry time"
+        #expect(try await !fixture.verify(envelope, now: expiry).isVerified)
+        let permissive = try fixture.statement(VerificationLevel(.permissive))
+        let logged = try await fixture.verify(envelope, statement: permissive, now: expiry)
+        #expect(logged.isVerified)
+        #expect(logged[.expiry]?.status == .failed)
+        let custom = try fixture.statement(VerificationLevel(.permissive, overrides: [.expiry: .enforce]))
+        #expect(try await !fixture.verify(envelope, statement: custom, now: expiry).isVerified)
+    }
+
+    @Test func certificateValidity() async throws {
+        let fixture = try SigningFixture()
+        let leaf = fixture.identity.certificate
+        let envelope = try fixture.sign()
+        #expect(try await fixture.verify(envelope, now: leaf.notAfter).isVerified)
+        let late = try await fixture.verify(envelope, now: leaf.notAfter.addingTimeInterval(1))
+        #expect(late[.authenticTimestamp]?.status == .failed)
+        #expect(!late.isVerified)
+    }
+
+    @Test func anotherArtifactFailsAtEveryLevel() async throws {
+        let fixture = try SigningFixture()
+        let image = SigningFixture.image
+        for (mediaType, digest, size) in [
+            (image.mediaType, Digest(of: [1]), image.size), (image.mediaType, image.digest, image.size + 1),
+            (MediaType.dockerManifest, image.digest, image.size),
+        ] {
+            let envelope = try fixture.sign(image: Descriptor(mediaType: mediaType, digest: digest, size: size))
+            let outcome = try await fixture.verify(
+                envelope, statement: try fixture.statement(VerificationLevel(.audit)))
+            #expect(!outcome.isVerified)
+            #expect(outcome.refusal?.description.contains("another artifact") == true)
+        }
+    }
+
+    @Test func userMetadata() async throws {
+        let fixture = try SigningFixture()
+        let envelope = try fixture.sign(SigningOptions(userMetadata: ["a": "1", "b": "2"]))
+        #expect(try await fixture.verify(envelope, userMetadata: ["a": "1"]).isVerified)
+        #expect(try await !fixture.verify(envelope, userMetadata: ["a": "2"]).isVerified)
+        #expect(try await !fixture.verify(envelope, userMetadata: ["c": "1"]).isVerified)
+    }
+
+    @Test func revocationIsNeverPassedOver() async throws {
+        var template = CertificateTemplate.codeSigning("signer")
+        template.extensions.append(.ocsp(["http://ocsp.example/"]))
+        let fixture = try SigningFixture(template: template)
+        let envelope = try fixture.sign()
+        let strict = try await fixture.verify(envelope)
+        #expect(!strict.isVerified)
+        #expect(strict[.revocation]?.message?.contains("not supported yet") == true)
+        let permissive = try await fixture.verify(
+            envelope, statement: try fixture.statement(VerificationLevel(.permissive)))
+        #expect(permissive.isVerified)
+        #expect(permissive[.revocation]?.status == .failed)
+        let skipping = try await fixture.verify(
+            envelope, statement: try fixture.statement(VerificationLevel(.strict, overrides: [.revocation: .skip])))
+        #expect(skipping.isVerified)
+        #expect(skipping[.revocation]?.status == .skipped)
+
+        struct Unreachable: RevocationChecking {
+            func check(
+                _ chain: [Certificate], authenticSigningTime: Date?, now: Date, deadline: ContinuousClock.Instant
+            ) async throws(ValidationFailure) { throw ValidationFailure("no answer", isPassing: true) }
+        }
+        let passing = try await fixture.verify(envelope, revocation: Unreachable())
+        #expect(!passing.isVerified)
+        #expect(passing.isUndetermined)
+        let logged = try await fixture.verify(
+            envelope, statement: try fixture.statement(VerificationLevel(.audit)), revocation: Unreachable())
+        #expect(logged.isVerified)
+        #expect(!logged.isUndetermined)
+    }
+
+    @Test func timestamps() async throws {
+        let fixture = try SigningFixture()
+        let envelope = try fixture.sign()
+        let trustStore = try InMemoryTrustStore([
+            TrustStoreName(.ca, "main"): [fixture.root.root],
+            TrustStoreName(.tsa, "times"): [CertificateAuthority(name: "tsa").certificate],
+        ])
+        let stores = ["ca:main", "tsa:times"]
+        let always = try fixture.statement(stores: stores)
+        let missing = try await fixture.verify(envelope, statement: always, trustStore: trustStore)
+        #expect(missing[.authenticTimestamp]?.message?.contains("the signature has none") == true)
+        // Only once a certificate has expired: it has not.
+        let after = try fixture.statement(stores: stores, verifyTimestamp: .afterCertExpiry)
+        #expect(try await fixture.verify(envelope, statement: after, trustStore: trustStore).isVerified)
+
+        // A token that is there is never taken for good without being verified.
+        let text = String(decoding: envelope, as: UTF8.self)
+            .replacing("\"header\":{", with: "\"header\":{\"io.cncf.notary.timestampSignature\":\"AAAA\",")
+        let stamped = Array(text.utf8)
+        let unsupported = try await fixture.verify(stamped, statement: always, trustStore: trustStore)
+        #expect(unsupported[.authenticTimestamp]?.message?.contains("not supported yet") == true)
+        #expect(!unsupported.isVerified)
+
+        struct Fixed: TimestampVerifying {
+            let range: ClosedRange<Date>
+            func verify(
+                token: [UInt8], over signature: [UInt8], roots: [Certificate], now: Date,
+                deadline: ContinuousClock.Instant
+            ) async throws(ValidationFailure) -> ClosedRange<Date> { range }
+        }
+        let leaf = fixture.identity.certificate
+        let expired = leaf.notAfter.addingTimeInterval(1_000_000)
+        for (range, isGood) in [
+            (SigningFixture.now...SigningFixture.now, true), (leaf.notAfter...leaf.notAfter, true),
+            (leaf.notAfter...leaf.notAfter.addingTimeInterval(1), false),
+            (leaf.notBefore.addingTimeInterval(-1)...leaf.notBefore, false),
+        ] {
+            let outcome = try await fixture.verify(
+                stamped, statement: after, now: expired, timestamps: Fixed(range: range), trustStore: trustStore)
+            #expect(outcome.isVerified == isGood, "\(range)")
+        }
+    }
+
+    @Test func skipVerifiesNothing() async throws {
+        let fixture = try SigningFixture()
+        let statement = try TrustPolicyStatement(
+            name: "skip", registryScopes: ["*"], level: VerificationLevel(.skip), trustStores: [], trustedIdentities: []
+        )
+        let outcome = try await fixture.verify(fixture.sign(), statement: statement)
+        #expect(!outcome.isVerified)
+        #expect(outcome.results.allSatisfy { $0.status == .skipped })
+    }
+
+    @Test func signerRefusesWhatWouldNotVerify() throws {
+        let fixture = try SigningFixture()
+        let other = try SigningFixture()
+        #expect(throws: SigningError.self) {
+            try EnvelopeSigner(key: other.identity.key, chain: fixture.identity.chain)
+        }
+        #expect(throws: SigningError.self) {
+            try EnvelopeSigner(key: fixture.identity.key, chain: [fixture.identity.certificate])
+        }
+        #expect(throws: SigningError.self) {
+            try fixture.sign(SigningOptions(userMetadata: ["io.cncf.notary.x": "1"]))
+        }
+        #expect(throws: SigningError.self) { try fixture.sign(SigningOptions(expiry: SigningFixture.now)) }
+        #expect(throws: SigningError.self) {
+            try fixture.signer.sign(
+                SigningFixture.image, SigningOptions(),
+                now: fixture.identity.certificate.notAfter.addingTimeInterval(1))
+        }
+    }
+}
