@@ -215,26 +215,28 @@ pod_spec[spec] {
 	is_array(spec.containers)
 }
 
+# Iterated as `spec := pod_spec[_]`: a bare `pod_spec[spec]` is not true for a specification that is false.
+
 object_problem[msg] {
 	count(pod_spec) == 0
 	msg := sprintf("%s: there is no pod specification in it to read images from, so nothing can be verified. Let the constraint match only Pods and workloads that hold a pod template", [kind])
 }
 
 object_problem[msg] {
-	pod_spec[spec]
+	spec := pod_spec[_]
 	not is_object(spec)
 	msg := sprintf("%s: its pod specification is not an object, so no image can be verified", [kind])
 }
 
 object_problem[msg] {
-	pod_spec[spec]
+	spec := pod_spec[_]
 	is_object(spec)
 	count([1 | spec.containers[_]]) == 0
 	msg := sprintf("%s: its pod specification has no containers, so there is nothing to verify", [kind])
 }
 
 object_problem[msg] {
-	pod_spec[spec]
+	spec := pod_spec[_]
 	field := spec_lists[_]
 	value := member(spec, field)
 	value != null
@@ -256,14 +258,14 @@ spec_lists := ["containers", "initContainers", "ephemeralContainers", "volumes"]
 
 # One use of an image: where it is, and the value found there (null where there is none).
 use[u] {
-	pod_spec[spec]
+	spec := pod_spec[_]
 	what := container_lists[field]
 	container := spec[field][index]
 	u := {"where": place(what, field, index, container), "image": member(container, "image")}
 }
 
 use[u] {
-	pod_spec[spec]
+	spec := pod_spec[_]
 	volume := spec.volumes[index]
 	source := member(volume, "image")
 	source != null
@@ -271,7 +273,7 @@ use[u] {
 }
 
 object_problem[msg] {
-	pod_spec[spec]
+	spec := pod_spec[_]
 	volume := spec.volumes[index]
 	not is_object(volume)
 	msg := sprintf("%s: volumes[%v] is not an object, so it cannot be verified", [kind, index])

@@ -232,6 +232,7 @@ DENIED = {
     "volume image is a string": (pod(A, volumes=[{"name": "m", "image": B}]), passed(A, B), None, ["image volume m has no image"]),
     "no containers": (pod(), answer(), None, ["has no containers"]),
     "pod without a spec": (review_of("Pod", None), answer(), None, ["pod specification is not an object"]),
+    "pod spec is false": (review_of("Pod", False), answer(), None, ["pod specification is not an object"]),
     "pod spec is a list": (review_of("Pod", [POD_SPEC]), passed(A), None, ["pod specification is not an object"]),
     "deployment without a template": (review_of("Deployment", {"replicas": 1}), answer(), None, ["Deployment: there is no pod specification"]),
     "deployment with containers in the wrong place": (review_of("Deployment", POD_SPEC), passed(A), None, ["no pod specification"]),

@@ -7,7 +7,7 @@ from engine import SOURCE, template_rego
 # Built-in functions the policy may call: all are in OPA since 0.30 or longer, and no Gatekeeper disables them.
 BUILTINS = {
     "array.concat", "concat", "count", "endswith", "external_data", "is_array", "is_boolean", "is_number", "is_object",
-    "is_string", "json.marshal", "regex.match", "replace", "sort", "sprintf", "startswith", "substring", "trim", "trim_suffix",
+    "is_string", "json.marshal", "regex.match", "replace", "set", "sort", "sprintf", "startswith", "substring", "trim", "trim_suffix",
 }
 
 
