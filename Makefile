@@ -27,7 +27,7 @@ run: release ## Serve demo images on loopback until Ctrl-C, with a request to co
 test: setup lint test-rego test-swift ## Everything: lint, Rego and manifest tests, Swift tests
 
 test-swift: ## Unit and integration tests (a real registry process, real TLS)
-	$(SWIFT) test
+	$(SWIFT) test --no-parallel
 
 test-rego: ## The policy on a real Rego engine; generated files current; manifests render
 	@rego/run-tests.sh

@@ -71,7 +71,8 @@ package final class FaultyRegistry: Sendable {
         var tokens: [String: RegistryToken] = [:]
         var tokenRequests: [RegistryTokenRequest] = []
         var counter = 0
-        var serving: Task<Void, Never>?
+        var listener: (any Channel)?
+        var serving: [Task<Void, Never>] = []
     }
 
     typealias Connection = NIOAsyncChannel<HTTPServerRequestPart, HTTPServerResponsePart>
@@ -79,17 +80,14 @@ package final class FaultyRegistry: Sendable {
     let options: Options
     let state = Mutex(State())
     /// The port it listens on.
-    package let port: Int
+    package var port: Int { state.withLock { $0.listener?.localAddress?.port } ?? 0 }
 
     /// `127.0.0.1:port`, as in image references.
     package var endpoint: String { "127.0.0.1:\(port)" }
     /// `http://127.0.0.1:port`, or https.
     package var url: String { "\(options.tls == nil ? "http" : "https")://\(endpoint)" }
 
-    private init(options: Options, port: Int) {
-        self.options = options
-        self.port = port
-    }
+    private init(options: Options) { self.options = options }
 
     /// Starts a registry.
     package static func start(_ options: Options = .init()) async throws -> FaultyRegistry {
@@ -101,37 +99,35 @@ package final class FaultyRegistry: Sendable {
                 configuration: .makeServerConfiguration(
                     certificateChain: chain.map { .certificate($0) }, privateKey: .privateKey(key)))
         }
+        let registry = FaultyRegistry(options: options)
+        // Each connection is handed to its own task where it is made: one that came through an asynchronous sequence of
+        // connections could be dropped unserved while the listener closes, which NIO answers with a crash.
         let listener = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
             .serverChannelOption(.backlog, value: 512)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .bind(host: "127.0.0.1", port: 0) { [context] channel in
+            .childChannelInitializer { [context] channel in
                 channel.eventLoop.makeCompletedFuture {
                     if let context {
                         try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: context))
                     }
                     try channel.pipeline.syncOperations.configureHTTPServerPipeline(withErrorHandling: true)
-                    return try Connection(wrappingChannelSynchronously: channel)
+                    let connection = try Connection(wrappingChannelSynchronously: channel)
+                    let task = Task { await registry.serve(connection) }
+                    registry.state.withLock { $0.serving.append(task) }
                 }
             }
-        let registry = FaultyRegistry(options: options, port: listener.channel.localAddress?.port ?? 0)
-        let serving = Task<Void, Never> {
-            try? await listener.executeThenClose { connections in
-                try await withThrowingDiscardingTaskGroup { group in
-                    for try await connection in connections {
-                        group.addTask { await registry.serve(connection) }
-                    }
-                }
-            }
-        }
-        registry.state.withLock { $0.serving = serving }
+            .bind(host: "127.0.0.1", port: 0).get()
+        registry.state.withLock { $0.listener = listener }
         return registry
     }
 
     /// Breaks every connection and stops listening.
     package func stop() async {
+        let listener = state.withLock { $0.listener }
+        try? await listener?.close().get()
         let serving = state.withLock { $0.serving }
-        serving?.cancel()
-        await serving?.value
+        for task in serving { task.cancel() }
+        for task in serving { await task.value }
     }
 
     // MARK: For tests
