@@ -2,11 +2,17 @@ import PKI
 
 /// The signature algorithms of the Notary Project (signature specification, "Signature Algorithm Requirements").
 public enum SigningAlgorithm: String, Hashable, Sendable, CaseIterable, CustomStringConvertible {
+    /// RSASSA-PSS with SHA-256, for RSA keys of 2048 bits.
     case ps256 = "PS256"
+    /// RSASSA-PSS with SHA-384, for RSA keys of 3072 bits.
     case ps384 = "PS384"
+    /// RSASSA-PSS with SHA-512, for RSA keys of 4096 bits.
     case ps512 = "PS512"
+    /// ECDSA on P-256 with SHA-256.
     case es256 = "ES256"
+    /// ECDSA on P-384 with SHA-384.
     case es384 = "ES384"
+    /// ECDSA on P-521 with SHA-512.
     case es512 = "ES512"
 
     /// The one algorithm that a key may sign with (signature specification, "Algorithm Selection"); `nil` for kinds and

@@ -41,7 +41,10 @@ public struct ValidationFailure: Error, Hashable, Sendable, CustomStringConverti
 public struct ValidationResult: Hashable, Sendable {
     /// The outcomes of a validation.
     public enum Status: String, Hashable, Sendable {
-        case passed, failed
+        /// Done, and nothing was wrong.
+        case passed
+        /// Done, and something was wrong.
+        case failed
         /// Not done, since the policy says so.
         case skipped
         /// Not done, since an earlier failure ended the verification.

@@ -3,7 +3,14 @@
 public struct VerificationLevel: Hashable, Sendable {
     /// The names of the predefined levels.
     public enum Name: String, Hashable, Sendable, CaseIterable {
-        case strict, permissive, audit, skip
+        /// Every validation is enforced.
+        case strict
+        /// Integrity and authenticity are enforced, the others are logged.
+        case permissive
+        /// Integrity is enforced, the others are logged.
+        case audit
+        /// Nothing is verified.
+        case skip
     }
 
     /// The predefined level that this one is, or is derived from.
