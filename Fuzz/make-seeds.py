@@ -9,6 +9,7 @@ import hashlib
 import json
 import pathlib
 import re
+import subprocess
 import sys
 import tarfile
 
@@ -74,6 +75,7 @@ def envelope(seeds, content):
             seeds.add("json", decoded(document["protected"]))
             for text in document.get("header", {}).get("x5c", []):
                 certificate(seeds, base64.b64decode(text))
+            seeds.add("timestamp", base64.b64decode(document["header"]["io.cncf.notary.timestampSignature"]))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             pass
         return
@@ -98,6 +100,15 @@ def envelope(seeds, content):
             seeds.add("payload", text[:end].encode("latin-1"))
         except ValueError:
             pass
+
+
+def keys(seeds):
+    """Private keys of the moment: a key in a repository is a key that somebody uses."""
+    for arguments in (["RSA", "-pkeyopt", "rsa_keygen_bits:2048"], ["EC", "-pkeyopt", "ec_paramgen_curve:P-256"], ["ED25519"]):
+        command = ["openssl", "genpkey", "-algorithm", *arguments]
+        pem = subprocess.run(command, capture_output=True, check=True).stdout
+        seeds.add("private-key", pem)
+        seeds.add("private-key", base64.b64decode(b"".join(pem.splitlines()[1:-1])))
 
 
 def policy(seeds, document):
@@ -148,6 +159,8 @@ def main():
             seeds.add("crl", content)
         elif name.endswith(".ocsp"):
             seeds.add("ocsp", content)
+    if not (seeds.directory / "private-key").exists():
+        keys(seeds)
     print(", ".join(f"{target} {count}" for target, count in sorted(seeds.counts.items())))
 
 

@@ -17,8 +17,8 @@ struct FuzzTarget: Sendable {
 
     /// Every target.
     static let all: [FuzzTarget] =
-        jsonTargets + referenceTargets + manifestTargets + registryTargets + httpTargets + pkiTargets
-        + serviceTargets
+        jsonTargets + referenceTargets + manifestTargets + registryTargets + httpTargets + pkiTargets + revocationTargets
+        + notationTargets + serviceTargets
 }
 
 /// Ends the process: the input that libFuzzer then writes to a file is a finding.
