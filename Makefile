@@ -38,7 +38,7 @@ lint: ## Formatting, and rules the compiler does not know
 	@scripts/lint
 
 format: ## Format the Swift sources in place
-	$(SWIFT) format --configuration .swift-format -i -r Package.swift Sources Tests Benchmarks
+	$(SWIFT) format --configuration .swift-format -i -r Package.swift Sources Tests Benchmarks Fuzz/Sources
 
 bench: setup ## Measure: verifications per second, provider requests, memory, start-up
 	@scripts/bench

@@ -17,7 +17,8 @@ struct FuzzTarget: Sendable {
 
     /// Every target.
     static let all: [FuzzTarget] =
-        jsonTargets + referenceTargets + manifestTargets + registryTargets + httpTargets + pkiTargets + revocationTargets
+        jsonTargets + referenceTargets + manifestTargets + registryTargets + httpTargets + pkiTargets
+        + revocationTargets
         + notationTargets + serviceTargets
 }
 

@@ -1,6 +1,7 @@
 import FoundationEssentials
 import OCI
 import PKI
+import StrictJSON
 
 @testable import Notation
 
@@ -32,11 +33,13 @@ let notationTargets = [
         var other = payload.targetArtifact
         other.size = other.size == 0 ? 1 : other.size - 1
         require(!payload.isAbout(other), "a payload about an artifact of another size")
-        do {
-            let again = try SignaturePayload(parsing: payload.json.bytes)
-            require(again.isAbout(payload.targetArtifact), "what is written is about another artifact")
-            require(again.targetArtifact.annotations == payload.targetArtifact.annotations, "other user metadata")
-        } catch { violated("what is written is refused: \(error)") }
+        for format in EnvelopeFormat.allCases {
+            do {
+                let again = try SignaturePayload(parsing: payload.json(format).bytes)
+                require(again.isAbout(payload.targetArtifact), "what is written is about another artifact")
+                require(again.targetArtifact.annotations == payload.targetArtifact.annotations, "other user metadata")
+            } catch { violated("what is written is refused: \(error)") }
+        }
     },
     FuzzTarget("trust-policy", maximumLength: 8192) { bytes in
         let document: TrustPolicyDocument

@@ -7,11 +7,15 @@
 struct CBORDecoder {
     /// How many arrays, maps and tags may be open at once.
     static let maximumDepth = 32
+    /// How many items there may be. An envelope has a few dozen; without a bound, ten megabytes of one-byte items would
+    /// take hundreds in memory, and looking names up in headers of such a size would take minutes.
+    static let maximumItems = 10_000
 
     private let input: [UInt8]
     private let allowsTags: Bool
     private(set) var position: Int
     private var depth = 0
+    private var items = 0
 
     /// A decoder at the beginning of some bytes.
     ///
@@ -36,6 +40,8 @@ struct CBORDecoder {
     /// Reads the next item.
     mutating func decodeItem() throws(CBORError) -> CBORValue {
         let start = position
+        items += 1
+        guard items <= Self.maximumItems else { throw CBORError(.tooManyItems, offset: start) }
         let first = try byte()
         let additional = first & 0x1F
         switch first >> 5 {
@@ -182,7 +188,9 @@ struct CBORDecoder {
 struct CBORError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The kinds of fault.
     enum Problem: Hashable, Sendable {
-        case unexpectedEnd, trailingBytes, notWellFormed, indefiniteLength, integerRange, invalidUTF8, tooDeep, tag, key
+        case unexpectedEnd, trailingBytes, notWellFormed, indefiniteLength, integerRange, invalidUTF8, tooDeep,
+            tooManyItems, tag
+        case key
         case duplicateKey
         case tagContent(UInt64)
     }
@@ -207,6 +215,7 @@ struct CBORError: Error, Hashable, Sendable, CustomStringConvertible {
             case .integerRange: "an integer outside of 64 bits with sign"
             case .invalidUTF8: "a text string that is not UTF-8"
             case .tooDeep: "nested deeper than \(CBORDecoder.maximumDepth)"
+            case .tooManyItems: "more than \(CBORDecoder.maximumItems) items"
             case .tag: "a tag where none may be"
             case .key: "a map key that is not an integer, a text or bytes"
             case .duplicateKey: "a key occurs twice in one map"

@@ -36,7 +36,7 @@ enum JWSParser {
     /// ``SignaturePayload`` to refuse, so that the same validation fails as in the reference verifier.
     private static func payloadJSON(_ payload: [UInt8]) throws(EnvelopeError) -> JSONValue? {
         let value: JSONValue
-        do { value = try StrictJSON.parse(payload) } catch {
+        do { value = try StrictJSON.parse(payload, maximumValues: SignatureEnvelope.maximumValues) } catch {
             if case .trailingBytes = error.problem { return nil }
             throw EnvelopeError(.payload, "the payload is not valid JSON: \(error)")
         }
@@ -81,7 +81,7 @@ enum JWSParser {
         _ bytes: [UInt8], _ what: String, names: [String]
     ) throws(EnvelopeError) -> JSONObject {
         let value: JSONValue
-        do { value = try StrictJSON.parse(bytes) } catch {
+        do { value = try StrictJSON.parse(bytes, maximumValues: SignatureEnvelope.maximumValues) } catch {
             throw EnvelopeError(.malformed, "\(what) is not valid JSON: \(error)")
         }
         guard let object = value.object else {

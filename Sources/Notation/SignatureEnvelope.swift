@@ -30,6 +30,9 @@ public struct SignatureEnvelope: Sendable {
     public static let defaultMaximumBytes = 10 << 20
     /// How many certificates a chain may have.
     public static let maximumCertificates = 32
+    /// How many JSON values the envelope, its protected header and its payload may have each: far more than any use, and
+    /// few enough that memory and the time for looking names up stay small whatever the envelope's size.
+    static let maximumValues = 10_000
 
     /// Reads an envelope.
     ///

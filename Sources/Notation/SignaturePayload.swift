@@ -30,7 +30,7 @@ public struct SignaturePayload: Hashable, Sendable {
     /// Reads a payload. Unknown members are ignored.
     public init(parsing bytes: [UInt8]) throws(EnvelopeError) {
         let value: JSONValue
-        do { value = try StrictJSON.parse(bytes) } catch {
+        do { value = try StrictJSON.parse(bytes, maximumValues: SignatureEnvelope.maximumValues) } catch {
             throw EnvelopeError(.payload, "the payload is not valid JSON: \(error)")
         }
         try self.init(json: value)

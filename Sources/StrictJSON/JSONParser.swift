@@ -2,24 +2,29 @@
 /// UTF-8, paired surrogates, bounded depth. `JSONDecoder` keeps one of two equal names silently, which lets two
 /// readers of one signed text disagree about what it says.
 public enum StrictJSON {
-    /// The deepest nesting that ``parse(_:maximumDepth:)`` accepts unless told otherwise.
+    /// The deepest nesting that ``parse(_:maximumDepth:maximumValues:)`` accepts unless told otherwise.
     public static let defaultMaximumDepth = 64
+    /// The most values that ``parse(_:maximumDepth:maximumValues:)`` accepts unless told otherwise. A value of two bytes
+    /// takes up to fifty in memory: without a bound, a few megabytes of text would take hundreds.
+    public static let defaultMaximumValues = 200_000
 
     /// Parses a whole text.
     ///
     /// - Parameters:
     ///   - bytes: UTF-8; white space around the value is accepted, a byte order mark is not.
     ///   - maximumDepth: how many arrays and objects may be open at once.
+    ///   - maximumValues: how many values there may be in all, arrays and objects included.
     /// - Throws: ``JSONError`` with the byte offset of the fault.
     public static func parse(
-        _ bytes: some Sequence<UInt8>, maximumDepth: Int = defaultMaximumDepth
+        _ bytes: some Sequence<UInt8>, maximumDepth: Int = defaultMaximumDepth,
+        maximumValues: Int = defaultMaximumValues
     ) throws(JSONError) -> JSONValue {
         let array = ContiguousArray(bytes)
         // Whole-text UTF-8 validation first: after it every string slice is known to be valid.
         guard String(validating: array, as: UTF8.self) != nil else {
             throw JSONError(problem: .invalidUTF8, offset: 0)
         }
-        var parser = Parser(bytes: array, maximumDepth: maximumDepth)
+        var parser = Parser(bytes: array, maximumDepth: maximumDepth, maximumValues: maximumValues)
         return try parser.parseDocument()
     }
 }
@@ -34,6 +39,7 @@ public struct JSONError: Error, Hashable, Sendable, CustomStringConvertible {
         case trailingBytes
         case duplicateName(String)
         case tooDeep(Int)
+        case tooManyValues(Int)
         case invalidEscape
         case loneSurrogate
         case controlCharacter
@@ -57,6 +63,7 @@ public struct JSONError: Error, Hashable, Sendable, CustomStringConvertible {
             case .trailingBytes: "there is something after the value"
             case .duplicateName(let name): "the member name \"\(name.prefix(80))\" occurs twice in one object"
             case .tooDeep(let limit): "nested deeper than \(limit)"
+            case .tooManyValues(let limit): "more than \(limit) values"
             case .invalidEscape: "invalid escape sequence"
             case .loneSurrogate: "half of a surrogate pair"
             case .controlCharacter: "control character in a string"
@@ -69,12 +76,15 @@ public struct JSONError: Error, Hashable, Sendable, CustomStringConvertible {
 private struct Parser {
     let bytes: ContiguousArray<UInt8>
     let maximumDepth: Int
+    let maximumValues: Int
     var position = 0
     var depth = 0
+    var values = 0
 
-    init(bytes: ContiguousArray<UInt8>, maximumDepth: Int) {
+    init(bytes: ContiguousArray<UInt8>, maximumDepth: Int, maximumValues: Int) {
         self.bytes = bytes
         self.maximumDepth = maximumDepth
+        self.maximumValues = maximumValues
     }
 
     func fault(_ problem: JSONError.Problem) -> JSONError { JSONError(problem: problem, offset: position) }
@@ -111,6 +121,8 @@ private struct Parser {
 
     mutating func parseValue() throws(JSONError) -> JSONValue {
         let byte = try peek()
+        values += 1
+        guard values <= maximumValues else { throw fault(.tooManyValues(maximumValues)) }
         switch byte {
         case UInt8(ascii: "{"): return .object(try parseObject())
         case UInt8(ascii: "["): return .array(try parseArray())

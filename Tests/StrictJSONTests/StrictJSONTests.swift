@@ -19,6 +19,16 @@ import Testing
         #expect(try StrictJSON.parse(value.prettyText.utf8) == value)
     }
 
+    @Test func boundsTheNumberOfValues() throws {
+        let text = "[" + String(repeating: "1,", count: 8) + "1]"
+        #expect(try StrictJSON.parse(text.utf8, maximumValues: 10).array?.count == 9)
+        #expect { try StrictJSON.parse(text.utf8, maximumValues: 9) } throws: { error in
+            (error as? JSONError)?.problem == .tooManyValues(9)
+        }
+        let many = "[" + String(repeating: "[],", count: StrictJSON.defaultMaximumValues) + "1]"
+        #expect(throws: JSONError.self) { try StrictJSON.parse(many.utf8) }
+    }
+
     @Test(arguments: [
         #"{"a":1,"a":2}"#, #"{"a":1,"\u0061":2}"#, #"{"x":{"a":1,"b":2,"a":3}}"#,
     ])
