@@ -21,7 +21,7 @@ LARGEST = 32 << 10
 class Seeds:
     def __init__(self, directory):
         self.directory = pathlib.Path(directory)
-        self.counts = {}
+        self.names = {}
 
     def add(self, target, content):
         if isinstance(content, str):
@@ -29,9 +29,10 @@ class Seeds:
         name = hashlib.sha256(content).hexdigest()[:16]
         folder = self.directory / target
         folder.mkdir(parents=True, exist_ok=True)
-        if 0 < len(content) <= LARGEST and self.counts.get(target, 0) < MOST and not (folder / name).exists():
+        written = self.names.setdefault(target, set())
+        if 0 < len(content) <= LARGEST and len(written) < MOST and name not in written:
             (folder / name).write_bytes(content)
-            self.counts[target] = self.counts.get(target, 0) + 1
+            written.add(name)
 
 
 def decoded(text):
@@ -161,7 +162,7 @@ def main():
             seeds.add("ocsp", content)
     if not (seeds.directory / "private-key").exists():
         keys(seeds)
-    print(", ".join(f"{target} {count}" for target, count in sorted(seeds.counts.items())))
+    print(", ".join(f"{target} {len(names)}" for target, names in sorted(seeds.names.items())))
 
 
 if __name__ == "__main__":
