@@ -56,4 +56,4 @@ manifests: ## Write the generated manifests anew from rego/
 	python3 manifests/generate.py
 
 clean: ## Remove what was built, and the demo's files
-	rm -rf .build .demo .venv
+	rm -rf .build .demo .venv rego/.venv

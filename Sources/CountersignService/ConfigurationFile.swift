@@ -9,6 +9,7 @@ import Verification
 package final class ConfigurationFile: ConfigurationSource, Service {
     private struct State {
         var built: BuiltConfiguration?
+        /// The content in force.
         var content: [UInt8] = []
         var generation: UInt64 = 0
         /// Why the newest content is not in force; `nil` when it is.
@@ -66,16 +67,15 @@ package final class ConfigurationFile: ConfigurationSource, Service {
             throw remember(
                 ConfigurationError(path: "", problem: "cannot be read from \(path): check that the file is there"))
         }
-        let (isNew, generation) = state.withLock { state in
-            let isNew = state.content != content || state.built == nil && state.failure == nil
-            return (isNew, state.generation + 1)
+        let (isInForce, generation) = state.withLock { state in
+            let isInForce = state.built != nil && state.content == content
+            // Somebody put the former content back: what was wrong with the other one is over.
+            if isInForce { state.failure = nil }
+            return (isInForce, state.generation + 1)
         }
-        guard isNew else { return }
-        do {
-            let built = try builder.build(content, generation: generation)
-            install(built, content: content)
-        } catch {
-            state.withLock { $0.content = content }
+        guard !isInForce else { return }
+        // Content that failed is tried again each time: what it names may be there by now.
+        do { install(try builder.build(content, generation: generation), content: content) } catch {
             throw remember(error)
         }
     }
