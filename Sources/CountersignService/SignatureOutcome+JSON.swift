@@ -42,12 +42,10 @@ extension SignatureOutcome {
         }
         object["validations"] = .array(
             results.map { result in
-                var entry: JSONObject = [
+                [
                     "type": .string(result.type.rawValue), "action": .string(result.action.rawValue),
-                    "result": .string(result.status.rawValue),
+                    "result": .string(result.status.rawValue), "message": .string(result.message ?? ""),
                 ]
-                if let message = result.message { entry["message"] = .string(message) }
-                return .object(entry)
             })
         if let refusal {
             object["error"] = .string(refusal.description)

@@ -112,10 +112,11 @@ struct VerificationResult {
                 }
             var line = "    " + padded(validation["type"]?.string ?? "", 20) + Terminal.paint(result, colour)
             if result == "failed", validation["action"]?.string == "log" { line += " (logged only)" }
-            if let message = validation["message"]?.string { line += ": " + Terminal.plain(message) }
+            if let message = validation["message"]?.string, !message.isEmpty { line += ": " + Terminal.plain(message) }
             lines.append(line)
         }
-        if let error = text("error") { lines.append("    " + Terminal.paint("not good: ", .red) + error) }
+        let messages = signature["validations"]?.array?.compactMap { $0["message"]?.string.map(Terminal.plain) } ?? []
+        if let error = text("error"), !messages.contains(error) { lines.append("    " + Terminal.paint("not good: ", .red) + error) }
         return lines
     }
 
