@@ -70,6 +70,15 @@ var targets: [Target] = [
             "COpenSSL", "PKI", "OCI", "HTTP", "Notation", "StrictJSON", hummingbird, nio, nioPosix, nioHTTP1, nioSSL,
         ],
         path: "Tests/TestSupport", swiftSettings: strict),
+    // Measures the rooms from inside, and the command as Gatekeeper sees it (`make bench`).
+    .executableTarget(
+        name: "countersign-bench",
+        dependencies: [
+            "Notation", "OCI", "PKI", "StrictJSON", "TestSupport", crypto, cryptoExtras, nio, nioPosix, nioSSL, nioTLS,
+            argumentParser,
+        ],
+        path: "Benchmarks", swiftSettings: strict),
+
     tests("StrictJSONTests", ["StrictJSON"]),
     tests("HTTPTests", ["HTTP", "TestSupport"]),
     tests("OCITests", ["OCI", "HTTP", "StrictJSON", "TestSupport"]),

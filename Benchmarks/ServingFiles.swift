@@ -1,0 +1,116 @@
+import FoundationEssentials
+import PKI
+import StrictJSON
+import TestSupport
+
+/// Everything `countersign serve` reads, in a directory: certificates, signed images, configuration.
+struct ServingFiles: Sendable {
+    static let repository = "registry.example.com/shop/web"
+    private static let signatureType = "application/vnd.cncf.notary.signature"
+
+    let directory: String
+    /// The authority of the server's certificate, in PEM.
+    let providerAuthority: String
+    /// The client's certificate with its chain, and its key, in PEM.
+    let clientChain: String
+    let clientKey: String
+    /// The images, each with one signature.
+    let images: [String]
+
+    /// Makes certificates and an image layout of `count` images, each signed by an RSA-2048 key whose chain has three certificates,
+    /// as in the measurements of others that figures are compared with.
+    init(directory: String, count: Int, countersign: String) async throws {
+        self.directory = directory
+        let provider = try CertificateAuthority(name: "provider")
+        let server = try provider.issue(.server("localhost"), key: .ec(.p256))
+        let gatekeeper = try CertificateAuthority(name: "gatekeeper-ca")
+        let client = try gatekeeper.issue(
+            .client("gatekeeper-webhook-service.gatekeeper-system.svc"), key: .rsa(bits: 2048))
+        let release = try CertificateAuthority(name: "release", key: .rsa(bits: 2048))
+            .intermediate("release issuing", key: .rsa(bits: 2048)).issue(.codeSigning("signer"), key: .rsa(bits: 2048))
+        providerAuthority = provider.certificate.pem
+        clientChain = client.chainPEM
+        clientKey = try client.keyPEM
+
+        try ServingFiles.makeDirectory(directory + "/tls")
+        try ServingFiles.write(server.chainPEM, to: directory + "/tls/tls.crt")
+        try ServingFiles.write(server.keyPEM, to: directory + "/tls/tls.key")
+        try ServingFiles.write(gatekeeper.certificate.pem, to: directory + "/gatekeeper-ca.crt")
+        try ServingFiles.write(release.chainPEM, to: directory + "/release.chain")
+        try ServingFiles.write(release.keyPEM, to: directory + "/release.key")
+
+        images = try BenchmarkLayout(directory: directory + "/layout").addImages(count)
+            .map { "\(ServingFiles.repository):\($0)" }
+        for image in images {
+            try await ServerProcess.run(
+                countersign,
+                [
+                    "sign", image, "--oci-layout", directory + "/layout", "--key", directory + "/release.key",
+                    "--certificate-chain", directory + "/release.chain",
+                ], log: directory + "/sign.log")
+        }
+        let root = release.chain[release.chain.count - 1].pem
+        try ServingFiles.write(
+            configuration(root: root).prettyText, to: directory + "/config.json")
+    }
+
+    /// The arguments of `countersign serve`; info log, as it ships.
+    func arguments(port: Int, healthPort: Int) -> [String] {
+        [
+            "serve", "--http", "127.0.0.1:\(port)", "-c", directory + "/config.json", "--cert-dir", directory + "/tls",
+            "--ca-cert-file", directory + "/gatekeeper-ca.crt", "--cache-ttl", "10s",
+            "--health-port", "127.0.0.1:\(healthPort)", "--metrics-port", "127.0.0.1:0",
+        ]
+    }
+
+    private func configuration(root: String) -> JSONValue {
+        [
+            "store": [
+                "version": "1.0.0", "plugins": [["name": "oci-layout", "path": .string(directory + "/layout")]],
+            ],
+            "keyManagementProvider": [
+                "plugins": [
+                    ["name": "shop-ca", "type": "inline", "contentType": "certificate", "value": .string(root)]
+                ]
+            ],
+            "verifier": [
+                "version": "1.0.0",
+                "plugins": [
+                    [
+                        "name": "notation", "artifactTypes": .string(ServingFiles.signatureType),
+                        "verificationCertStores": ["ca": ["shop": ["shop-ca"]]],
+                        "trustPolicyDoc": [
+                            "version": "1.0",
+                            "trustPolicies": [
+                                [
+                                    "name": "shop", "registryScopes": [.string(ServingFiles.repository)],
+                                    "signatureVerification": ["level": "strict"], "trustStores": ["ca:shop"],
+                                    "trustedIdentities": ["x509.subject: C=US, ST=WA, O=Countersign Tests"],
+                                ]
+                            ],
+                        ],
+                    ]
+                ],
+            ],
+            "policy": [
+                "version": "1.0.0",
+                "plugin": [
+                    "name": "configPolicy",
+                    "artifactVerificationPolicies": .object([ServingFiles.signatureType: "any"]),
+                ],
+            ],
+        ]
+    }
+
+    static func makeDirectory(_ path: String) throws {
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    }
+
+    static func write(_ text: String, to path: String) throws { try write(Array(text.utf8), to: path) }
+
+    static func write(_ bytes: [UInt8], to path: String) throws {
+        guard FileManager.default.createFile(atPath: path, contents: Data(bytes)) else {
+            throw BenchmarkError("cannot write \(path)")
+        }
+    }
+}
