@@ -84,8 +84,11 @@ import TestSupport
 }
 
 extension CBORValue: ExpressibleByIntegerLiteral, ExpressibleByStringLiteral, ExpressibleByArrayLiteral {
+    /// An integer.
     public init(integerLiteral value: Int64) { self = .integer(value) }
+    /// A text.
     public init(stringLiteral value: String) { self = .text(value) }
+    /// An array.
     public init(arrayLiteral elements: CBORValue...) { self = .array(elements) }
 
     static func map(_ entries: [CBORValue]...) -> CBORValue {

@@ -18,6 +18,10 @@ struct Corpus: Sendable {
     /// The day on which the corpus was made, so that no verdict depends on the day of the test.
     static let now = Date(timeIntervalSince1970: 1_795_262_400)  // 2026-11-21T12:00:00Z
 
+    /// Where it is unpacked to, until the process ends.
+    private static let base = FileManager.default.temporaryDirectory
+        .appending(path: "countersign-corpus-\(UUID().uuidString)")
+
     /// The corpus.
     static let shared = Result { try Corpus() }
 
@@ -52,7 +56,8 @@ struct Corpus: Sendable {
     }
 
     private init() throws {
-        let base = FileManager.default.temporaryDirectory.appending(path: "countersign-corpus-\(UUID().uuidString)")
+        let base = Self.base
+        atexit { try? FileManager.default.removeItem(at: Corpus.base) }
         try FileManager.default.createDirectory(at: base, withIntermediateDirectories: true)
         let archive = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .appending(path: "Corpus/corpus.tar.xz")
