@@ -4,13 +4,16 @@ SHELL := /bin/bash
 SWIFT ?= swift
 RELEASE_FLAGS := -c release --static-swift-stdlib
 
-.PHONY: help setup build release demo run test test-swift test-rego lint format bench fuzz docs image manifests clean
+.PHONY: help setup setup-tests build release demo run test test-swift test-rego lint format bench fuzz docs image manifests clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: ## Install what building, demo and tests need (apt; says what it does)
+setup: ## Install what building and the demo need (apt; says what it does)
 	@scripts/setup
+
+setup-tests: ## Install what the tests need besides
+	@scripts/setup tests
 
 build: setup ## Build everything for debugging
 	$(SWIFT) build
@@ -24,7 +27,7 @@ demo: release ## Sign, tamper, serve, and ask as Gatekeeper does: a table of ver
 run: release ## Serve demo images on loopback until Ctrl-C, with a request to copy
 	@python3 demo/demo.py --countersign "$$($(SWIFT) build $(RELEASE_FLAGS) --show-bin-path)/countersign" --stay
 
-test: setup lint test-rego test-swift ## Everything: lint, Rego and manifest tests, Swift tests
+test: setup-tests lint test-rego test-swift ## Everything: lint, Rego and manifest tests, Swift tests
 
 test-swift: ## Unit and integration tests (a real registry process, real TLS)
 	$(SWIFT) test --no-parallel
