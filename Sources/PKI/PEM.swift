@@ -48,7 +48,7 @@ public struct PEM: Sendable {
         var blocks: [PEM] = []
         var open: (label: String, line: Int, body: [UInt8], headers: [(name: String, value: String)], inHeaders: Bool)?
         var lineNumber = 0
-        for line in text.split(omittingEmptySubsequences: false, whereSeparator: { $0 == 0x0A }) {
+        for line in Lines(text) {
             lineNumber += 1
             let trimmed = trim(line)
             if let label = boundary(trimmed, "BEGIN") {
@@ -96,7 +96,7 @@ public struct PEM: Sendable {
 
     /// Whether a text has a PEM block.
     static func isPEM(_ text: [UInt8]) -> Bool {
-        text.split(whereSeparator: { $0 == 0x0A }).contains { boundary(trim($0), "BEGIN") != nil }
+        Lines(text).contains { boundary(trim($0), "BEGIN") != nil }
     }
 
     private static func trim(_ line: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
@@ -114,5 +114,23 @@ public struct PEM: Sendable {
         let label = line.dropFirst(prefix.count).dropLast(5)
         guard label.allSatisfy({ (0x20...0x7E).contains($0) }) else { return nil }
         return String(decoding: label, as: UTF8.self)
+    }
+}
+
+/// The lines of a text, one after the other: a list of all lines would take a hundred times as much memory as a text of
+/// empty ones.
+private struct Lines: Sequence, IteratorProtocol {
+    private var rest: ArraySlice<UInt8>?
+
+    init(_ text: [UInt8]) { rest = text[...] }
+
+    mutating func next() -> ArraySlice<UInt8>? {
+        guard let text = rest else { return nil }
+        guard let end = text.firstIndex(of: 0x0A) else {
+            rest = nil
+            return text
+        }
+        rest = text[(end + 1)...]
+        return text[..<end]
     }
 }

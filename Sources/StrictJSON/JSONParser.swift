@@ -260,7 +260,7 @@ private struct Parser {
         case UInt8(ascii: "n"): text.append(0x0A)
         case UInt8(ascii: "r"): text.append(0x0D)
         case UInt8(ascii: "t"): text.append(0x09)
-        case UInt8(ascii: "u"): text.append(contentsOf: UTF8.encode(try parseUnicodeEscape()).map(Array.init) ?? [])
+        case UInt8(ascii: "u"): text.append(contentsOf: try parseUnicodeEscape().utf8)
         default: throw fault(.invalidEscape)
         }
     }
@@ -284,8 +284,12 @@ private struct Parser {
         var value: UInt32 = 0
         for _ in 0..<4 {
             let byte = try peek()
-            guard let digit = Character(UnicodeScalar(byte)).hexDigitValue, byte < 0x80 else {
-                throw fault(.invalidEscape)
+            let digit: UInt8
+            switch byte {
+            case UInt8(ascii: "0")...UInt8(ascii: "9"): digit = byte - UInt8(ascii: "0")
+            case UInt8(ascii: "A")...UInt8(ascii: "F"): digit = byte - UInt8(ascii: "A") + 10
+            case UInt8(ascii: "a")...UInt8(ascii: "f"): digit = byte - UInt8(ascii: "a") + 10
+            default: throw fault(.invalidEscape)
             }
             value = value << 4 | UInt32(digit)
             position += 1
