@@ -107,6 +107,8 @@ public struct PEM: Sendable {
     }
 
     private static func boundary(_ line: ArraySlice<UInt8>, _ word: String) -> String? {
+        // Most lines are not, and a text may have a million of them.
+        guard line.first == UInt8(ascii: "-") else { return nil }
         let prefix = Array("-----\(word) ".utf8)
         let suffix = Array("-----".utf8)
         guard line.count > prefix.count + suffix.count, line.starts(with: prefix), line.suffix(5).elementsEqual(suffix)
