@@ -18,10 +18,6 @@ struct Corpus: Sendable {
     /// The day on which the corpus was made, so that no verdict depends on the day of the test.
     static let now = Date(timeIntervalSince1970: 1_795_262_400)  // 2026-11-21T12:00:00Z
 
-    /// Where it is unpacked to, until the process ends.
-    private static let base = FileManager.default.temporaryDirectory
-        .appending(path: "countersign-corpus-\(UUID().uuidString)")
-
     /// The corpus.
     static let shared = Result { try Corpus() }
 
@@ -56,20 +52,28 @@ struct Corpus: Sendable {
     }
 
     private init() throws {
-        let base = Self.base
-        atexit { try? FileManager.default.removeItem(at: Corpus.base) }
-        try FileManager.default.createDirectory(at: base, withIntermediateDirectories: true)
         let archive = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .appending(path: "Corpus/corpus.tar.xz")
-        let tar = Process()
-        tar.executableURL = URL(filePath: "/usr/bin/env")
-        tar.arguments = ["tar", "-xJf", archive.path(), "-C", base.path()]
-        try tar.run()
-        tar.waitUntilExit()
-        guard tar.terminationStatus == 0 else { throw CocoaError(.fileReadCorruptFile) }
+        let digest = Digest(of: Array(try Data(contentsOf: archive)))
+        let temporary = FileManager.default.temporaryDirectory
+        let base = temporary.appending(path: "countersign-corpus-\(digest.hex.prefix(16))")
+        if !FileManager.default.fileExists(atPath: base.path()) {
+            // Unpacked beside its place and moved there, so that no other run sees half of it.
+            let fresh = temporary.appending(path: "countersign-corpus-\(UUID().uuidString)")
+            try FileManager.default.createDirectory(at: fresh, withIntermediateDirectories: true)
+            let tar = Process()
+            tar.executableURL = URL(filePath: "/usr/bin/env")
+            tar.arguments = ["tar", "-xJf", archive.path(), "-C", fresh.path()]
+            try tar.run()
+            tar.waitUntilExit()
+            guard tar.terminationStatus == 0 else { throw CocoaError(.fileReadCorruptFile) }
+            do { try FileManager.default.moveItem(at: fresh, to: base) } catch {
+                try? FileManager.default.removeItem(at: fresh)
+            }
+        }
         // The archive may have one directory at its top.
-        let top = FileManager.default.fileExists(atPath: base.appending(path: "index.json").path()) ? "" : "corpus"
-        directory = base.appending(path: top).path()
+        let hasTop = FileManager.default.fileExists(atPath: base.path() + "/corpus/index.json")
+        directory = base.path() + (hasTop ? "/corpus" : "")
         layout = ListedOnce(try ImageLayout(directory: directory + "/layout"))
         trustStore = DirectoryTrustStore(directory: directory + "/truststore")
         let index = try StrictJSON.parse(Data(contentsOf: URL(filePath: directory + "/index.json")))

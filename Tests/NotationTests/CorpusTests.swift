@@ -74,7 +74,7 @@ import Testing
         }
         let outcome = await verifier.verify(
             reference, subject: entry.image, userMetadata: observation.userMetadata,
-            maximumSignatures: observation.maximumSignatures, now: Corpus.now, deadline: .now + .seconds(30))
+            maximumSignatures: observation.maximumSignatures, now: Corpus.now, deadline: .now + .seconds(600))
         switch outcome.verdict {
         case .verified, .skipped: return (true, "")
         case .notVerified(let reason), .undetermined(let reason): return (false, reason.description)
@@ -98,7 +98,7 @@ import Testing
                     let outcome = await SignatureVerifier(trustStore: corpus.trustStore).verify(
                         envelope: try corpus.blob(source["envelope"]), mediaType: mediaType, subject: entry.image,
                         statement: policy.statements[0], userMetadata: observation.userMetadata, now: Corpus.now,
-                        deadline: .now + .seconds(30))
+                        deadline: .now + .seconds(600))
                     if outcome.results.contains(where: { $0.message?.contains("not supported yet") == true }) {
                         continue
                     }
