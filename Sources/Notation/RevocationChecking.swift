@@ -12,14 +12,15 @@ public protocol RevocationChecking: Sendable {
     ///     invalidity date after it counts.
     ///   - now: the time of verification.
     ///   - deadline: when an answer must be there.
+    /// - Returns: when the first of the answers that it rests on ends; `nil` when it rests on none.
     /// - Throws: ``ValidationFailure`` when a certificate is revoked or its status is unknown; passing when a responder
     ///   could not be reached.
     func check(
         _ chain: [Certificate], authenticSigningTime: Date?, now: Date, deadline: ContinuousClock.Instant
-    ) async throws(ValidationFailure)
+    ) async throws(ValidationFailure) -> Date?
 }
 
-/// The revocation check of a verifier that cannot ask anybody: chains whose certificates name no source of revocation
+/// The revocation check of a verifier that is to ask nobody: chains whose certificates name no source of revocation
 /// information pass ("no revocation check is performed and the certificate is considered valid"), every other chain fails.
 public struct OfflineRevocation: RevocationChecking {
     /// The check.
@@ -28,21 +29,16 @@ public struct OfflineRevocation: RevocationChecking {
     /// Fails for the first certificate, root excluded, that names a source.
     public func check(
         _ chain: [Certificate], authenticSigningTime: Date?, now: Date, deadline: ContinuousClock.Instant
-    ) throws(ValidationFailure) {
-        for certificate in chain.dropLast() {
-            guard let source = certificate.ocspURLs.first ?? certificate.crlDistributionPoints.first?.first ?? nil
-            else {
-                guard certificate.crlDistributionPoints.isEmpty else { throw Self.failure(certificate, "a CRL") }
-                continue
-            }
-            throw Self.failure(certificate, source)
+    ) throws(ValidationFailure) -> Date? {
+        for certificate in chain.dropLast()
+        where !certificate.ocspURLs.isEmpty || !certificate.crlDistributionPoints.isEmpty {
+            let source =
+                certificate.ocspURLs.first ?? certificate.crlDistributionPoints.first?.first
+                ?? "a certificate revocation list"
+            throw ValidationFailure(
+                "the certificate \"\(certificate.subject)\" names \(source.prefix(200)) for its revocation status, and this "
+                    + "verifier works offline; the trust policy can override revocation with \"log\" or \"skip\"")
         }
-    }
-
-    private static func failure(_ certificate: Certificate, _ source: String) -> ValidationFailure {
-        ValidationFailure(
-            "the certificate \"\(certificate.subject)\" names \(source) for its revocation status, and OCSP and CRL are "
-                + "not supported yet; until they are, the trust policy can override revocation with \"log\" or \"skip\""
-        )
+        return nil
     }
 }

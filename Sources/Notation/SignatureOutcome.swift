@@ -1,3 +1,4 @@
+import FoundationEssentials
 import OCI
 import PKI
 
@@ -30,6 +31,9 @@ public struct SignatureOutcome: Sendable {
     /// The five validations, in the order in which they are done: integrity, authenticity, expiry, authentic timestamp,
     /// revocation.
     public internal(set) var results: [ValidationResult]
+    /// When the first of the revocation answers ends that the validations rest on: then they must be done again. `nil` when
+    /// they rest on none.
+    public internal(set) var validUntil: Date?
     /// What fails the signature beside the validations, at every level: it could not be fetched, it is about another
     /// artifact, it lacks required metadata, it demands what is not supported.
     public internal(set) var failure: ValidationFailure?

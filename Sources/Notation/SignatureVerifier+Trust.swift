@@ -40,9 +40,11 @@ extension SignatureVerifier {
     }
 
     /// Validate Authentic Timestamp: the signature was made while every certificate of the chain was valid.
+    ///
+    /// - Parameter validUntil: brought forward to the end of the revocation answers that the verdict rests on.
     func authenticTimestamp(
         _ chain: CodeSigningChain, _ envelope: SignatureEnvelope, _ statement: TrustPolicyStatement, now: Date,
-        deadline: ContinuousClock.Instant
+        deadline: ContinuousClock.Instant, validUntil: inout Date?
     ) async -> ValidationFailure? {
         if let time = envelope.attributes.authenticSigningTime {
             guard let certificate = chain.certificates.first(where: { !$0.isValid(at: time) }) else { return nil }
@@ -58,25 +60,25 @@ extension SignatureVerifier {
                 "the certificate \"\(certificate.subject)\" is not valid now, and no timestamp proves an earlier "
                     + "signature: \(Self.validity(certificate))")
         }
-        guard let token = envelope.timestampSignature else {
+        guard let token = envelope.timestampSignature, !token.isEmpty else {
             return ValidationFailure(
-                "the trust policy asks for an RFC 3161 timestamp, and the signature has none")
+                "the trust policy asks for an RFC 3161 timestamp, and the signature has none; sign with a timestamp "
+                    + "authority")
         }
         do throws(ValidationFailure) {
-            let range = try await timestamps.verify(
-                token: token, over: envelope.signature, roots: try await timestampRoots(statement), now: now,
-                deadline: deadline)
-            // "the time range from timeStampLowerLimit to timeStampUpperLimit is entirely within the signing certificate
-            // chain's validity period", both ends included.
-            guard
-                let certificate = chain.certificates.first(where: {
-                    range.lowerBound < $0.notBefore || range.upperBound > $0.notAfter
-                })
-            else { return nil }
-            return ValidationFailure(
-                "the certificate \"\(certificate.subject)\" was perhaps not valid at the time of the timestamp, "
-                    + "\(RFC3339.text(range.lowerBound)) to \(RFC3339.text(range.upperBound)): "
-                    + Self.validity(certificate))
+            let timestamp = try timestamps.verify(
+                token: token, over: envelope.signature, roots: try await timestampRoots(statement))
+            if let failure = timestamp.failure(within: chain.certificates) { return failure }
+            // "Revocation check … It is always enforced when timestamp countersignature verification is triggered."
+            do throws(ValidationFailure) {
+                validUntil = .earliest(
+                    validUntil,
+                    try await revocation.check(
+                        timestamp.chain, authenticSigningTime: nil, now: now, deadline: deadline))
+            } catch {
+                throw ValidationFailure("the timestamp's authority: \(error)", isPassing: error.isPassing)
+            }
+            return nil
         } catch { return error }
     }
 
@@ -97,7 +99,7 @@ extension SignatureVerifier {
         }
     }
 
-    private static func validity(_ certificate: Certificate) -> String {
+    static func validity(_ certificate: Certificate) -> String {
         "it is valid from \(RFC3339.text(certificate.notBefore)) to \(RFC3339.text(certificate.notAfter))"
     }
 }

@@ -27,7 +27,7 @@ public struct SignatureVerifier: Sendable {
     /// A verifier.
     public init(
         trustStore: any TrustStore, revocation: any RevocationChecking = OfflineRevocation(),
-        timestamps: any TimestampVerifying = UnsupportedTimestamps(),
+        timestamps: any TimestampVerifying = TimestampVerifier(),
         chains: CertificateChainCache = CertificateChainCache(),
         maximumEnvelopeBytes: Int = SignatureEnvelope.defaultMaximumBytes
     ) {
@@ -73,20 +73,24 @@ public struct SignatureVerifier: Sendable {
             return outcome
         }
         guard outcome.record(.authenticity, await authenticity(chain, envelope, statement)),
-            outcome.record(.expiry, expiry(envelope, now)),
-            outcome.record(
-                .authenticTimestamp, await authenticTimestamp(chain, envelope, statement, now: now, deadline: deadline))
+            outcome.record(.expiry, expiry(envelope, now))
         else { return outcome }
+        var validUntil: Date?
+        let timestampFailure = await authenticTimestamp(
+            chain, envelope, statement, now: now, deadline: deadline, validUntil: &validUntil)
+        guard outcome.record(.authenticTimestamp, timestampFailure) else { return outcome }
         if statement.level[.revocation] != .skip {
             let failure: ValidationFailure?
             do throws(ValidationFailure) {
-                try await revocation.check(
+                let end = try await revocation.check(
                     chain.certificates, authenticSigningTime: envelope.attributes.authenticSigningTime, now: now,
                     deadline: deadline)
+                validUntil = .earliest(validUntil, end)
                 failure = nil
             } catch { failure = error }
             guard outcome.record(.revocation, failure) else { return outcome }
         }
+        outcome.validUntil = validUntil
         comparePayload(&outcome, envelope, subject, userMetadata)
         return outcome
     }

@@ -4,34 +4,43 @@ import PKI
 /// Verifies RFC 3161 countersignatures (trust store and trust policy specification, "Timestamp Countersignature
 /// Verification details").
 public protocol TimestampVerifying: Sendable {
-    /// Verifies a token over a signature: its syntax, message imprint, signature, `signing-certificate-v2`, the chain to
-    /// a trusted root by the certificate requirements for timestamping, and the revocation status of that chain.
+    /// Verifies a token over a signature: its syntax, message imprint, signature, `signing-certificate-v2`, and the chain to
+    /// a trusted root by the certificate requirements for timestamping.
+    ///
+    /// Comparing the time with the validity of the signing chain, and the revocation status of the authority, are the
+    /// caller's.
     ///
     /// - Parameters:
     ///   - token: the TimeStampToken.
     ///   - signature: what it must be over.
     ///   - roots: the certificates of the `tsa` trust stores.
-    ///   - now: the time of verification.
-    ///   - deadline: when an answer must be there.
-    /// - Returns: the range of time, by the token's time and accuracy, in which the signature existed. Comparing it with
-    ///   the validity of the signing chain is the caller's.
     func verify(
-        token: [UInt8], over signature: [UInt8], roots: [Certificate], now: Date, deadline: ContinuousClock.Instant
-    ) async throws(ValidationFailure) -> ClosedRange<Date>
+        token: [UInt8], over signature: [UInt8], roots: [Certificate]
+    ) throws(ValidationFailure) -> VerifiedTimestamp
 }
 
-/// Fails whenever a timestamp must be verified.
-public struct UnsupportedTimestamps: TimestampVerifying {
-    /// The verifier.
-    public init() {}
+/// What a verified timestamp says.
+public struct VerifiedTimestamp: Hashable, Sendable {
+    /// The time with its accuracy: when, at the earliest and at the latest, the signature was seen.
+    public let range: ClosedRange<Date>
+    /// The chain of the authority, leaf first, the trusted root last.
+    public let chain: [Certificate]
 
-    /// Fails.
-    public func verify(
-        token: [UInt8], over signature: [UInt8], roots: [Certificate], now: Date, deadline: ContinuousClock.Instant
-    ) throws(ValidationFailure) -> ClosedRange<Date> {
-        throw ValidationFailure(
-            "the trust policy asks for the RFC 3161 timestamp, and timestamps are not supported yet; until they are, it "
-                + "can go without a tsa trust store, set verifyTimestamp to \"afterCertExpiry\", or override "
-                + "authenticTimestamp with \"log\"")
+    /// A verified timestamp.
+    public init(range: ClosedRange<Date>, chain: [Certificate]) {
+        self.range = range
+        self.chain = chain
+    }
+
+    /// Why the signature was perhaps not made while a signing chain was valid: "the time range from timeStampLowerLimit to
+    /// timeStampUpperLimit is entirely within the signing certificate chain's validity period", both ends included.
+    func failure(within signingChain: [Certificate]) -> ValidationFailure? {
+        let outside = signingChain.first { range.lowerBound < $0.notBefore || range.upperBound > $0.notAfter }
+        return outside.map { certificate in
+            ValidationFailure(
+                "the certificate \"\(certificate.subject)\" was perhaps not valid at the time of the timestamp, "
+                    + "\(RFC3339.text(range.lowerBound)) to \(RFC3339.text(range.upperBound)): "
+                    + SignatureVerifier.validity(certificate))
+        }
     }
 }

@@ -1,0 +1,151 @@
+import FoundationEssentials
+import PKI
+import Synchronization
+
+/// Keeps verified OCSP answers and revocation lists until their own `nextUpdate` ("Implementations MAY add support for
+/// caching CRLs and OCSP response"), bounded in bytes, and fetches each of them once however many ask at a time.
+///
+/// What could not be fetched or verified is never kept, nor is the answer that a responder does not know a certificate.
+public final class RevocationCache: Sendable {
+    /// Where an answer comes from, and whom it is about. The issuer is part of it since it is the issuer's key that made
+    /// the content trustworthy: a list that some other chain claims as its own is another entry.
+    struct Key: Hashable, Sendable {
+        let url: RevocationURL
+        /// SHA-256 of the issuer's certificate.
+        let issuer: [UInt8]
+        /// The certificate's serial number; `nil` for lists.
+        let serialNumber: [UInt8]?
+    }
+
+    /// What was fetched and verified.
+    struct Answer: Sendable {
+        enum Content: Sendable {
+            case single(OCSPResponse.Single)
+            case list(VerifiedRevocationList)
+        }
+        let content: Content
+        /// Until when it may be used.
+        let expires: Date
+        let bytes: Int
+        /// Whether it may be kept.
+        var isKept = true
+    }
+
+    /// Fetches and verifies at a time, within limits of its own.
+    typealias Fetch = @Sendable (Date) async -> Result<Answer, ValidationFailure>
+
+    private struct Entry {
+        let answer: Answer
+        let fetch: Fetch
+        let fetched: Date
+        var lastUse: UInt64
+        /// Whether anybody asked for it since it was fetched.
+        var isUsed: Bool
+        var notRefreshedBefore = Date.distantPast
+
+        /// When it is fetched again in the background: in the last quarter of its life, an hour ahead at most.
+        var refreshTime: Date {
+            let ahead = min(answer.expires.timeIntervalSince(fetched) / 4, 3_600)
+            return max(answer.expires.addingTimeInterval(-ahead), notRefreshedBefore)
+        }
+    }
+
+    private struct State {
+        var entries: [Key: Entry] = [:]
+        var bytes = 0
+        var uses: UInt64 = 0
+
+        mutating func remove(_ key: Key) {
+            if let entry = entries.removeValue(forKey: key) { bytes -= entry.answer.bytes }
+        }
+    }
+
+    /// How many bytes are kept at most.
+    public let maximumBytes: Int
+    private let state = Mutex(State())
+    private let fetches = SharedWork<Key, Result<Answer, ValidationFailure>>()
+
+    /// A cache of a size; 0 keeps nothing.
+    public init(maximumBytes: Int = 64 << 20) { self.maximumBytes = maximumBytes }
+
+    /// How many answers are kept, and their bytes.
+    public var usage: (entries: Int, bytes: Int) { state.withLock { ($0.entries.count, $0.bytes) } }
+
+    /// A verified answer: a kept one, or a new one.
+    func answer(
+        for key: Key, now: Date, deadline: ContinuousClock.Instant, fetch: @escaping Fetch
+    ) async throws(ValidationFailure) -> Answer {
+        if let kept = kept(key, now) { return kept }
+        let result = await fetches.value(for: key, deadline: deadline) { [self] in
+            let result = await fetch(now)
+            if case .success(let answer) = result { keep(answer, key, fetch, now, isUsed: true) }
+            return result
+        }
+        guard let result else {
+            throw ValidationFailure("\(key.url) did not answer in time; ask again", isPassing: true)
+        }
+        return try result.get()
+    }
+
+    /// Fetches again what will end soon and was used since it was fetched, so that nobody who verifies has to wait. Runs
+    /// until it is cancelled.
+    public func run() async {
+        while !Task.isCancelled {
+            await refresh(now: Date())
+            try? await Task.sleep(for: .seconds(5))
+        }
+    }
+
+    /// One round of ``run()``.
+    func refresh(now: Date) async {
+        let due = state.withLock { state in
+            state.entries.filter { $0.value.isUsed && $0.value.refreshTime <= now && now <= $0.value.answer.expires }
+        }
+        await withTaskGroup(of: Void.self) { group in
+            for (number, (key, entry)) in due.enumerated() {
+                if number >= 8 { _ = await group.next() }
+                group.addTask { [self] in
+                    let result = await fetches.value(for: key, deadline: .now + .seconds(60)) {
+                        await entry.fetch(now)
+                    }
+                    if case .success(let answer) = result, answer.expires > entry.answer.expires {
+                        keep(answer, key, entry.fetch, now, isUsed: false)
+                    } else {
+                        // The kept answer is good to its end; a responder in trouble is not asked all the time.
+                        state.withLock { $0.entries[key]?.notRefreshedBefore = now.addingTimeInterval(60) }
+                    }
+                }
+            }
+        }
+    }
+
+    private func kept(_ key: Key, _ now: Date) -> Answer? {
+        state.withLock { state in
+            guard let answer = state.entries[key]?.answer else { return nil }
+            guard now <= answer.expires else {
+                state.remove(key)
+                return nil
+            }
+            state.uses += 1
+            state.entries[key]?.lastUse = state.uses
+            state.entries[key]?.isUsed = true
+            return answer
+        }
+    }
+
+    private func keep(_ answer: Answer, _ key: Key, _ fetch: @escaping Fetch, _ now: Date, isUsed: Bool) {
+        guard answer.isKept, answer.bytes <= maximumBytes else { return }
+        state.withLock { state in
+            state.remove(key)
+            state.uses += 1
+            state.entries[key] = Entry(answer: answer, fetch: fetch, fetched: now, lastUse: state.uses, isUsed: isUsed)
+            state.bytes += answer.bytes
+            guard state.bytes > maximumBytes else { return }
+            // More than is needed makes room, so that a full cache is not sorted for each new entry.
+            for (old, _) in state.entries.sorted(by: { $0.value.lastUse < $1.value.lastUse }) {
+                guard state.bytes > maximumBytes - maximumBytes / 8, old != key else { break }
+                state.remove(old)
+            }
+        }
+    }
+}

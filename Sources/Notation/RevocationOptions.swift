@@ -1,0 +1,30 @@
+import FoundationEssentials
+
+/// The limits of a revocation check.
+public struct RevocationOptions: Hashable, Sendable {
+    /// How long an OCSP responder may take ("wait for a default threshold of 2 seconds").
+    public var ocspTimeout: Duration
+    /// How long the download of a certificate revocation list may take ("the default threshold of 5 seconds").
+    public var crlTimeout: Duration
+    /// How large an OCSP response may be.
+    public var maximumOCSPBytes: Int
+    /// How large a certificate revocation list may be.
+    public var maximumCRLBytes: Int
+    /// How many URLs of each kind a certificate may name: more are a fault, since all of them would be asked.
+    public var maximumURLs: Int
+    /// How far the clock of an OCSP responder may be ahead of this one's.
+    public var clockSkew: TimeInterval
+
+    /// Limits; those of the specification and the reference verifier unless told otherwise.
+    public init(
+        ocspTimeout: Duration = .seconds(2), crlTimeout: Duration = .seconds(5), maximumOCSPBytes: Int = 20_480,
+        maximumCRLBytes: Int = 32 << 20, maximumURLs: Int = 16, clockSkew: TimeInterval = 300
+    ) {
+        self.ocspTimeout = ocspTimeout
+        self.crlTimeout = crlTimeout
+        self.maximumOCSPBytes = maximumOCSPBytes
+        self.maximumCRLBytes = maximumCRLBytes
+        self.maximumURLs = maximumURLs
+        self.clockSkew = clockSkew
+    }
+}

@@ -1,0 +1,28 @@
+import FoundationEssentials
+
+/// What is known of one certificate's revocation.
+enum RevocationStatus: Sendable {
+    /// It is not revoked, or names no source that could say so. The time is when the answer ends, `nil` for never.
+    case good(until: Date?)
+    /// It is revoked: who says so, since when and why.
+    case revoked(ValidationFailure)
+    /// It cannot be determined ("revocation unavailable").
+    case unknown(ValidationFailure)
+}
+
+extension ValidationFailure {
+    /// Several failures as one. It is passing when one of them is: the source that could not be reached may yet give the
+    /// answer that the others did not.
+    static func joined(_ failures: [ValidationFailure]) -> ValidationFailure {
+        ValidationFailure(
+            failures.map(\.description).joined(separator: "; "), isPassing: failures.contains(where: \.isPassing))
+    }
+}
+
+extension Date? {
+    /// The earlier of two times, where `nil` is never.
+    static func earliest(_ left: Date?, _ right: Date?) -> Date? {
+        guard let left, let right else { return left ?? right }
+        return min(left, right)
+    }
+}

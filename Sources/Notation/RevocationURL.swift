@@ -1,0 +1,38 @@
+import HTTP
+
+/// A place that a certificate or a list names for revocation information ("support only HTTP CRL URLs"; responses are
+/// signed, and https would need revocation checks of its own).
+struct RevocationURL: Hashable, Sendable, CustomStringConvertible {
+    /// The URL.
+    let text: String
+
+    /// Takes a URL whose scheme is http.
+    init(_ text: String) throws(ValidationFailure) {
+        guard text.utf8.count <= 2_048, text.prefix(7).lowercased() == "http://" else {
+            throw ValidationFailure(
+                "\(text.prefix(200)) cannot be asked: revocation information is fetched from http URLs only; have the "
+                    + "certificate authority name one")
+        }
+        self.text = text
+    }
+
+    /// The URL, not longer than a message can bear.
+    var description: String { String(text.prefix(200)) }
+
+    /// Fetches what is there.
+    ///
+    /// - Throws: passing for whatever may be gone in a moment: no connection, no answer in time, 429, server errors. Any
+    ///   other answer than 200 is definite.
+    func fetch(_ request: HTTPRequest, with http: any HTTPSending) async throws(ValidationFailure) -> [UInt8] {
+        let response: HTTPResponse
+        do throws(HTTPError) { response = try await http.send(request) } catch {
+            throw ValidationFailure("\(self) cannot be asked: \(error)", isPassing: error.isPassing)
+        }
+        guard response.status == 200 else {
+            throw ValidationFailure(
+                "\(self) answers with the HTTP status \(response.status); ask whoever runs it",
+                isPassing: response.status == 408)
+        }
+        return response.body
+    }
+}
