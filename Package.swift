@@ -84,6 +84,7 @@ var targets: [Target] = [
     tests("OCITests", ["OCI", "HTTP", "StrictJSON", "TestSupport"]),
     tests("PKITests", ["PKI", "TestSupport"]),
     tests("NotationTests", ["Notation", "TestSupport"]),
+    tests("ConformanceTests", ["Notation", "HTTP", "OCI", "StrictJSON", "TestSupport"]),
     tests("KeyManagementTests", ["KeyManagement", "TestSupport"]),
     tests("VerificationTests", ["Verification", "TestSupport"]),
     tests(

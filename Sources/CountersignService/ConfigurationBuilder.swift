@@ -20,6 +20,8 @@ package struct BuiltConfiguration: Sendable {
 package struct ConfigurationBuilder: Sendable {
     private let clients: HTTPClients
     private let metrics: MetricsRegistry
+    /// What is known of revoked certificates; a server runs it.
+    package let revocation = RevocationCaches()
 
     /// A builder whose stores share outbound connections.
     package init(metrics: MetricsRegistry, logger: Logger) {
@@ -47,7 +49,8 @@ package struct ConfigurationBuilder: Sendable {
         }
         var verifiers: [any ArtifactVerifier] = []
         for plugin in configuration.verifiers {
-            verifiers.append(try VerifierFactory(trusted: trusted).make(plugin, warnings: &warnings))
+            let factory = VerifierFactory(trusted: trusted, clients: clients, revocation: revocation)
+            verifiers.append(try factory.make(plugin, warnings: &warnings))
         }
         let policy = try ConfigPolicy(configuration: configuration.policy, warnings: &warnings)
         return BuiltConfiguration(

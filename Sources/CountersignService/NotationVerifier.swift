@@ -16,13 +16,14 @@ package struct NotationVerifier: ArtifactVerifier {
     static let successMessage = "Notation signature verification success"
 
     init(
-        name: String, type: String, artifactTypes: [String], policy: TrustPolicyDocument, trustStore: any TrustStore
+        name: String, type: String, artifactTypes: [String], policy: TrustPolicyDocument, trustStore: any TrustStore,
+        revocation: any RevocationChecking
     ) {
         self.name = name
         self.type = type
         self.artifactTypes = artifactTypes
         self.policy = policy
-        verifier = SignatureVerifier(trustStore: trustStore)
+        verifier = SignatureVerifier(trustStore: trustStore, revocation: revocation)
     }
 
     package func waiver(for reference: ImageReference) -> VerifierReport? {
@@ -90,11 +91,12 @@ package struct NotationVerifier: ArtifactVerifier {
         return report
     }
 
-    /// When a good signature stops being one: the first expiry of what it rests on.
+    /// When a good signature must be verified again: the first expiry of what it rests on, revocation answers included.
     private func validUntil(_ outcome: SignatureOutcome) -> Date? {
         guard outcome.isVerified, let content = outcome.content else { return nil }
         var dates = content.chain.map(\.notAfter)
         if let expiry = content.envelope.attributes.expiry { dates.append(expiry) }
+        if let end = outcome.validUntil { dates.append(end) }
         // What has passed already was only logged, and changes nothing any more.
         return dates.filter { $0 > Date() }.min()
     }

@@ -1,3 +1,4 @@
+import HTTP
 import KeyManagement
 import Notation
 import OCI
@@ -7,8 +8,10 @@ import Verification
 /// Makes verifiers from a configuration.
 struct VerifierFactory {
     let trusted: TrustedCertificates
+    let clients: HTTPClients
+    let revocation: RevocationCaches
 
-    /// Where Ratify looks for certificates besides those that are configured.
+    /// Makes a verifier of a plugin's entry.
     func make(
         _ plugin: ServiceConfiguration.Plugin, warnings: inout [String]
     ) throws(ConfigurationError) -> any ArtifactVerifier {
@@ -35,10 +38,36 @@ struct VerifierFactory {
             throw ConfigurationError(path: "\(plugin.path).trustPolicyDoc", problem: "is not valid: \(error)")
         }
         let store = try trustStore(plugin, &reader)
+        let checker = try revocationChecker(plugin, &reader)
         warnings += reader.unused()
         try store.check(document, path: plugin.path)
         return NotationVerifier(
-            name: plugin.name, type: plugin.type, artifactTypes: types, policy: document, trustStore: store)
+            name: plugin.name, type: plugin.type, artifactTypes: types, policy: document, trustStore: store,
+            revocation: checker)
+    }
+
+    /// `{"ocspTimeout": 2000, "crlTimeout": 5000, "cacheBytes": 67108864}`, times in milliseconds as elsewhere in the file.
+    private func revocationChecker(
+        _ plugin: ServiceConfiguration.Plugin, _ reader: inout ConfigurationReader
+    ) throws(ConfigurationError) -> RevocationChecker {
+        var options = RevocationOptions()
+        var cacheBytes = RevocationCaches.usualBytes
+        if var section = try reader.section("revocation") {
+            if let value = try section.integer("ocspTimeout", in: 1...60_000) {
+                options.ocspTimeout = .milliseconds(value)
+            }
+            if let value = try section.integer("crlTimeout", in: 1...60_000) {
+                options.crlTimeout = .milliseconds(value)
+            }
+            if let value = try section.integer("cacheBytes", in: 0...(1 << 36)) { cacheBytes = Int(value) }
+            reader.warnings += section.unused()
+        }
+        do {
+            return RevocationChecker(
+                http: try clients.client(caBundle: nil), cache: revocation.cache(bytes: cacheBytes), options: options)
+        } catch {
+            throw ConfigurationError(path: plugin.path, problem: "cannot check revocation: \(error)")
+        }
     }
 
     private func trustStore(

@@ -41,6 +41,42 @@ public struct EnvelopeSigner: Sendable {
     ///   - now: the signing time, in whole seconds: "the optional fractional second SHOULD NOT be used".
     /// - Returns: the envelope.
     public func sign(_ artifact: Descriptor, _ options: SigningOptions, now: Date) throws(SigningError) -> [UInt8] {
+        try sealed(draft(artifact, options, now), nil, options)
+    }
+
+    /// Signs an artifact, and has a timestamp authority countersign.
+    ///
+    /// - Parameters:
+    ///   - timestamps: the authority.
+    ///   - deadline: when it must have answered.
+    /// - Returns: the envelope with a timestamp that verifies.
+    public func sign(
+        _ artifact: Descriptor, _ options: SigningOptions, now: Date, timestamps: TimestampClient,
+        deadline: ContinuousClock.Instant
+    ) async throws(SigningError) -> [UInt8] {
+        let draft = try draft(artifact, options, now)
+        let token = try await timestamps.token(
+            over: draft.signature, hash: algorithm.hash, chain: chain, now: now, deadline: deadline)
+        return try sealed(draft, token, options)
+    }
+
+    /// A signature, and how it becomes an envelope once it is known whether there is a timestamp over it.
+    private struct Draft {
+        let signature: [UInt8]
+        let envelope: (_ timestamp: [UInt8]?) -> [UInt8]
+    }
+
+    private func sealed(
+        _ draft: Draft, _ timestamp: [UInt8]?, _ options: SigningOptions
+    ) throws(SigningError) -> [UInt8] {
+        let envelope = draft.envelope(timestamp)
+        try check(envelope, options.format)
+        return envelope
+    }
+
+    private func draft(
+        _ artifact: Descriptor, _ options: SigningOptions, _ now: Date
+    ) throws(SigningError) -> Draft {
         if let reserved = options.userMetadata.keys.first(where: { $0.hasPrefix(NotaryName.reservedPrefix) }) {
             throw SigningError(
                 "the metadata \"\(reserved)\" begins with \(NotaryName.reservedPrefix), which is reserved; choose "
@@ -61,13 +97,10 @@ public struct EnvelopeSigner: Sendable {
             targetArtifact: Descriptor(
                 mediaType: artifact.mediaType, digest: artifact.digest, size: artifact.size,
                 annotations: options.userMetadata))
-        let envelope =
-            switch options.format {
-            case .jws: try jws(payload, time, expiry, options)
-            case .cose: try cose(payload, time, expiry, options)
-            }
-        try check(envelope, options.format)
-        return envelope
+        return switch options.format {
+        case .jws: try jws(payload, time, expiry, options)
+        case .cose: try cose(payload, time, expiry, options)
+        }
     }
 
     private func signature(_ parts: [[UInt8]]) throws(SigningError) -> [UInt8] {
@@ -91,7 +124,7 @@ public struct EnvelopeSigner: Sendable {
     /// The members of the protected header are in the order of their names, as the reference implementation has them.
     private func jws(
         _ payload: SignaturePayload, _ time: Date, _ expiry: Date?, _ options: SigningOptions
-    ) throws(SigningError) -> [UInt8] {
+    ) throws(SigningError) -> Draft {
         var critical: [JSONValue] = [.string(NotaryName.signingScheme)]
         if expiry != nil { critical.append(.string(NotaryName.expiry)) }
         var header: JSONObject = [
@@ -103,18 +136,22 @@ public struct EnvelopeSigner: Sendable {
         let protectedText = Base64Text.encodeURL(JSONValue.object(header).bytes)
         let payloadText = Base64Text.encodeURL(payload.json(.jws).bytes)
         let signature = try signature([Array(protectedText.utf8), [UInt8(ascii: ".")], Array(payloadText.utf8)])
-        var unprotected: JSONObject = ["x5c": .array(chain.map { .string(Base64Text.encode($0.der)) })]
-        if !options.signingAgent.isEmpty { unprotected[NotaryName.signingAgent] = .string(options.signingAgent) }
-        let envelope: JSONValue = [
-            "payload": .string(payloadText), "protected": .string(protectedText), "header": .object(unprotected),
-            "signature": .string(Base64Text.encodeURL(signature)),
-        ]
-        return envelope.bytes
+        return Draft(signature: signature) { timestamp in
+            var unprotected = JSONObject()
+            if let timestamp { unprotected[NotaryName.timestampSignature] = .string(Base64Text.encode(timestamp)) }
+            unprotected["x5c"] = .array(chain.map { .string(Base64Text.encode($0.der)) })
+            if !options.signingAgent.isEmpty { unprotected[NotaryName.signingAgent] = .string(options.signingAgent) }
+            let envelope: JSONValue = [
+                "payload": .string(payloadText), "protected": .string(protectedText), "header": .object(unprotected),
+                "signature": .string(Base64Text.encodeURL(signature)),
+            ]
+            return envelope.bytes
+        }
     }
 
     private func cose(
         _ payload: SignaturePayload, _ time: Date, _ expiry: Date?, _ options: SigningOptions
-    ) throws(SigningError) -> [UInt8] {
+    ) throws(SigningError) -> Draft {
         func seconds(_ date: Date) -> CBORValue { .tagged(1, .integer(Int64(date.timeIntervalSince1970))) }
         var critical: [CBORValue] = [.text(NotaryName.signingScheme)]
         if expiry != nil { critical.append(.text(NotaryName.expiry)) }
@@ -125,15 +162,18 @@ public struct EnvelopeSigner: Sendable {
             .text(NotaryName.signingTime): seconds(time),
         ]
         if let expiry { header.append(.text(NotaryName.expiry), seconds(expiry)) }
-        var unprotected: CBORMap = [.integer(33): .array(chain.map { .bytes($0.der) })]
-        if !options.signingAgent.isEmpty {
-            unprotected.append(.text(NotaryName.signingAgent), .text(options.signingAgent))
-        }
         let protectedBytes = CBOREncoder.encode(.map(header))
         let payloadBytes = payload.json(.cose).bytes
         let signature = try signature(COSEParser.signedParts(protected: protectedBytes, payload: payloadBytes))
-        return CBOREncoder.encode(
-            .tagged(
-                18, .array([.bytes(protectedBytes), .map(unprotected), .bytes(payloadBytes), .bytes(signature)])))
+        return Draft(signature: signature) { timestamp in
+            var unprotected: CBORMap = [.integer(33): .array(chain.map { .bytes($0.der) })]
+            if !options.signingAgent.isEmpty {
+                unprotected.append(.text(NotaryName.signingAgent), .text(options.signingAgent))
+            }
+            if let timestamp { unprotected.append(.text(NotaryName.timestampSignature), .bytes(timestamp)) }
+            return CBOREncoder.encode(
+                .tagged(
+                    18, .array([.bytes(protectedBytes), .map(unprotected), .bytes(payloadBytes), .bytes(signature)])))
+        }
     }
 }

@@ -17,11 +17,14 @@ public struct ImageSigner: Sendable {
     public let signer: EnvelopeSigner
     /// Where signatures are pushed to.
     public let destination: any ArtifactPushing
+    /// The authority that countersigns; `nil` for none.
+    public let timestamps: TimestampClient?
 
     /// A signer of images.
-    public init(signer: EnvelopeSigner, destination: any ArtifactPushing) {
+    public init(signer: EnvelopeSigner, destination: any ArtifactPushing, timestamps: TimestampClient? = nil) {
         self.signer = signer
         self.destination = destination
+        self.timestamps = timestamps
     }
 
     /// Signs an image and pushes the signature.
@@ -35,7 +38,12 @@ public struct ImageSigner: Sendable {
         _ image: Descriptor, in reference: ImageReference, _ options: SigningOptions = SigningOptions(), now: Date,
         deadline: ContinuousClock.Instant
     ) async throws(SigningError) -> Signed {
-        let envelope = try signer.sign(image, options, now: now)
+        let envelope: [UInt8]
+        if let timestamps {
+            envelope = try await signer.sign(image, options, now: now, timestamps: timestamps, deadline: deadline)
+        } else {
+            envelope = try signer.sign(image, options, now: now)
+        }
         let annotations = [
             NotaryName.thumbprintAnnotation: Self.thumbprints(signer.chain),
             NotaryName.createdAnnotation: RFC3339.text(now),

@@ -87,17 +87,16 @@ public final class RevocationCache: Sendable {
         return try result.get()
     }
 
-    /// Fetches again what will end soon and was used since it was fetched, so that nobody who verifies has to wait. Runs
-    /// until it is cancelled.
+    /// Calls ``refresh(now:)`` every few seconds until it is cancelled: for programs that verify for a long time.
     public func run() async {
         while !Task.isCancelled {
-            await refresh(now: Date())
+            await refresh()
             try? await Task.sleep(for: .seconds(5))
         }
     }
 
-    /// One round of ``run()``.
-    func refresh(now: Date) async {
+    /// Fetches again what will end soon and was used since it was fetched, so that nobody who verifies has to wait.
+    public func refresh(now: Date = Date()) async {
         let due = state.withLock { state in
             state.entries.filter { $0.value.isUsed && $0.value.refreshTime <= now && now <= $0.value.answer.expires }
         }

@@ -16,6 +16,8 @@ struct SignCommand: AsyncParsableCommand {
               countersign sign registry.example.com/app@sha256:… --key release.key --certificate-chain release.chain
               countersign sign registry.example.com/app:v1 --key release.key --certificate-chain release.chain \\
                 --signature-format cose --expiry 720h --user-metadata build=1234
+              countersign sign registry.example.com/app:v1 --key release.key --certificate-chain release.chain \\
+                --timestamp-url http://tsa.example.com --timestamp-root tsa-root.pem
             """)
 
     @OptionGroup var image: ReferenceArgument
@@ -44,6 +46,16 @@ struct SignCommand: AsyncParsableCommand {
         help: ArgumentHelp("Metadata to sign with the image; repeat for more.", valueName: "key=value"))
     var userMetadata: [String] = []
 
+    @Option(
+        name: .customLong("timestamp-url"),
+        help: ArgumentHelp("Have this RFC 3161 timestamp authority countersign.", valueName: "url"))
+    var timestampURL: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "The root certificate that the timestamp must chain to, in PEM or DER.", valueName: "file"))
+    var timestampRoot: String?
+
     @Option(name: .shortAndLong, help: "text or json.")
     var output = OutputFormat.text
 
@@ -53,11 +65,18 @@ struct SignCommand: AsyncParsableCommand {
         var envelope: EnvelopeFormat { self == .jws ? .jws : .cose }
     }
 
+    func validate() throws {
+        guard (timestampURL == nil) == (timestampRoot == nil) else {
+            throw ValidationError("--timestamp-url and --timestamp-root belong together: give both")
+        }
+    }
+
     func run() async throws {
         let reference = try image.parse()
         let now = Date()
         let options = try signingOptions(now: now)
         let signer = try signer()
+        let timestamps = try timestampClient()
         let destination = try store.open()
         let deadline = store.deadline()
         let subject = try await asking { () async throws(RegistryError) in
@@ -69,7 +88,7 @@ struct SignCommand: AsyncParsableCommand {
         }
         let signed: ImageSigner.Signed
         do throws(SigningError) {
-            signed = try await ImageSigner(signer: signer, destination: destination)
+            signed = try await ImageSigner(signer: signer, destination: destination, timestamps: timestamps)
                 .sign(subject, in: reference, options, now: now, deadline: deadline)
         } catch { throw CommandFailure(error.isPassing ? .undetermined : .notVerified, "\(error)") }
         let pinned = "\(reference.scopeName)@\(subject.digest)"
@@ -102,6 +121,20 @@ struct SignCommand: AsyncParsableCommand {
         }
         return SigningOptions(
             format: signatureFormat.envelope, expiry: end, userMetadata: metadata, signingAgent: Release.agent)
+    }
+
+    private func timestampClient() throws -> TimestampClient? {
+        guard let timestampURL, let timestampRoot else { return nil }
+        let roots: [Certificate]
+        do { roots = try Certificate.parsePEMOrDER(try readFile(timestampRoot, "--timestamp-root")) } catch let error
+            as PKIError
+        { throw CommandFailure(.usage, "--timestamp-root: \(timestampRoot): \(error)") }
+        if let refusal = roots.lazy.compactMap({ TrustedCertificateRule.refusal(of: $0, in: .tsa) }).first {
+            throw CommandFailure(.usage, "--timestamp-root: \(timestampRoot): \(refusal)")
+        }
+        let http = try store.http()
+        return TimestampClient(
+            url: timestampURL, roots: roots, http: http, revocation: RevocationChecker(http: http))
     }
 
     private func signer() throws -> EnvelopeSigner {

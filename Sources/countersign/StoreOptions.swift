@@ -40,11 +40,17 @@ struct StoreOptions: ParsableArguments {
         var options = RegistryOptions()
         options.plainHTTP = plainHTTP
         do {
-            let http = try HTTPClient(configuration: HTTPClientConfiguration(userAgent: Release.agent))
             return RegistryClient(
-                name: "registry", http: http, credentials: DockerConfigCredentials(path: registryConfig),
+                name: "registry", http: try http(), credentials: DockerConfigCredentials(path: registryConfig),
                 options: options)
-        } catch { throw CommandFailure(.usage, "\(error)") }
+        } catch let error as CommandFailure { throw error } catch { throw CommandFailure(.usage, "\(error)") }
+    }
+
+    /// A client for registries, revocation and timestamps.
+    func http() throws -> HTTPClient {
+        do { return try HTTPClient(configuration: HTTPClientConfiguration(userAgent: Release.agent)) } catch {
+            throw CommandFailure(.usage, "\(error)")
+        }
     }
 }
 

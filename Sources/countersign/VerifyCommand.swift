@@ -99,7 +99,9 @@ struct VerifyCommand: AsyncParsableCommand {
         } catch let error as TrustPolicyError { throw CommandFailure(.usage, "\(trustPolicy ?? ""): \(error)") }
         let verifier = ImageVerifier(
             store: try store.open(), policy: policy,
-            verifier: SignatureVerifier(trustStore: DirectoryTrustStore(directory: trustStore ?? "")),
+            verifier: SignatureVerifier(
+                trustStore: DirectoryTrustStore(directory: trustStore ?? ""),
+                revocation: RevocationChecker(http: try store.http())),
             limits: ImageVerifier.Limits(maximumSignatures: maxSignatures))
         let outcome = await verifier.verify(
             reference, userMetadata: try metadata(), now: Date(), deadline: store.deadline())

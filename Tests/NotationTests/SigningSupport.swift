@@ -43,7 +43,7 @@ struct SigningFixture: Sendable {
         _ envelope: [UInt8], format: EnvelopeFormat = .jws, statement: TrustPolicyStatement? = nil,
         userMetadata: [String: String] = [:], now: Date = now.addingTimeInterval(60),
         revocation: any RevocationChecking = OfflineRevocation(),
-        timestamps: any TimestampVerifying = UnsupportedTimestamps(), trustStore: (any TrustStore)? = nil
+        timestamps: any TimestampVerifying = TimestampVerifier(), trustStore: (any TrustStore)? = nil
     ) async throws -> SignatureOutcome {
         await SignatureVerifier(
             trustStore: trustStore ?? self.trustStore, revocation: revocation, timestamps: timestamps

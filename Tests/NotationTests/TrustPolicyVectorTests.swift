@@ -1,5 +1,6 @@
 import Notation
 import StrictJSON
+import TestSupport
 import Testing
 
 /// `policy-vectors.json` of the corpus: documents that the reference implementation takes or refuses, and which statement

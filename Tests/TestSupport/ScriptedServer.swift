@@ -24,6 +24,8 @@ package final class ScriptedServer: Sendable {
     package enum Step: Sendable {
         /// A whole answer with its `Content-Length`.
         case reply(Int, headers: [(String, String)] = [], body: String = "")
+        /// A whole answer with any bytes in it.
+        case content(Int, type: String, [UInt8])
         /// These bytes as they are.
         case bytes(String)
         /// Zeros, so many.
@@ -147,6 +149,9 @@ package final class ScriptedServer: Sendable {
             text += "\r\n"
             if request.method != "HEAD" { text += body }
             return write(Array(text.utf8), descriptor)
+        case .content(let status, let type, let body):
+            let head = "HTTP/1.1 \(status) Scripted\r\nContent-Type: \(type)\r\nContent-Length: \(body.count)\r\n\r\n"
+            return write(Array(head.utf8) + (request.method == "HEAD" ? [] : body), descriptor)
         case .bytes(let text): return write(Array(text.utf8), descriptor)
         case .zeros(let count):
             let block = [UInt8](repeating: 0, count: min(count, 65_536))

@@ -5,46 +5,46 @@ import StrictJSON
 import Synchronization
 
 /// The signed-artifact corpus, unpacked once for all tests (`Tests/Corpus/README.md`).
-struct Corpus: Sendable {
+package struct Corpus: Sendable {
     /// The directory that it was unpacked to.
-    let directory: String
+    package let directory: String
     /// The cases of `index.json`.
-    let cases: [Case]
+    package let cases: [Case]
     /// The image layout with all cases.
-    let layout: ListedOnce
+    package let layout: ListedOnce
     /// The trust stores.
-    let trustStore: DirectoryTrustStore
+    package let trustStore: DirectoryTrustStore
 
     /// The day on which the corpus was made, so that no verdict depends on the day of the test.
-    static let now = Date(timeIntervalSince1970: 1_795_262_400)  // 2026-11-21T12:00:00Z
+    package static let now = Date(timeIntervalSince1970: 1_795_262_400)  // 2026-11-21T12:00:00Z
 
     /// The corpus.
-    static let shared = Result { try Corpus() }
+    package static let shared = Result { try Corpus() }
 
     /// One image with what the reference verifier answered.
-    struct Case: Sendable {
-        let id: String
-        let category: String
-        let image: Descriptor
-        let signatures: [JSONValue]
-        let observed: [Observation]
+    package struct Case: Sendable {
+        package let id: String
+        package let category: String
+        package let image: Descriptor
+        package let signatures: [JSONValue]
+        package let observed: [Observation]
     }
 
     /// One answer.
-    struct Observation: Sendable {
-        let json: JSONValue
-        let policy: String
-        let level: String
-        let pass: Bool
+    package struct Observation: Sendable {
+        package let json: JSONValue
+        package let policy: String
+        package let level: String
+        package let pass: Bool
 
-        var userMetadata: [String: String] {
+        package var userMetadata: [String: String] {
             var metadata: [String: String] = [:]
             for member in json["userMetadata"]?.object?.members ?? [] { metadata[member.name] = member.value.string }
             return metadata
         }
-        var maximumSignatures: Int? { json["maxSignatures"]?.integer.map(Int.init) }
+        package var maximumSignatures: Int? { json["maxSignatures"]?.integer.map(Int.init) }
         /// Whether the reference gave the other verdict on another run, or with a registry.
-        var isAmbiguous: Bool {
+        package var isAmbiguous: Bool {
             let others = json["otherOutcomesOnRepeat"]?.strings ?? []
             let registries = json["registryOutcome"]?.object?.members.compactMap(\.value.string) ?? []
             return (others + registries).contains { $0.hasPrefix("pass") != pass }
@@ -90,21 +90,21 @@ struct Corpus: Sendable {
     }
 
     /// A file's bytes.
-    func bytes(_ name: String) throws -> [UInt8] { Array(try Data(contentsOf: URL(filePath: directory + "/" + name))) }
+    package func bytes(_ name: String) throws -> [UInt8] { Array(try Data(contentsOf: URL(filePath: directory + "/" + name))) }
 
     /// The content of a blob in the layout.
-    func blob(_ descriptor: JSONValue?) throws -> [UInt8] {
+    package func blob(_ descriptor: JSONValue?) throws -> [UInt8] {
         try bytes("layout/blobs/sha256/" + (descriptor?["digest"]?.string ?? "").dropFirst(7))
     }
 
     /// The policy of an observation.
-    func policy(_ observation: Observation) throws -> TrustPolicyDocument {
+    package func policy(_ observation: Observation) throws -> TrustPolicyDocument {
         let name = observation.level == "skip" ? "skip.json" : "\(observation.policy).\(observation.level).json"
         return try TrustPolicyDocument(json: bytes("policies/" + name))
     }
 
     /// A case's first envelope with its media type.
-    func envelope(of id: String) throws -> (bytes: [UInt8], mediaType: String, image: Descriptor) {
+    package func envelope(of id: String) throws -> (bytes: [UInt8], mediaType: String, image: Descriptor) {
         guard let entry = cases.first(where: { $0.id == id }), let signature = entry.signatures.first else {
             throw CocoaError(.fileNoSuchFile)
         }
@@ -114,21 +114,21 @@ struct Corpus: Sendable {
 }
 
 /// A store that lists the referrers of each subject once: the corpus asks for the same ones with many policies.
-final class ListedOnce: ReferrerStore {
+package final class ListedOnce: ReferrerStore {
     private let layout: ImageLayout
     private let lists = Mutex<[Descriptor: [Descriptor]]>([:])
 
     init(_ layout: ImageLayout) { self.layout = layout }
 
-    var name: String { layout.name }
+    package var name: String { layout.name }
 
-    func resolve(
+    package func resolve(
         _ reference: ImageReference, deadline: ContinuousClock.Instant
     ) async throws(RegistryError) -> Descriptor {
         try await layout.resolve(reference, deadline: deadline)
     }
 
-    func referrers(
+    package func referrers(
         of subject: Descriptor, in reference: ImageReference, artifactType: String?, deadline: ContinuousClock.Instant
     ) async throws(RegistryError) -> [Descriptor] {
         if let list = lists.withLock({ $0[subject] }) { return list }
@@ -138,13 +138,13 @@ final class ListedOnce: ReferrerStore {
         return list
     }
 
-    func manifest(
+    package func manifest(
         _ descriptor: Descriptor, in reference: ImageReference, deadline: ContinuousClock.Instant
     ) async throws(RegistryError) -> [UInt8] {
         try await layout.manifest(descriptor, in: reference, deadline: deadline)
     }
 
-    func blob(
+    package func blob(
         _ descriptor: Descriptor, in reference: ImageReference, maximumBytes: Int, deadline: ContinuousClock.Instant
     ) async throws(RegistryError) -> [UInt8] {
         try await layout.blob(descriptor, in: reference, maximumBytes: maximumBytes, deadline: deadline)

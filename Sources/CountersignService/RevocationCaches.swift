@@ -1,0 +1,35 @@
+import Notation
+import ServiceLifecycle
+import Synchronization
+
+/// The revocation answers of the process, kept over changes of the configuration: verifiers that are given the same bound
+/// share a cache, whose content is verified and public.
+package final class RevocationCaches: Service {
+    /// How many bytes are kept unless the configuration says otherwise.
+    static let usualBytes = 64 << 20
+
+    private let caches = Mutex<[Int: RevocationCache]>([:])
+
+    /// No answers yet.
+    package init() {}
+
+    /// The cache of a size.
+    func cache(bytes: Int) -> RevocationCache {
+        caches.withLock { caches in
+            if let cache = caches[bytes] { return cache }
+            let cache = RevocationCache(maximumBytes: bytes)
+            caches[bytes] = cache
+            return cache
+        }
+    }
+
+    /// Fetches answers again before they end, until graceful shutdown.
+    package func run() async throws {
+        while !Task.isShuttingDownGracefully, !Task.isCancelled {
+            try? await cancelWhenGracefulShutdown { [self] in
+                for cache in caches.withLock({ Array($0.values) }) { await cache.refresh() }
+                try await Task.sleep(for: .seconds(5))
+            }
+        }
+    }
+}

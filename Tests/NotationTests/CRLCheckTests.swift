@@ -1,0 +1,164 @@
+import Foundation
+import Notation
+import PKI
+import TestSupport
+import Testing
+
+/// Revocation by certificate revocation lists.
+@Suite struct CRLCheckTests {
+    private static let list = RevocationFixture.listURL
+    private static let delta = "http://crl.test/delta.crl"
+
+    private func scope(_ fields: [[UInt8]]) -> TestExtension {
+        TestExtension(
+            oid: CertificateExtension.Identifier.issuingDistributionPoint, isCritical: true,
+            value: DERWriter.sequence(fields))
+    }
+
+    private func flag(_ number: UInt8) -> [UInt8] { DERWriter.element(DER.context(number), [0xFF]) }
+
+    private func name(_ url: String) -> [UInt8] {
+        DERWriter.explicit(0, DERWriter.explicit(0, DERWriter.element(DER.context(6), Array(url.utf8))))
+    }
+
+    private func freshest(_ url: String) -> TestExtension {
+        TestExtension(
+            oid: CertificateExtension.Identifier.freshestCRL, isCritical: false,
+            value: TestExtension.crlDistributionPoints([url]).value)
+    }
+
+    private func base(_ number: Int) -> TestExtension {
+        TestExtension(
+            oid: CertificateExtension.Identifier.deltaCRLIndicator, isCritical: true, value: DERWriter.integer(number))
+    }
+
+    /// The outcome with one list.
+    private func outcome(
+        _ template: (RevocationFixture) -> RevocationListTemplate, by authority: CertificateAuthority? = nil
+    ) async throws -> String {
+        let fixture = try RevocationFixture(lists: [Self.list])
+        try fixture.publish(template(fixture), by: authority)
+        return await fixture.refusal()
+    }
+
+    @Test func entries() async throws {
+        func outcome(_ reasons: RevocationList.Entry.Reason?...) async throws -> String {
+            try await self.outcome { fixture in
+                RevocationListTemplate(
+                    reasons.enumerated().map { number, reason in
+                        var entry = RevocationListTemplate.Entry(fixture.leaf.certificate, reason: reason)
+                        entry.date = fixture.now.addingTimeInterval(-1_000 + Double(number) * 10)
+                        return entry
+                    })
+            }
+        }
+        #expect(try await outcome() == "")
+        let reason = try await outcome(.keyCompromise)
+        #expect(reason.contains("CN=leaf") && reason.contains(Self.list) && reason.contains("keyCompromise"))
+        #expect(try await outcome(nil) != "")
+        #expect(try await outcome(.certificateHold) != "")
+        #expect(try await outcome(.certificateHold, .removeFromCRL) == "")
+        #expect(try await outcome(.certificateHold, .removeFromCRL, .certificateHold) != "")
+        #expect(try await outcome(.keyCompromise, .removeFromCRL) != "")
+        let other = try CertificateAuthority(name: "root").issue(.codeSigning("leaf")).certificate
+        #expect(try await self.outcome { _ in RevocationListTemplate([.init(other)]) } == "")
+    }
+
+    @Test func validity() async throws {
+        func outcome(_ change: (inout RevocationListTemplate, RevocationFixture) -> Void) async throws -> String {
+            try await self.outcome { fixture in
+                var template = RevocationListTemplate()
+                change(&template, fixture)
+                return template
+            }
+        }
+        #expect(try await outcome { $0.nextUpdate = $1.now.addingTimeInterval(-2) }.contains("ended at"))
+        #expect(try await outcome { list, _ in list.nextUpdate = nil }.contains("nextUpdate"))
+        let unknown = TestExtension(oid: "1.2.3.4", isCritical: true, value: [5, 0])
+        #expect(try await outcome { list, _ in list.extensions.append(unknown) }.contains("1.2.3.4"))
+        #expect(
+            try await outcome { $0.entries = [.init($1.leaf.certificate, extensions: [unknown])] }.contains("1.2.3.4"))
+        #expect(
+            try await self.outcome({ _ in RevocationListTemplate() }, by: CertificateAuthority(name: "root"))
+                .contains("signature is not by"))
+        #expect(
+            try await self.outcome({ _ in RevocationListTemplate() }, by: CertificateAuthority(name: "other"))
+                .contains("not by the certificate's issuer"))
+    }
+
+    /// A list for other certificates says nothing about this one (RFC 5280, section 6.3.3 (b)(2)).
+    @Test func scopes() async throws {
+        func outcome(_ fields: [[UInt8]]) async throws -> String {
+            try await self.outcome { _ in RevocationListTemplate(extensions: [scope(fields)]) }
+        }
+        #expect(try await outcome([flag(1)]) == "")
+        #expect(try await outcome([flag(2)]).contains("another kind"))
+        #expect(try await outcome([flag(5)]).contains("another kind"))
+        #expect(try await outcome([flag(4)]).contains("indirect"))
+        #expect(try await outcome([name(Self.list)]) == "")
+        #expect(try await outcome([name("http://crl.test/other.crl")]).contains("another distribution point"))
+        #expect(try await outcome([DERWriter.element(DER.context(3), [6, 0x40])]).contains("some reasons"))
+        #expect(try await self.outcome { _ in RevocationListTemplate(extensions: [base(1)]) }.contains("delta list"))
+    }
+
+    @Test func everyListMustBeGood() async throws {
+        let other = "http://crl.test/other.crl"
+        let fixture = try RevocationFixture(lists: [Self.list, other])
+        try fixture.publish(RevocationListTemplate())
+        #expect(await fixture.refusal().hasPrefix("passing: "))
+        fixture.http[other] = .status(404)
+        #expect(await fixture.refusal().contains("404"))
+        try fixture.publish(RevocationListTemplate([.init(fixture.leaf.certificate)]), at: other)
+        #expect(await fixture.refusal().contains("was revoked"))
+        let good = try RevocationFixture(lists: [Self.list, other])
+        try good.publish(RevocationListTemplate())
+        try good.publish(RevocationListTemplate(), at: other)
+        #expect(await good.refusal() == "")
+        #expect(try await RevocationFixture(lists: ["ldap://directory.test/cn=x"]).refusal().contains("http URLs only"))
+    }
+
+    @Test func deltaLists() async throws {
+        func outcome(
+            base baseEntries: [RevocationList.Entry.Reason] = [], delta deltaEntries: [RevocationList.Entry.Reason] = [],
+            number: Int = 3, start: Int? = 2, isThere: Bool = true
+        ) async throws -> String {
+            let fixture = try RevocationFixture(lists: [Self.list])
+            func entries(_ reasons: [RevocationList.Entry.Reason], _ age: Double) -> [RevocationListTemplate.Entry] {
+                reasons.map { reason in
+                    var entry = RevocationListTemplate.Entry(fixture.leaf.certificate, reason: reason)
+                    entry.date = fixture.now.addingTimeInterval(-age)
+                    return entry
+                }
+            }
+            try fixture.publish(
+                RevocationListTemplate(entries(baseEntries, 500), number: 2, extensions: [freshest(Self.delta)]))
+            if isThere {
+                try fixture.publish(
+                    RevocationListTemplate(
+                        entries(deltaEntries, 100), number: number, extensions: start.map { [base($0)] } ?? []),
+                    at: Self.delta)
+            }
+            return await fixture.refusal()
+        }
+        #expect(try await outcome() == "")
+        #expect(try await outcome(delta: [.keyCompromise]).contains("was revoked"))
+        #expect(try await outcome(base: [.certificateHold], delta: [.removeFromCRL]) == "")
+        #expect(try await outcome(base: [.certificateHold]).contains("was revoked"))
+        #expect(try await outcome(isThere: false).hasPrefix("passing: "))
+        #expect(try await outcome(base: [.keyCompromise], isThere: false).contains("was revoked"))
+        #expect(try await outcome(number: 2).contains("numbers"))
+        #expect(try await outcome(start: 3).contains("numbers"))
+        #expect(try await outcome(start: nil).contains("numbers"))
+        #expect(try await outcome(number: 256, start: 1) == "")
+    }
+
+    @Test func invalidityDateAgainstTheAuthenticTime() async throws {
+        let fixture = try RevocationFixture(lists: [Self.list])
+        let invalid = Date(timeIntervalSince1970: fixture.now.timeIntervalSince1970.rounded(.down) - 1_000)
+        try fixture.publish(
+            RevocationListTemplate([.init(fixture.leaf.certificate, reason: .keyCompromise, invalidityDate: invalid)]))
+        #expect(await fixture.refusal() != "")
+        #expect(await fixture.refusal(signingTime: invalid.addingTimeInterval(-1)) == "")
+        #expect(await fixture.refusal(signingTime: invalid) != "")
+    }
+}

@@ -1,0 +1,129 @@
+import Foundation
+import Notation
+import PKI
+import TestSupport
+import Testing
+
+/// Answers are kept to their own end, fetched once for all who ask, and again before they end.
+@Suite struct RevocationCacheTests {
+    private static let list = RevocationFixture.listURL
+
+    @Test func keptUntilNextUpdate() async throws {
+        let fixture = try RevocationFixture(ocsp: [RevocationFixture.ocspURL])
+        var template = OCSPResponseTemplate(.good)
+        template.nextUpdate = fixture.now.addingTimeInterval(100)
+        try fixture.answer(template)
+        for _ in 0..<3 { #expect(await fixture.refusal() == "") }
+        #expect(fixture.http.requests.count == 1)
+        #expect(try await fixture.check(now: fixture.now.addingTimeInterval(98)).get() != nil)
+        #expect(fixture.http.requests.count == 1)
+        guard case .failure(let late) = await fixture.check(now: fixture.now.addingTimeInterval(101)) else {
+            Issue.record("an answer was used after its end")
+            return
+        }
+        #expect(late.description.contains("ended at"))
+        #expect(fixture.http.requests.count == 2)
+    }
+
+    @Test func fetchedOnceForAll() async throws {
+        let fixture = try RevocationFixture(lists: [Self.list], delay: .milliseconds(100))
+        try fixture.publish(RevocationListTemplate())
+        await withTaskGroup(of: String.self) { group in
+            for _ in 0..<20 { group.addTask { await fixture.refusal() } }
+            for await refusal in group { #expect(refusal == "") }
+        }
+        #expect(fixture.http.requests.count == 1)
+    }
+
+    /// A list that is slower than one request may wait is there for the next.
+    @Test func workOutlivesItsCaller() async throws {
+        let fixture = try RevocationFixture(lists: [Self.list], delay: .milliseconds(300))
+        try fixture.publish(RevocationListTemplate())
+        #expect(await fixture.refusal(deadline: .milliseconds(50)).hasPrefix("passing: "))
+        try await Task.sleep(for: .milliseconds(600))
+        #expect(await fixture.refusal(deadline: .milliseconds(50)) == "")
+        #expect(fixture.http.requests.count == 1)
+    }
+
+    @Test func failuresAreNotKept() async throws {
+        let fixture = try RevocationFixture(lists: [Self.list])
+        #expect(await fixture.refusal() != "")
+        try fixture.publish(RevocationListTemplate())
+        #expect(await fixture.refusal() == "")
+    }
+
+    @Test func refreshedAheadOfTheEndWhenUsed() async throws {
+        let fixture = try RevocationFixture(lists: [Self.list])
+        var template = RevocationListTemplate()
+        template.nextUpdate = fixture.now.addingTimeInterval(100)
+        try fixture.publish(template)
+        #expect(await fixture.refusal() == "")
+        await fixture.cache.refresh(now: fixture.now.addingTimeInterval(70))
+        #expect(fixture.http.requests.count == 1)
+        // The responder is down: the kept answer stays good to its end, and it is left in peace for a while.
+        fixture.http[Self.list] = .failure(.connect)
+        await fixture.cache.refresh(now: fixture.now.addingTimeInterval(76))
+        await fixture.cache.refresh(now: fixture.now.addingTimeInterval(80))
+        #expect(fixture.http.requests.count == 2)
+        #expect(await fixture.refusal() == "")
+
+        let other = try RevocationFixture(lists: [Self.list])
+        try other.publish(template)
+        #expect(await other.refusal() == "")
+        template.nextUpdate = other.now.addingTimeInterval(1_000)
+        try other.publish(template)
+        await other.cache.refresh(now: other.now.addingTimeInterval(76))
+        #expect(other.http.requests.count == 2)
+        #expect(try await other.check(now: other.now.addingTimeInterval(500)).get() != nil)
+        #expect(other.http.requests.count == 2)
+        // Nobody used it since: it is let go.
+        let unused = try RevocationFixture(lists: [Self.list])
+        template.nextUpdate = unused.now.addingTimeInterval(100)
+        try unused.publish(template)
+        #expect(await unused.refusal() == "")
+        template.nextUpdate = unused.now.addingTimeInterval(200)
+        try unused.publish(template)
+        await unused.cache.refresh(now: unused.now.addingTimeInterval(76))
+        await unused.cache.refresh(now: unused.now.addingTimeInterval(190))
+        #expect(unused.http.requests.count == 2)
+    }
+
+    @Test func boundedInBytes() async throws {
+        let cache = RevocationCache(maximumBytes: 4_000)
+        let http = TableHTTP()
+        let root = try CertificateAuthority(name: "root")
+        let checker = RevocationChecker(http: http, cache: cache)
+        for number in 0..<12 {
+            let url = "http://crl.test/\(number).crl"
+            var template = CertificateTemplate.codeSigning("leaf \(number)")
+            template.extensions.append(.crlDistributionPoints([url]))
+            let leaf = try root.issue(template)
+            http[url] = .content(try RevocationListTemplate().sign(by: root))
+            _ = try await checker.check(
+                leaf.chain, authenticSigningTime: nil, now: Date(), deadline: .now + .seconds(5))
+            #expect(cache.usage.bytes <= 4_000)
+        }
+        #expect((1...11).contains(cache.usage.entries))
+    }
+
+    /// The certificates of a chain are checked side by side, and the answers of all of them count.
+    @Test func sideBySide() async throws {
+        let http = TableHTTP(delay: .milliseconds(200))
+        let root = try CertificateAuthority(name: "root")
+        var template = CertificateTemplate.authority("issuing")
+        template.extensions.append(.crlDistributionPoints(["http://crl.test/root.crl"]))
+        let issuing = CertificateAuthority(try root.issue(template))
+        template = .codeSigning("leaf")
+        template.extensions.append(.crlDistributionPoints(["http://crl.test/issuing.crl"]))
+        let leaf = try issuing.issue(template)
+        http["http://crl.test/root.crl"] = .content(try RevocationListTemplate([.init(issuing.certificate)]).sign(by: root))
+        http["http://crl.test/issuing.crl"] = .content(try RevocationListTemplate().sign(by: issuing))
+        let start = ContinuousClock.now
+        await #expect(throws: ValidationFailure.self) {
+            _ = try await RevocationChecker(http: http).check(
+                leaf.chain, authenticSigningTime: nil, now: Date(), deadline: .now + .seconds(5))
+        }
+        #expect(.now - start < .milliseconds(390))
+        #expect(http.requests.count == 2)
+    }
+}
