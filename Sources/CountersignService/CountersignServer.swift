@@ -58,7 +58,8 @@ package final class CountersignServer: Sendable {
         let provider = try GatekeeperProviderServer(
             configuration: settings.provider, service: service, metrics: metrics, logger: logger)
         var configuration = ServiceGroupConfiguration(
-            services: [file, builder.revocation, provider], gracefulShutdownSignals: [.sigterm, .sigint], logger: quiet(logger))
+            services: [file, builder.revocation, provider], gracefulShutdownSignals: [.sigterm, .sigint],
+            logger: quiet(logger))
         configuration.maximumGracefulShutdownDuration =
             settings.provider.shutdownDelay + settings.provider.shutdownGrace + .seconds(1)
         try await ServiceGroup(configuration: configuration).run()

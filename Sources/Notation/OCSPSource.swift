@@ -117,7 +117,8 @@ struct OCSPSource: Sendable {
         switch await lists.status(question) {
         case .good(let until): return .earliest(delegate.notAfter, until)
         case .revoked(let failure), .unknown(let failure):
-            throw ValidationFailure("\(url): the responder cannot be relied on: \(failure)", isPassing: failure.isPassing)
+            throw ValidationFailure(
+                "\(url): the responder cannot be relied on: \(failure)", isPassing: failure.isPassing)
         }
     }
 

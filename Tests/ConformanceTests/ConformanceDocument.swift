@@ -4,8 +4,8 @@ import Foundation
 struct ConformanceDocument {
     static let url = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent().appending(path: "docs/conformance.md")
-    private static let begin = "<!-- table: begin -->\n"
-    private static let end = "\n<!-- table: end -->"
+    private static let begin = "<!-- table: begin -->"
+    private static let end = "<!-- table: end -->"
 
     /// The whole text.
     private(set) var text: String
@@ -26,7 +26,7 @@ struct ConformanceDocument {
     /// The table in the text.
     var table: String {
         guard let begin = text.range(of: Self.begin), let end = text.range(of: Self.end) else { return "" }
-        return String(text[begin.upperBound..<end.lowerBound])
+        return text[begin.upperBound..<end.lowerBound].trimmingCharacters(in: .newlines)
     }
 
     /// Puts another table in its place, and writes the file.
@@ -34,7 +34,7 @@ struct ConformanceDocument {
         guard let begin = text.range(of: Self.begin), let end = text.range(of: Self.end) else {
             throw CocoaError(.fileReadCorruptFile)
         }
-        text.replaceSubrange(begin.upperBound..<end.lowerBound, with: table)
+        text.replaceSubrange(begin.upperBound..<end.lowerBound, with: "\n" + table + "\n")
         try text.write(to: Self.url, atomically: true, encoding: .utf8)
     }
 }

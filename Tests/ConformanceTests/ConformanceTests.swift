@@ -37,7 +37,8 @@ import Testing
                     stricter.insert(entry.id)
                     #expect(
                         document.rules[entry.id] != nil,
-                        "no line in docs/conformance.md: \(entry.id) \(observation.policy).\(observation.level): \(reason)")
+                        "no line in docs/conformance.md: \(entry.id) \(observation.policy).\(observation.level): \(reason)"
+                    )
                 }
                 table.add(comparison, in: entry.category)
             }

@@ -119,7 +119,8 @@ import Testing
 
     @Test func deltaLists() async throws {
         func outcome(
-            base baseEntries: [RevocationList.Entry.Reason] = [], delta deltaEntries: [RevocationList.Entry.Reason] = [],
+            base baseEntries: [RevocationList.Entry.Reason] = [],
+            delta deltaEntries: [RevocationList.Entry.Reason] = [],
             number: Int = 3, start: Int? = 2, isThere: Bool = true
         ) async throws -> String {
             let fixture = try RevocationFixture(lists: [Self.list])

@@ -107,11 +107,11 @@ import Testing
     }
 
     @Test func silenceEndsWithTheDeadline() async throws {
-        let fixture = try RevocationFixture(ocsp: [RevocationFixture.ocspURL])
+        var fixture = try RevocationFixture(ocsp: [RevocationFixture.ocspURL])
+        fixture.options.ocspTimeout = .seconds(60)
         fixture.http[RevocationFixture.ocspURL] = .silence
-        let start = ContinuousClock.now
-        #expect(await fixture.refusal(deadline: .milliseconds(100)).hasPrefix("passing: "))
-        #expect(.now - start < .seconds(1.5))
+        let reason = await fixture.refusal(deadline: .milliseconds(100))
+        #expect(reason.hasPrefix("passing: ") && reason.contains("did not answer in time"))
 
         var options = RevocationOptions()
         options.ocspTimeout = .milliseconds(50)

@@ -30,17 +30,18 @@ import Testing
                 "-rkey", "root.key",
             ] + options
         process.currentDirectoryURL = URL(filePath: directory.path)
-        process.standardOutput = FileHandle.nullDevice
-        process.standardError = FileHandle.nullDevice
+        // Its standard output and error: what it says when it is ready.
+        let log = URL(filePath: directory.write([], to: "log"))
+        process.standardInput = FileHandle.nullDevice
+        process.standardOutput = try FileHandle(forWritingTo: log)
+        process.standardError = process.standardOutput
         try process.run()
         defer { process.terminate() }
-        let http = try HTTPClient(configuration: HTTPClientConfiguration(environment: [:]))
-        for _ in 0..<100 {
-            let request = HTTPRequest(
-                .get, "http://127.0.0.1:\(port)/", deadline: .now + .seconds(1), retry: .none)
-            if (try? await http.send(request)) != nil { break }
+        // A request that is none would end it.
+        for _ in 0..<400 where try !String(contentsOf: log, encoding: .utf8).contains("waiting for OCSP") {
             try await Task.sleep(for: .milliseconds(50))
         }
+        let http = try HTTPClient(configuration: HTTPClientConfiguration(environment: [:]))
         let value = try await body(fixture, RevocationChecker(http: http))
         await http.shutdown()
         return value
@@ -62,5 +63,63 @@ import Testing
 
     @Test func ocspWithoutAnEnd() async throws {
         #expect(try await withResponder("V", options: [], refusal).contains("nextUpdate"))
+    }
+
+    @Test func ocspByADelegate() async throws {
+        let reason = try await withResponder("V", options: ["-nmin", "10", "-resp_key_id"], refusal)
+        #expect(reason.isEmpty, "\(reason)")
+    }
+
+    /// `openssl ts` behind a server, for `sign --timestamp-url`.
+    @Test func timestampAuthority() async throws {
+        let fixture = try SigningFixture()
+        let root = try CertificateAuthority(name: "tsa root", key: .rsa(bits: 2048))
+        let tsa = try root.issue(.timestamping("tsa"), key: .rsa(bits: 2048))
+        let directory = try TemporaryDirectory()
+        defer { directory.remove() }
+        directory.write(tsa.certificate.pem, to: "tsa.pem")
+        directory.write(try tsa.keyPEM, to: "tsa.key")
+        directory.write("01\n", to: "serial")
+        directory.write(
+            """
+            [t]
+            serial = serial
+            signer_cert = tsa.pem
+            signer_key = tsa.key
+            signer_digest = sha256
+            default_policy = 1.2.3.4.1
+            digests = sha256, sha384, sha512
+            ess_cert_id_alg = sha256
+            """, to: "ts.cnf")
+        let place = directory.path
+        let server = try ScriptedServer { request in
+            guard request.target == "/tsa",
+                (try? Data(request.body).write(to: URL(filePath: place + "/request"))) != nil,
+                (try? OpenSSLCommand.run(
+                    "ts", "-reply", "-config", "ts.cnf", "-section", "t", "-queryfile", "request", "-out", "response",
+                    in: place)) != nil,
+                let response = try? Data(contentsOf: URL(filePath: place + "/response"))
+            else { return [.content(200, type: "text/plain", Array("garbage".utf8))] }
+            return [.content(200, type: "application/timestamp-reply", Array(response))]
+        }
+        defer { server.stop() }
+        let http = try HTTPClient(configuration: HTTPClientConfiguration(environment: [:]))
+        func sign(_ path: String) async throws -> [UInt8] {
+            let client = TimestampClient(
+                url: server.url + path, roots: [root.certificate], http: http, revocation: RevocationChecker(http: http)
+            )
+            return try await fixture.signer.sign(
+                SigningFixture.image, SigningOptions(), now: SigningFixture.now, timestamps: client,
+                deadline: .now + .seconds(30))
+        }
+        let envelope = try await sign("/tsa")
+        let outcome = try await fixture.verify(
+            envelope, statement: fixture.statement(stores: ["ca:main", "tsa:times"]),
+            trustStore: InMemoryTrustStore([
+                TrustStoreName(.ca, "main"): [fixture.root.root], TrustStoreName(.tsa, "times"): [root.certificate],
+            ]))
+        #expect(outcome.isVerified, "\(outcome.refusal?.description ?? "")")
+        await #expect(throws: SigningError.self) { _ = try await sign("/garbage") }
+        await http.shutdown()
     }
 }

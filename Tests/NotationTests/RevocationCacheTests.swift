@@ -37,11 +37,11 @@ import Testing
 
     /// A list that is slower than one request may wait is there for the next.
     @Test func workOutlivesItsCaller() async throws {
-        let fixture = try RevocationFixture(lists: [Self.list], delay: .milliseconds(300))
+        let fixture = try RevocationFixture(lists: [Self.list], delay: .seconds(1))
         try fixture.publish(RevocationListTemplate())
         #expect(await fixture.refusal(deadline: .milliseconds(50)).hasPrefix("passing: "))
-        try await Task.sleep(for: .milliseconds(600))
-        #expect(await fixture.refusal(deadline: .milliseconds(50)) == "")
+        for _ in 0..<200 where fixture.cache.usage.entries == 0 { try await Task.sleep(for: .milliseconds(100)) }
+        #expect(await fixture.refusal(deadline: .zero) == "")
         #expect(fixture.http.requests.count == 1)
     }
 
@@ -108,7 +108,7 @@ import Testing
 
     /// The certificates of a chain are checked side by side, and the answers of all of them count.
     @Test func sideBySide() async throws {
-        let http = TableHTTP(delay: .milliseconds(200))
+        let http = TableHTTP(meeting: 2)
         let root = try CertificateAuthority(name: "root")
         var template = CertificateTemplate.authority("issuing")
         template.extensions.append(.crlDistributionPoints(["http://crl.test/root.crl"]))
@@ -116,14 +116,13 @@ import Testing
         template = .codeSigning("leaf")
         template.extensions.append(.crlDistributionPoints(["http://crl.test/issuing.crl"]))
         let leaf = try issuing.issue(template)
-        http["http://crl.test/root.crl"] = .content(try RevocationListTemplate([.init(issuing.certificate)]).sign(by: root))
+        http["http://crl.test/root.crl"] = .content(
+            try RevocationListTemplate([.init(issuing.certificate)]).sign(by: root))
         http["http://crl.test/issuing.crl"] = .content(try RevocationListTemplate().sign(by: issuing))
-        let start = ContinuousClock.now
         await #expect(throws: ValidationFailure.self) {
             _ = try await RevocationChecker(http: http).check(
-                leaf.chain, authenticSigningTime: nil, now: Date(), deadline: .now + .seconds(5))
+                leaf.chain, authenticSigningTime: nil, now: Date(), deadline: .now + .seconds(30))
         }
-        #expect(.now - start < .milliseconds(390))
         #expect(http.requests.count == 2)
     }
 }

@@ -20,8 +20,13 @@ final class TableHTTP: HTTPSending {
     private let asked = Mutex<[HTTPRequest]>([])
     /// How long an answer takes.
     let delay: Duration
+    /// How many requests must be there before the first is answered.
+    let meeting: Int
 
-    init(delay: Duration = .zero) { self.delay = delay }
+    init(delay: Duration = .zero, meeting: Int = 1) {
+        self.delay = delay
+        self.meeting = meeting
+    }
 
     /// The answer of every URL that begins so.
     subscript(prefix: String) -> Answer? {
@@ -39,6 +44,8 @@ final class TableHTTP: HTTPSending {
         func error(_ kind: HTTPError.Kind) -> HTTPError {
             HTTPError(kind: kind, host: "test", method: request.method, attempts: 1, detail: "made to fail")
         }
+        for _ in 0..<2_000 where requests.count < meeting { try? await Task.sleep(for: .milliseconds(10)) }
+        guard requests.count >= meeting else { throw error(.timeout) }
         if delay > .zero { try? await Task.sleep(for: delay) }
         switch answer {
         case .content(let body):

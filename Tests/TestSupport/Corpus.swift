@@ -90,7 +90,9 @@ package struct Corpus: Sendable {
     }
 
     /// A file's bytes.
-    package func bytes(_ name: String) throws -> [UInt8] { Array(try Data(contentsOf: URL(filePath: directory + "/" + name))) }
+    package func bytes(_ name: String) throws -> [UInt8] {
+        Array(try Data(contentsOf: URL(filePath: directory + "/" + name)))
+    }
 
     /// The content of a blob in the layout.
     package func blob(_ descriptor: JSONValue?) throws -> [UInt8] {
