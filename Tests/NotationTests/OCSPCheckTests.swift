@@ -113,7 +113,7 @@ import Testing
         let reason = await fixture.refusal(deadline: .milliseconds(100))
         #expect(reason.hasPrefix("passing: ") && reason.contains("did not answer in time"))
 
-        var options = RevocationOptions()
+        var options = RevocationOptions(crlTimeout: .seconds(600))
         options.ocspTimeout = .milliseconds(50)
         var quick = try RevocationFixture(ocsp: [RevocationFixture.ocspURL], lists: [RevocationFixture.listURL])
         quick.options = options

@@ -133,7 +133,7 @@ import Testing
         http[list] = .content(try RevocationListTemplate().sign(by: root))
         let envelope = try await fixture.signer.sign(
             SigningFixture.image, SigningOptions(format: format), now: SigningFixture.now, timestamps: client,
-            deadline: .now + .seconds(10))
+            deadline: .now + .seconds(600))
         let trustStore = try InMemoryTrustStore([
             TrustStoreName(.ca, "main"): [fixture.root.root], TrustStoreName(.tsa, "times"): [root.certificate],
         ])
@@ -160,7 +160,7 @@ import Testing
             await #expect(throws: SigningError.self) {
                 _ = try await fixture.signer.sign(
                     SigningFixture.image, SigningOptions(format: format), now: SigningFixture.now, timestamps: client,
-                    deadline: .now + .seconds(10))
+                    deadline: .now + .seconds(600))
             }
         }
     }
