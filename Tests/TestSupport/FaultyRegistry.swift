@@ -79,8 +79,10 @@ package final class FaultyRegistry: Sendable {
 
     let options: Options
     let state = Mutex(State())
-    /// The port it listens on.
-    package var port: Int { state.withLock { $0.listener?.localAddress?.port } ?? 0 }
+    /// Not behind the lock of `state`: answers are made under it, and name the port.
+    private let boundPort = Atomic<Int>(0)
+    /// The port it listens on, or did until it was stopped.
+    package var port: Int { boundPort.load(ordering: .relaxed) }
 
     /// `127.0.0.1:port`, as in image references.
     package var endpoint: String { "127.0.0.1:\(port)" }
@@ -117,6 +119,7 @@ package final class FaultyRegistry: Sendable {
                 }
             }
             .bind(host: "127.0.0.1", port: 0).get()
+        registry.boundPort.store(listener.localAddress?.port ?? 0, ordering: .relaxed)
         registry.state.withLock { $0.listener = listener }
         return registry
     }
@@ -139,9 +142,12 @@ package final class FaultyRegistry: Sendable {
     package func forgetRequests() { state.withLock { $0.requests = [] } }
 
     /// Makes matching requests fail, `count` times, or for good.
-    package func inject(_ kind: RegistryFault.Kind, method: String? = nil, path: String = "*", count: Int? = nil) {
+    package func inject(
+        _ kind: RegistryFault.Kind, method: String? = nil, path: String = "*", query: [String: String] = [:],
+        count: Int? = nil
+    ) {
         state.withLock {
-            $0.faults.append(RegistryFault(kind: kind, method: method, path: path, remaining: count))
+            $0.faults.append(RegistryFault(kind: kind, method: method, path: path, query: query, remaining: count))
         }
     }
 

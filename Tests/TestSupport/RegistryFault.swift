@@ -36,11 +36,14 @@ package struct RegistryFault: Sendable {
     package var method: String?
     /// The path it concerns, `*` for any text: `/v2/*/blobs/*`.
     package var path: String
+    /// Parameters that the query must have: `["after": "2"]` is the second page of referrers.
+    package var query: [String: String] = [:]
     /// How many more times it happens; `nil` = always.
     package var remaining: Int?
 
     func matches(_ request: FaultyRegistry.Request) -> Bool {
         remaining != 0 && (method == nil || method == request.method)
+            && query.allSatisfy { request.query[$0.key] == $0.value }
             && RegistryFault.matches(Substring(request.path), pattern: Substring(path))
     }
 
