@@ -3,30 +3,37 @@ import NIOCore
 import NIOPosix
 import NIOSSL
 import StrictJSON
-import TestSupport
 
 /// A TLS client that keeps its connection as long as the test wants, as Gatekeeper does.
-final class TestClient: Sendable {
+package final class TestClient: Sendable {
     /// What came back.
-    struct Reply: Sendable {
-        let status: Int
-        let headers: [String: String]
-        let body: [UInt8]
+    package struct Reply: Sendable {
+        package let status: Int
+        package let headers: [String: String]
+        package let body: [UInt8]
 
-        var json: JSONValue { get throws { try StrictJSON.parse(body) } }
-        var text: String { String(decoding: body, as: UTF8.self) }
+        package var json: JSONValue { get throws { try StrictJSON.parse(body) } }
+        package var text: String { String(decoding: body, as: UTF8.self) }
     }
 
-    enum Failure: Error { case closed, timeout, malformed(String) }
+    package enum Failure: Error { case closed, timeout, malformed(String) }
 
     /// How to connect: no TLS at all without `trusting`.
-    struct Options: Sendable {
-        var identity: Identity?
-        var trusting: CertificateAuthority?
-        var maximumVersion: TLSVersion?
+    package struct Options: Sendable {
+        package var identity: Identity?
+        package var trusting: CertificateAuthority?
+        package var maximumVersion: TLSVersion?
+
+        package init(
+            identity: Identity? = nil, trusting: CertificateAuthority? = nil, maximumVersion: TLSVersion? = nil
+        ) {
+            self.identity = identity
+            self.trusting = trusting
+            self.maximumVersion = maximumVersion
+        }
     }
 
-    let channel: any Channel
+    package let channel: any Channel
     private let inbox: Inbox
 
     private init(channel: any Channel, inbox: Inbox) {
@@ -34,7 +41,7 @@ final class TestClient: Sendable {
         self.inbox = inbox
     }
 
-    static func connect(port: Int, _ options: Options = Options()) async throws -> TestClient {
+    package static func connect(port: Int, _ options: Options = Options()) async throws -> TestClient {
         let inbox = Inbox()
         var context: NIOSSLContext?
         if let authority = options.trusting {
@@ -67,7 +74,7 @@ final class TestClient: Sendable {
     }
 
     /// Connects, posts once and leaves.
-    static func post(
+    package static func post(
         port: Int, _ options: Options = Options(), path: String = "/ratify/gatekeeper/v1/verify", body: String
     ) async throws -> Reply {
         let client = try await connect(port: port, options)
@@ -76,13 +83,16 @@ final class TestClient: Sendable {
     }
 
     /// Connects, asks once and leaves.
-    static func ask(port: Int, _ options: Options = Options(), method: String, path: String) async throws -> Reply {
+    package static func ask(port: Int, _ options: Options = Options(), method: String, path: String) async throws
+        -> Reply
+    {
         let client = try await connect(port: port, options)
         defer { client.close() }
         return try await client.ask(method, path)
     }
 
-    func ask(_ method: String, _ path: String, headers: [String] = [], body: String = "") async throws -> Reply {
+    package func ask(_ method: String, _ path: String, headers: [String] = [], body: String = "") async throws -> Reply
+    {
         let lines = ["\(method) \(path) HTTP/1.1", "Host: localhost", "Content-Type: application/json"] + headers
         let length = method == "POST" || method == "PUT" ? ["Content-Length: \(body.utf8.count)"] : []
         try await send((lines + length + ["", ""]).joined(separator: "\r\n") + body)
@@ -90,11 +100,11 @@ final class TestClient: Sendable {
     }
 
     /// Asks for verdicts as Gatekeeper does.
-    func verify(_ keys: [String], headers: [String] = []) async throws -> Reply {
+    package func verify(_ keys: [String], headers: [String] = []) async throws -> Reply {
         try await ask("POST", "/ratify/gatekeeper/v1/verify", headers: headers, body: TestClient.request(keys))
     }
 
-    static func request(_ keys: [String]) -> String {
+    package static func request(_ keys: [String]) -> String {
         let value: JSONValue = [
             "apiVersion": "externaldata.gatekeeper.sh/v1beta1", "kind": "ProviderRequest",
             "request": ["keys": .array(keys.map(JSONValue.string))],
@@ -102,10 +112,10 @@ final class TestClient: Sendable {
         return value.text
     }
 
-    func send(_ text: String) async throws { try await channel.writeAndFlush(ByteBuffer(string: text)).get() }
+    package func send(_ text: String) async throws { try await channel.writeAndFlush(ByteBuffer(string: text)).get() }
 
     /// The next reply.
-    func reply(isHead: Bool = false) async throws -> Reply {
+    package func reply(isHead: Bool = false) async throws -> Reply {
         let head = try await inbox.take(through: Array("\r\n\r\n".utf8))
         let lines = String(decoding: head, as: UTF8.self).components(separatedBy: "\r\n").filter { !$0.isEmpty }
         guard let status = lines.first?.split(separator: " ").dropFirst().first.flatMap({ Int($0) }) else {
@@ -121,18 +131,18 @@ final class TestClient: Sendable {
     }
 
     /// Waits until the server has closed the connection, or the time is over.
-    func isClosed(within time: Duration) async -> Bool {
+    package func isClosed(within time: Duration) async -> Bool {
         let end = ContinuousClock.now + time
         while channel.isActive && ContinuousClock.now < end { try? await Task.sleep(for: .milliseconds(5)) }
         return !channel.isActive
     }
 
     /// The serial number of the server's certificate.
-    var serverSerialNumber: [UInt8]? {
+    package var serverSerialNumber: [UInt8]? {
         get async throws { try await channel.nioSSL_peerCertificate().get()?.serialNumber }
     }
 
-    func close() { channel.close(promise: nil) }
+    package func close() { channel.close(promise: nil) }
 
     deinit { channel.close(promise: nil) }
 }
