@@ -91,8 +91,8 @@ package struct ExternalDataHandler: Sendable {
     private func verify(
         _ request: ProviderRequest, arrival: ContinuousClock.Instant, traceID: String, eventLoop: any EventLoop
     ) async -> ExternalDataAnswer {
-        let deadline = deadline(arrival, timeout: service.settings.verificationTimeout)
-        let answers = await Gathering.ask(request.keys, until: deadline, on: eventLoop) { [service] key in
+        let (deadline, patience) = deadline(arrival, timeout: service.settings.verificationTimeout)
+        let answers = await Gathering.ask(request.keys, until: deadline + patience, on: eventLoop) { [service] key in
             await service.verify(key: key, traceID: traceID, deadline: deadline)
         }
         let timestamp = Timestamp.now()
@@ -130,8 +130,8 @@ package struct ExternalDataHandler: Sendable {
     private func mutate(
         _ request: ProviderRequest, arrival: ContinuousClock.Instant, traceID: String, eventLoop: any EventLoop
     ) async -> ExternalDataAnswer {
-        let deadline = deadline(arrival, timeout: service.settings.mutationTimeout)
-        let answers = await Gathering.ask(request.keys, until: deadline, on: eventLoop) { [service] key in
+        let (deadline, patience) = deadline(arrival, timeout: service.settings.mutationTimeout)
+        let answers = await Gathering.ask(request.keys, until: deadline + patience, on: eventLoop) { [service] key in
             await service.mutate(key: key, traceID: traceID, deadline: deadline)
         }
         var writer = ProviderResponseWriter(
@@ -166,10 +166,14 @@ package struct ExternalDataHandler: Sendable {
 
     // MARK: Deadlines and faults
 
-    /// When the answers must be there, so that the rest of the timeout is enough to write them. The margin is never
-    /// more than a fifth of a short timeout.
-    private func deadline(_ arrival: ContinuousClock.Instant, timeout: Duration) -> ContinuousClock.Instant {
-        arrival + timeout - min(deadlineMargin, timeout / 5)
+    /// When the answers must be there, so that the rest of the timeout is enough to write them, and how much longer the
+    /// service is waited for, which says what was slow better than we can. The margin is never more than a fifth of a
+    /// short timeout.
+    private func deadline(
+        _ arrival: ContinuousClock.Instant, timeout: Duration
+    ) -> (deadline: ContinuousClock.Instant, patience: Duration) {
+        let margin = min(deadlineMargin, timeout / 5)
+        return (arrival + timeout - margin, margin / 2)
     }
 
     private func unanswered(_ arrival: ContinuousClock.Instant) -> String {

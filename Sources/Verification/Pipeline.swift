@@ -44,14 +44,21 @@ package enum PipelineResult: Sendable {
 package struct Pipeline: Sendable {
     private let snapshot: ConfigurationSnapshot
     private let metrics: MetricsRegistry
+    private let onStage: @Sendable (PassingFault.Stage) -> Void
 
     /// How many artifacts of one image are judged side by side.
     private static let parallelism = 8
 
     /// A pipeline over one configuration.
-    package init(snapshot: ConfigurationSnapshot, metrics: MetricsRegistry) {
+    ///
+    /// - Parameter onStage: told which step begins, for whoever does not wait for the end.
+    package init(
+        snapshot: ConfigurationSnapshot, metrics: MetricsRegistry,
+        onStage: @escaping @Sendable (PassingFault.Stage) -> Void = { _ in }
+    ) {
         self.snapshot = snapshot
         self.metrics = metrics
+        self.onStage = onStage
     }
 
     /// The image's descriptor, and the store that has it.
@@ -88,17 +95,20 @@ package struct Pipeline: Sendable {
         }
         let descriptor: Descriptor
         let store: any ReferrerStore
+        onStage(.resolve)
         do {
             (descriptor, store) = try await resolve(reference, deadline: deadline)
         } catch {
             return failed(reference, digest: reference.digest, stage: .resolve, error)
         }
         let artifacts: [Descriptor]
+        onStage(.referrers)
         do {
             artifacts = try await self.artifacts(of: descriptor, reference: reference, store: store, deadline: deadline)
         } catch {
             return failed(reference, digest: descriptor.digest, stage: .referrers, error)
         }
+        onStage(.fetch)
         return await judge(
             artifacts, waivers: waivers, subject: descriptor, reference: reference, store: store, deadline: deadline)
     }

@@ -1,5 +1,6 @@
 import FoundationEssentials
 import OCI
+import Synchronization
 
 /// Gives the configuration that answers for a namespace.
 package protocol ConfigurationSource: Sendable {
@@ -35,6 +36,8 @@ package final class PipelineService: VerificationService {
     private let metrics: MetricsRegistry
     private let verifications = SingleFlight<FlightKey, PipelineResult>()
     private let resolutions = SingleFlight<FlightKey, MutationAnswer>()
+    /// How far each verification has come, for those who do not wait for its end.
+    private let stages = Mutex<[FlightKey: PassingFault.Stage]>([:])
 
     /// How long shared work goes on at least when those who asked for it have given up: long enough for a slow
     /// registry to answer, so that the next try finds the verdict ready.
@@ -84,15 +87,17 @@ package final class PipelineService: VerificationService {
             reference: key.reference.description)
         if let decision = cache.decision(for: cacheKey) { return .decided(decision) }
 
-        let result = await verifications.value(
-            for: FlightKey(decision: cacheKey, isMutation: false), deadline: deadline
-        ) { [cache, metrics] in
+        let flightKey = FlightKey(decision: cacheKey, isMutation: false)
+        let result = await verifications.value(for: flightKey, deadline: deadline) { [self] in
             // A flight that landed between the look into the cache and here has left its decision there.
             if let decision = cache.decision(for: cacheKey) { return .decided(decision, validUntil: nil) }
             metrics.count("countersign_verifications_total", help: "Images taken through the whole pipeline.")
             let time = max(snapshot.settings.verificationTimeout * 2, PipelineService.minimumFlightTime)
-            let result = await Pipeline(snapshot: snapshot, metrics: metrics)
-                .run(key.reference, deadline: .now + time)
+            defer { stages.withLock { $0[flightKey] = nil } }
+            let pipeline = Pipeline(snapshot: snapshot, metrics: metrics) { [self] stage in
+                stages.withLock { $0[flightKey] = stage }
+            }
+            let result = await pipeline.run(key.reference, deadline: .now + time)
             if case .decided(let decision, let validUntil) = result {
                 cache.keep(decision, for: cacheKey, validFor: validUntil.map { .seconds($0.timeIntervalSinceNow) })
             }
@@ -101,7 +106,9 @@ package final class PipelineService: VerificationService {
         switch result {
         case .decided(let decision, _): return .decided(decision)
         case .fault(let fault): return .fault(fault)
-        case nil: return .fault(PipelineService.late(.verify, key, deadline: deadline))
+        case nil:
+            let stage = stages.withLock { $0[flightKey] } ?? .verify
+            return .fault(PipelineService.late(stage, key, deadline: deadline))
         }
     }
 
