@@ -94,7 +94,12 @@ var targets: [Target] = [
             nioSSL, lifecycle,
             logging,
         ]),
-    tests("IntegrationTests", ["CountersignService", "GatekeeperProvider", "TestSupport"]),
+    tests(
+        "IntegrationTests",
+        [
+            "CountersignService", "GatekeeperProvider", "Verification", "Notation", "OCI", "PKI", "HTTP", "StrictJSON",
+            "TestSupport", lifecycle, logging, nio, nioSSL,
+        ]),
 ]
 
 // `COUNTERSIGN_FUZZ=1 swift build --product countersign-fuzz` (scripts/fuzz): the fuzzers, and the rooms that they

@@ -1,0 +1,46 @@
+import StrictJSON
+import TestSupport
+import Testing
+
+/// What the command says about itself, and about wrong usage.
+@Suite struct CommandUsageTests {
+    private static let commands = ["serve", "verify", "discover", "inspect", "resolve", "sign", "version"]
+
+    @Test func helpIsThere() async throws {
+        let help = try await Command.run("--help")
+        #expect(help.status == 0 && help.errors.isEmpty, "\(help)")
+        for command in Self.commands { #expect(help.output.contains(command)) }
+        for command in Self.commands {
+            let run = try await Command.run(command, "--help")
+            #expect(run.status == 0 && run.output.contains("USAGE: countersign \(command)"), "\(run)")
+            #expect(command == "version" || run.output.contains("EXAMPLES"), "\(run)")
+        }
+    }
+
+    @Test(arguments: ["bash", "zsh", "fish"])
+    func completionsAreMade(shell: String) async throws {
+        let run = try await Command.run("--generate-completion-script", shell)
+        #expect(run.status == 0 && run.errors.isEmpty, "\(run)")
+        for command in Self.commands { #expect(run.output.contains(command)) }
+    }
+
+    @Test func theVersionIsTold() async throws {
+        let short = try await Command.run("--version")
+        let long = try await Command.run("version", "-o", "json")
+        #expect(short.status == 0 && long.status == 0)
+        #expect(long.json["version"]?.string == short.output.split(separator: "\n").first.map(String.init))
+        #expect(long.json["platform"]?.string?.contains("/") == true)
+    }
+
+    @Test(
+        arguments: [
+            ["nothing"], ["verify"], ["resolve"], ["resolve", "a:1", "b:1"], ["resolve", "a:1", "--output", "xml"],
+            ["resolve", "a:1", "--nonsense"], ["resolve", "a:1", "--timeout", "0"], ["resolve", "UPPER/a:1"],
+            ["inspect", "a:1", "--max-signatures", "0"], ["sign", "a:1"], ["serve", "--nonsense"],
+        ])
+    func wrongUsageIsTwo(arguments: [String]) async throws {
+        let run = try await Command.run(arguments)
+        #expect(run.status == 2, "\(run)")
+        #expect(run.output.isEmpty && !run.errors.isEmpty, "\(run)")
+    }
+}

@@ -1,0 +1,94 @@
+import Foundation
+import TestSupport
+
+/// `countersign serve` as a process of its own.
+final class ServeProcess: Sendable {
+    let port: Int
+    let healthPort: Int
+    let metricsPort: Int
+    /// From the start of the process until `/readyz` said yes.
+    let startTime: Duration
+    private let directory: TemporaryDirectory
+    private let process: Process
+    private let status: AsyncStream<Int32>
+
+    /// Why it does not run.
+    struct Failure: Error, CustomStringConvertible {
+        let description: String
+    }
+
+    /// Starts it on free ports, and waits until it is ready.
+    init(config: String, tls: ServingFiles, _ options: [String] = []) async throws {
+        let directory = try TemporaryDirectory()
+        self.directory = directory
+        let log = directory.write([], to: "log")
+        let process = Process()
+        process.executableURL = URL(filePath: Command.path)
+        process.arguments =
+            [
+                "serve", "-c", config, "--http", "127.0.0.1:0", "--health-port", "127.0.0.1:0", "--metrics-port",
+                "127.0.0.1:0", "--cert-dir", tls.directory, "--ca-cert-file", tls.directory + "/gatekeeper.crt",
+            ] + options
+        process.environment = Command.environment(home: directory.path)
+        process.standardInput = FileHandle.nullDevice
+        process.standardOutput = FileHandle.nullDevice
+        process.standardError = try FileHandle(forWritingTo: URL(filePath: log))
+        let (stream, continuation) = AsyncStream.makeStream(of: Int32.self)
+        process.terminationHandler = { process in
+            continuation.yield(
+                process.terminationReason == .exit ? process.terminationStatus : -process.terminationStatus)
+            continuation.finish()
+        }
+        self.process = process
+        status = stream
+        let start = ContinuousClock.now
+        try process.run()
+        var ports: [String: Int] = [:]
+        let isReady = try await eventually {
+            guard process.isRunning else { return true }
+            ports = Self.ports(in: try String(contentsOfFile: log, encoding: .utf8))
+            guard ports["provider"] != nil, ports["metrics"] != nil, let health = ports["health"] else { return false }
+            return try await TestClient.ask(port: health, method: "GET", path: "/readyz").status == 200
+        }
+        startTime = .now - start
+        guard isReady, let port = ports["provider"], let healthPort = ports["health"],
+            let metricsPort = ports["metrics"]
+        else {
+            process.terminate()
+            throw Failure(description: try String(contentsOfFile: log, encoding: .utf8))
+        }
+        (self.port, self.healthPort, self.metricsPort) = (port, healthPort, metricsPort)
+    }
+
+    /// `msg=listening … for=provider port=…`
+    private static func ports(in log: String) -> [String: Int] {
+        var ports: [String: Int] = [:]
+        for line in log.split(separator: "\n") where line.contains("listening") {
+            let words = line.split(separator: " ")
+            guard let purpose = words.first(where: { $0.hasPrefix("for=") })?.dropFirst(4),
+                let port = words.first(where: { $0.hasPrefix("port=") }).flatMap({ Int($0.dropFirst(5)) })
+            else { continue }
+            ports[String(purpose)] = port
+        }
+        return ports
+    }
+
+    /// What it has logged.
+    var log: String { (try? String(contentsOfFile: directory.path("log"), encoding: .utf8)) ?? "" }
+
+    var isRunning: Bool { process.isRunning }
+
+    /// Sends a signal.
+    func signal(_ number: Int32) { kill(process.processIdentifier, number) }
+
+    /// Waits for its end; gives the exit status, or a signal's number with a minus.
+    func ended() async -> Int32 {
+        for await status in status { return status }
+        return -1
+    }
+
+    deinit {
+        if process.isRunning { process.terminate() }
+        directory.remove()
+    }
+}
