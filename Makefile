@@ -4,7 +4,7 @@ SHELL := /bin/bash
 SWIFT ?= swift
 RELEASE_FLAGS := -c release --static-swift-stdlib
 
-.PHONY: help setup setup-tests build release demo run test test-swift test-rego lint format bench fuzz docs image manifests clean
+.PHONY: help setup setup-tests build release demo run test test-swift test-rego conformance lint format bench fuzz docs image manifests clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ test: setup-tests lint test-rego test-swift ## Everything: lint, Rego and manife
 
 test-swift: ## Unit and integration tests (a real registry process, real TLS)
 	$(SWIFT) test --no-parallel
+
+conformance: ## The corpus against the reference verifier's answers; rewrites the table in docs/conformance.md
+	COUNTERSIGN_WRITE_CONFORMANCE=1 $(SWIFT) test --filter ConformanceTests
 
 test-rego: ## The policy on a real Rego engine; generated files current; manifests render
 	@rego/run-tests.sh

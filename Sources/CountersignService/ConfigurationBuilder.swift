@@ -27,6 +27,7 @@ package struct ConfigurationBuilder: Sendable {
     package init(metrics: MetricsRegistry, logger: Logger) {
         self.metrics = metrics
         clients = HTTPClients(logger: logger)
+        metrics.collect { [revocation] metrics in revocation.report(to: metrics) }
     }
 
     /// Makes a configuration.

@@ -50,9 +50,10 @@ package struct NotationVerifier: ArtifactVerifier {
             signature: artifact, of: subject, in: reference, statement: statement, now: Date(), deadline: deadline)
         if outcome.isUndetermined, let refusal = outcome.refusal {
             return .fault(
-                PassingFault(
-                    stage: outcome.envelope == nil ? .fetch : .verify, host: reference.endpoint,
-                    cause: refusal.description))
+                // After the fetch it is not the registry that is in trouble; the cause names who is.
+                outcome.envelope == nil
+                    ? PassingFault(stage: .fetch, host: reference.endpoint, cause: refusal.description)
+                    : PassingFault(stage: .verify, host: nil, cause: refusal.description))
         }
         return .judged(report(on: artifact, of: reference, outcome), validUntil: validUntil(outcome))
     }

@@ -1,6 +1,7 @@
 import Notation
 import ServiceLifecycle
 import Synchronization
+import Verification
 
 /// The revocation answers of the process, kept over changes of the configuration: verifiers that are given the same bound
 /// share a cache, whose content is verified and public.
@@ -21,6 +22,17 @@ package final class RevocationCaches: Service {
             caches[bytes] = cache
             return cache
         }
+    }
+
+    /// Says how much is kept.
+    func report(to metrics: MetricsRegistry) {
+        let usages = caches.withLock { $0.values.map(\.usage) }
+        metrics.gauge(
+            "countersign_revocation_cache_entries", [], Double(usages.reduce(0) { $0 + $1.entries }),
+            help: "OCSP answers and revocation lists that are kept.")
+        metrics.gauge(
+            "countersign_revocation_cache_bytes", [], Double(usages.reduce(0) { $0 + $1.bytes }),
+            help: "The bytes of the OCSP answers and revocation lists that are kept.")
     }
 
     /// Fetches answers again before they end, until graceful shutdown.

@@ -16,7 +16,9 @@ extension SignatureOutcome {
             return
                 "Sign with a certificate that the trust policy trusts; or, if this signer is to be trusted, add its root certificate to the trust store, and its subject to trustedIdentities"
         case .expiry: return "Sign the image again; its signature was made to expire"
-        case .authenticTimestamp: return "Sign the image again with a valid certificate"
+        case .authenticTimestamp:
+            return
+                "Sign the image again with a valid certificate; where the trust policy has a tsa store, with a timestamp of an authority that it trusts"
         case .revocation: return "Find out why the signer's certificate may be revoked before you use the image"
         }
     }

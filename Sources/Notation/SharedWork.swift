@@ -16,6 +16,8 @@ final class SharedWork<Key: Hashable & Sendable, Value: Sendable>: Sendable {
     func value(
         for key: Key, deadline: ContinuousClock.Instant, work: @escaping @Sendable () async -> Value
     ) async -> Value? {
+        // Nobody would wait for it.
+        guard .now < deadline, !Task.isCancelled else { return nil }
         let id = state.withLock { state in
             state.lastID += 1
             return state.lastID
