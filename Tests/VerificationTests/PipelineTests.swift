@@ -266,6 +266,7 @@ struct ScriptedVerifier: ArtifactVerifier {
         }
         #expect(start.duration(to: .now) < .milliseconds(350))
         #expect(fault.host == "r.example")
+        #expect(fault.stage == .resolve)
         try await Task.sleep(for: .milliseconds(600))
         guard
             case .decided = await service.verify(
