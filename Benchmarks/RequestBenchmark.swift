@@ -93,6 +93,16 @@ struct RequestBenchmark {
                 "after \(open.count) Gatekeeper-style connections (\(left) still open)", "memory.after-connections",
                 process, &report, &memory)
             report.add(Figure("connections.left-open", unit: "connections", [Double(left)]))
+            if !isQuick {
+                // The idle timeout is 30 s.
+                let waited = ContinuousClock.now
+                while open.contains(where: \.isActive), ContinuousClock.now - waited < .seconds(45) {
+                    try await Task.sleep(for: .milliseconds(250))
+                }
+                remember(
+                    "\((ContinuousClock.now - waited).seconds.fixed(0)) s later (\(open.count { $0.isActive }) still open)",
+                    "memory.after-idle-timeout", process, &report, &memory)
+            }
             for channel in open { try? await channel.close() }
         }
     }
