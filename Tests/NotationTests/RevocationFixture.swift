@@ -76,13 +76,13 @@ struct RevocationFixture {
     /// No limit depends on how busy the machine is.
     var options = RevocationOptions(ocspTimeout: .seconds(600), crlTimeout: .seconds(600))
 
-    init(ocsp: [String] = [], lists: [String] = [], delay: Duration = .zero) throws {
+    init(ocsp: [String] = [], lists: [String] = [], delay: Duration = .zero, meeting: Int = 1) throws {
         root = try CertificateAuthority(name: "root")
         var template = CertificateTemplate.codeSigning("leaf")
         if !ocsp.isEmpty { template.extensions.append(.ocsp(ocsp)) }
         if !lists.isEmpty { template.extensions.append(.crlDistributionPoints(lists)) }
         leaf = try root.issue(template)
-        http = TableHTTP(delay: delay)
+        http = TableHTTP(delay: delay, meeting: meeting)
     }
 
     /// Makes a responder answer.
