@@ -38,13 +38,13 @@ enum Command {
     /// Runs it to its end.
     static func run(_ arguments: String...) async throws -> Outcome { try await run(arguments) }
 
-    static func run(_ arguments: [String]) async throws -> Outcome {
+    static func run(_ arguments: [String], environment: [String: String] = [:]) async throws -> Outcome {
         let scratch = try TemporaryDirectory()
         defer { scratch.remove() }
         let process = Process()
         process.executableURL = URL(filePath: path)
         process.arguments = arguments
-        process.environment = environment(home: scratch.path)
+        process.environment = Self.environment(home: scratch.path).merging(environment) { $1 }
         process.standardInput = FileHandle.nullDevice
         // Files, not pipes: nobody need read while it runs.
         process.standardOutput = try FileHandle(forWritingTo: URL(filePath: scratch.write([], to: "output")))

@@ -1,6 +1,7 @@
 import Foundation
 import OCI
 import StrictJSON
+import Synchronization
 import TestSupport
 import Testing
 
@@ -81,6 +82,34 @@ import Testing
                     #expect(try await service.hasMetric("countersign_configuration_valid 1"))
                     expectAdmitted(try await service.verify(app.name("v1")))
                 }
+            }
+        }
+    }
+
+    @Test func everyRequestIsAnsweredWhileConfigurationsChange() async throws {
+        try await withSigned { app, configuration in
+            var distrust = configuration
+            distrust.trustPolicies = [ConfigurationText.statement(scopes: ["registry.example/other"])]
+            let (trusted, distrusted) = (configuration, distrust)
+            try await withService(configuration) { service in
+                let isOver = Mutex(false)
+                async let asked = {
+                    var verdicts: Set<Bool> = []
+                    let client = try await service.connect()
+                    while !isOver.withLock({ $0 }) {
+                        let answer = Answer(try await client.verify([app.name("v1")]), asked: [app.name("v1")])
+                        #expect(answer.systemError == nil && answer.items.count == 1, "\(answer)")
+                        if let verdict = answer.value()?["isSuccess"]?.bool { verdicts.insert(verdict) }
+                    }
+                    return verdicts
+                }()
+                for number in 0..<20 {
+                    try service.write(number.isMultiple(of: 2) ? distrusted : trusted)
+                    try await Task.sleep(for: .milliseconds(100))
+                }
+                isOver.withLock { $0 = true }
+                #expect(try await asked == [true, false])
+                expectAdmitted(try await service.verify(app.name("v1")) { $0.admits() })
             }
         }
     }

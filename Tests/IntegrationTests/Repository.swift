@@ -16,6 +16,12 @@ struct Repository: Sendable {
             http: try HTTPClient(configuration: HTTPClientConfiguration(environment: [:])), credentials: credentials)
     }
 
+    /// A repository anywhere.
+    init(_ name: String, destination: any ArtifactPushing & ReferrerStore) throws {
+        reference = try ImageReference(parsing: name)
+        self.destination = destination
+    }
+
     /// A repository in an image layout, which is made.
     init(_ name: String, layout directory: String) throws {
         reference = try ImageReference(parsing: name)

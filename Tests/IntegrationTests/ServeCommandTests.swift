@@ -65,6 +65,22 @@ import Testing
         }
     }
 
+    @Test func connectionsThatGatekeeperForgetsAreClosed() async throws {
+        try await withSigned { _, app, files, tls in
+            let process = try await ServeProcess(config: files.path("config.json"), tls: tls, ["--idle-timeout", "1s"])
+            let client = try await TestClient.connect(port: process.port, tls.gatekeeper)
+            expectAdmitted(Answer(try await client.verify([app.name("v1")]), asked: [app.name("v1")]))
+            #expect(await client.isClosed(within: .seconds(15)))
+            let next = try await TestClient.connect(port: process.port, tls.gatekeeper)
+            expectAdmitted(Answer(try await next.verify([app.name("v1")]), asked: [app.name("v1")]))
+            // Nobody waits for one that is open and idle.
+            process.signal(SIGTERM)
+            let start = ContinuousClock.now
+            #expect(await process.ended() == 0)
+            #expect(ContinuousClock.now - start < .seconds(8))
+        }
+    }
+
     @Test func aNewConfigurationNeedsNoRestart() async throws {
         try await withSigned { _, app, files, tls in
             let process = try await ServeProcess(config: files.path("config.json"), tls: tls, ["--cache-ttl", "10m"])
