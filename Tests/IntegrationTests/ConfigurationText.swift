@@ -15,6 +15,8 @@ struct ConfigurationText: Sendable {
     var verificationTimeout = 15_000
     var mutationTimeout = 15_000
     var traceIDHeaders: [String] = []
+    /// How revocation is checked.
+    var revocation: JSONValue = [:]
 
     /// Trusts the shared signers' authority, for every repository.
     static func trusting(_ certificates: String) -> ConfigurationText {
@@ -70,6 +72,7 @@ struct ConfigurationText: Sendable {
                     [
                         "name": "notation", "artifactTypes": .string(MediaType.notationSignature),
                         "verificationCertStores": trustStores, "trustPolicyDoc": Self.trustPolicy(trustPolicies),
+                        "revocation": revocation,
                     ]
                 ],
             ],

@@ -51,7 +51,7 @@ final class RunningService: Sendable {
         let server = try GatekeeperProviderServer(
             configuration: settings, service: service, metrics: metrics, logger: logger)
         let quiet = Logger(label: "group") { _ in SwiftLogNoOpLogHandler() }
-        let group = ServiceGroup(configuration: .init(services: [file, server], logger: quiet))
+        let group = ServiceGroup(configuration: .init(services: [file, builder.revocation, server], logger: quiet))
         self.group = group
         task = Task { try await group.run() }
         ports = try await server.ports
