@@ -122,6 +122,32 @@ import Testing
         }
     }
 
+    @Test func theTimeoutHoldsForTheWholeCommand() async throws {
+        let files = try CommandFiles()
+        defer { files.remove() }
+        try await withRegistry { registry in
+            let app = try Repository("\(registry.endpoint)/app")
+            try await app.push("v1", signedBy: try Signers.shared.get().release)
+            registry.inject(.delay(.seconds(40)), path: "/v2/app/referrers/*")
+            let endpoint = registry.endpoint
+            let commands = [
+                ["verify"] + files.trust, ["verify", "--config", files.path("config.json")], ["discover"], ["inspect"],
+            ]
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for command in commands {
+                    group.addTask {
+                        let start = ContinuousClock.now
+                        let run = try await Command.run(command + [app.name("v1"), "--timeout", "2"])
+                        #expect(run.status == 3, "\(command): \(run)")
+                        #expect((run.output + run.errors).contains(endpoint), "\(command): \(run)")
+                        #expect(ContinuousClock.now - start < .seconds(9), "\(command)")
+                    }
+                }
+                try await group.waitForAll()
+            }
+        }
+    }
+
     @Test func wrongConfigurationIsTwo() async throws {
         let files = try CommandFiles()
         defer { files.remove() }
