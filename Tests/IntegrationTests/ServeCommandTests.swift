@@ -65,6 +65,26 @@ import Testing
         }
     }
 
+    @Test func ratifysEnvironmentAndJSONLogs() async throws {
+        try await withSigned { _, app, files, tls in
+            var configuration = try ConfigurationText.trustingRelease().json.object ?? [:]
+            configuration["logger"] = ["formatter": "json", "level": "error"]
+            files.directory.write(JSONValue.object(configuration).bytes, to: "ratify/config.json")
+            let process = try await ServeProcess(
+                config: nil, tls: tls, environment: ["RATIFY_CONFIG": files.path("ratify"), "RATIFY_LOG_LEVEL": "info"])
+            expectAdmitted(try await ask(process, tls, app.name("v1")))
+            expectDenied(try await ask(process, tls, app.name("nowhere")))
+            process.signal(SIGTERM)
+            #expect(await process.ended() == 0)
+            let events = process.log.split(separator: "\n").map { try? StrictJSON.parse(Array($0.utf8)) }
+            #expect(!events.isEmpty && !events.contains(nil), "\(process.log)")
+            let verdicts = events.filter { $0?["verdict"] != nil }
+            #expect(verdicts.compactMap { $0?["verdict"]?.string } == ["pass", "fail"], "\(process.log)")
+            #expect(verdicts.allSatisfy { $0?["trace-id"]?.string?.isEmpty == false && $0?["time"] != nil })
+            #expect(verdicts.first??["digest"]?.string?.hasPrefix("sha256:") == true)
+        }
+    }
+
     @Test func connectionsThatGatekeeperForgetsAreClosed() async throws {
         try await withSigned { _, app, files, tls in
             let process = try await ServeProcess(config: files.path("config.json"), tls: tls, ["--idle-timeout", "1s"])

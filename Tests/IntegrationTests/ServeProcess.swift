@@ -1,4 +1,5 @@
 import Foundation
+import StrictJSON
 import TestSupport
 
 /// `countersign serve` as a process of its own.
@@ -18,7 +19,11 @@ final class ServeProcess: Sendable {
     }
 
     /// Starts it on free ports, and waits until it is ready.
-    init(config: String, tls: ServingFiles, _ options: [String] = []) async throws {
+    ///
+    /// - Parameter config: the configuration file; `nil` for the one that the environment says.
+    init(
+        config: String?, tls: ServingFiles, _ options: [String] = [], environment: [String: String] = [:]
+    ) async throws {
         let directory = try TemporaryDirectory()
         self.directory = directory
         let log = directory.write([], to: "log")
@@ -26,10 +31,10 @@ final class ServeProcess: Sendable {
         process.executableURL = URL(filePath: Command.path)
         process.arguments =
             [
-                "serve", "-c", config, "--http", "127.0.0.1:0", "--health-port", "127.0.0.1:0", "--metrics-port",
+                "serve", "--http", "127.0.0.1:0", "--health-port", "127.0.0.1:0", "--metrics-port",
                 "127.0.0.1:0", "--cert-dir", tls.directory, "--ca-cert-file", tls.directory + "/gatekeeper.crt",
-            ] + options
-        process.environment = Command.environment(home: directory.path)
+            ] + options + (config.map { ["-c", $0] } ?? [])
+        process.environment = Command.environment(home: directory.path).merging(environment) { $1 }
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = FileHandle.nullDevice
         process.standardError = try FileHandle(forWritingTo: URL(filePath: log))
@@ -64,6 +69,11 @@ final class ServeProcess: Sendable {
     private static func ports(in log: String) -> [String: Int] {
         var ports: [String: Int] = [:]
         for line in log.split(separator: "\n") where line.contains("listening") {
+            if let event = try? StrictJSON.parse(Array(line.utf8)) {
+                guard let purpose = event["for"]?.string else { continue }
+                ports[purpose] = event["port"]?.string.flatMap { Int($0) } ?? event["port"]?.integer.map { Int($0) }
+                continue
+            }
             let words = line.split(separator: " ")
             guard let purpose = words.first(where: { $0.hasPrefix("for=") })?.dropFirst(4),
                 let port = words.first(where: { $0.hasPrefix("port=") }).flatMap({ Int($0.dropFirst(5)) })
