@@ -30,7 +30,7 @@ struct CountersignBench: AsyncParsableCommand {
     var quick = false
 
     func run() async throws {
-        ServerProcess.endTogether(after: quick ? 120 : 300)
+        ServerProcess.endTogether(after: quick ? 40 : 180)
         let parts = only.isEmpty ? Part.allCases : only
         let machine = Machine()
         print("\(machine.cores) cores, \(machine.processor), load average \(machine.loadAverage.short) at the start")
