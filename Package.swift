@@ -47,6 +47,7 @@ var targets: [Target] = [
     room("PKI", ["COpenSSL", crypto]),
     room("Notation", ["OCI", "PKI", "HTTP", "StrictJSON", crypto, cryptoExtras]),
     room("KeyManagement", ["PKI"]),
+    room("Azure", ["HTTP", "OCI", "KeyManagement", "StrictJSON"]),
     room("Verification", ["OCI", "KeyManagement", "StrictJSON", logging]),
     room(
         "GatekeeperProvider",
@@ -58,8 +59,8 @@ var targets: [Target] = [
     room(
         "CountersignService",
         [
-            "OCI", "HTTP", "PKI", "Notation", "KeyManagement", "Verification", "GatekeeperProvider", "StrictJSON",
-            lifecycle, logging,
+            "OCI", "HTTP", "PKI", "Notation", "KeyManagement", "Azure", "Verification", "GatekeeperProvider",
+            "StrictJSON", lifecycle, logging,
         ]),
     .executableTarget(
         name: "countersign", dependencies: ["CountersignService", argumentParser], swiftSettings: strict),
@@ -86,6 +87,7 @@ var targets: [Target] = [
     tests("NotationTests", ["Notation", "TestSupport"]),
     tests("ConformanceTests", ["Notation", "HTTP", "OCI", "StrictJSON", "TestSupport"]),
     tests("KeyManagementTests", ["KeyManagement", "TestSupport"]),
+    tests("AzureTests", ["Azure", "HTTP", "OCI", "StrictJSON", "TestSupport"]),
     tests("VerificationTests", ["Verification", "TestSupport"]),
     tests(
         "GatekeeperProviderTests",

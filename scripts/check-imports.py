@@ -11,10 +11,11 @@ ALLOWED = {
     "PKI": {"COpenSSL"},
     "Notation": {"OCI", "PKI", "HTTP", "StrictJSON"},
     "KeyManagement": {"PKI"},
+    "Azure": {"HTTP", "OCI", "KeyManagement", "StrictJSON"},
     "Verification": {"OCI", "KeyManagement", "StrictJSON"},
     "GatekeeperProvider": {"Verification", "StrictJSON"},
     "CountersignService": {
-        "HTTP", "OCI", "PKI", "Notation", "KeyManagement", "Verification", "GatekeeperProvider", "StrictJSON",
+        "HTTP", "OCI", "PKI", "Notation", "KeyManagement", "Azure", "Verification", "GatekeeperProvider", "StrictJSON",
     },
     "countersign": {
         "HTTP", "OCI", "PKI", "Notation", "KeyManagement", "Verification", "GatekeeperProvider", "StrictJSON",

@@ -20,12 +20,21 @@ package struct BuiltConfiguration: Sendable {
 package struct ConfigurationBuilder: Sendable {
     private let clients: HTTPClients
     private let metrics: MetricsRegistry
+    private let azure: AzureAccess
+    private let environment: [String: String]
     /// What is known of revoked certificates; a server runs it.
     package let revocation = RevocationCaches()
 
-    /// A builder whose stores share outbound connections.
-    package init(metrics: MetricsRegistry, logger: Logger) {
+    /// A builder whose stores share outbound connections and tokens.
+    ///
+    /// - Parameter environment: where identities of the pod come from.
+    package init(
+        metrics: MetricsRegistry, logger: Logger,
+        environment: [String: String] = ProcessInfo.processInfo.environment
+    ) {
         self.metrics = metrics
+        self.environment = environment
+        azure = AzureAccess(metrics: metrics)
         clients = HTTPClients(logger: logger)
         metrics.collect { [revocation] metrics in revocation.report(to: metrics) }
     }
@@ -46,7 +55,9 @@ package struct ConfigurationBuilder: Sendable {
         }
         var stores: [any ReferrerStore] = []
         for plugin in configuration.stores {
-            stores.append(try StoreFactory(clients: clients, metrics: metrics).make(plugin, warnings: &warnings))
+            stores.append(
+                try StoreFactory(clients: clients, metrics: metrics, azure: azure, environment: environment).make(
+                    plugin, warnings: &warnings))
         }
         var verifiers: [any ArtifactVerifier] = []
         for plugin in configuration.verifiers {

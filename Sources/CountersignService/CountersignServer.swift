@@ -47,7 +47,7 @@ package final class CountersignServer: Sendable {
         let path = settings.configurationPath ?? ConfigurationFile.defaultPath(environment: environment)
         let logger = try logger(path: path)
         let metrics = MetricsRegistry()
-        let builder = ConfigurationBuilder(metrics: metrics, logger: logger)
+        let builder = ConfigurationBuilder(metrics: metrics, logger: logger, environment: environment)
         let file = ConfigurationFile(path: path, builder: builder, metrics: metrics, logger: logger)
         do { try file.load() } catch { throw CountersignServerError(description: "\(path): \(error)") }
         metrics.gauge(

@@ -8,6 +8,7 @@ import Synchronization
 final class HTTPClients: Sendable {
     private let logger: Logger
     private let clients = Mutex<[String: HTTPClient]>([:])
+    private let direct = Mutex<HTTPClient?>(nil)
 
     init(logger: Logger) { self.logger = logger }
 
@@ -23,11 +24,23 @@ final class HTTPClients: Sendable {
         return client
     }
 
+    /// A client that uses no proxy, for services of the machine itself.
+    func withoutProxy() throws(HTTPError) -> HTTPClient {
+        if let client = direct.withLock(\.self) { return client }
+        let environment = ProcessInfo.processInfo.environment.filter { !$0.key.lowercased().hasSuffix("_proxy") }
+        let client = try HTTPClient(
+            configuration: HTTPClientConfiguration(
+                connectTimeout: .seconds(2), userAgent: Release.agent, environment: environment))
+        direct.withLock { $0 = client }
+        return client
+    }
+
     func shutdown() async {
-        let all = clients.withLock { clients in
+        var all = clients.withLock { clients in
             defer { clients = [:] }
             return Array(clients.values)
         }
+        if let client = direct.withLock(\.self) { all.append(client) }
         for client in all { await client.shutdown() }
     }
 }

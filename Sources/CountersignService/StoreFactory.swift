@@ -8,6 +8,8 @@ import Verification
 struct StoreFactory {
     let clients: HTTPClients
     let metrics: MetricsRegistry
+    let azure: AzureAccess
+    let environment: [String: String]
 
     private static let known = "\"oras\" (registries) and \"oci-layout\" (a directory)"
 
@@ -43,35 +45,36 @@ struct StoreFactory {
             options.referrersCacheLifetime = .seconds(seconds)
         }
         let bundle = try reader.string("caBundle")
-        let credentials = try credentials(&reader)
+        let client: HTTPClient
+        do { client = try clients.client(caBundle: bundle) } catch {
+            throw ConfigurationError(path: "\(plugin.path).caBundle", problem: "cannot be used: \(error)")
+        }
+        let credentials = try credentials(&reader, http: client, &options)
         warnings += reader.unused()
         options.onAnswer = { [metrics] host, status in
             metrics.count(
                 "ratify_registry_request_count", [("status", status.map(String.init) ?? "none")],
                 help: "Requests to registries and their token endpoints, by status.")
         }
-        do {
-            return RegistryClient(
-                name: plugin.name, http: try clients.client(caBundle: bundle), credentials: credentials,
-                options: options)
-        } catch { throw ConfigurationError(path: "\(plugin.path).caBundle", problem: "cannot be used: \(error)") }
+        return RegistryClient(name: plugin.name, http: client, credentials: credentials, options: options)
     }
 
     private func credentials(
-        _ reader: inout ConfigurationReader
+        _ reader: inout ConfigurationReader, http: HTTPClient, _ options: inout RegistryOptions
     ) throws(ConfigurationError) -> any RegistryCredentials {
         guard var provider = try reader.section("authProvider") else { return DockerConfigCredentials() }
-        let name = try provider.string("name") ?? "dockerConfig"
-        guard name.lowercased() == "dockerconfig" else {
-            throw ConfigurationError(
-                path: "\(provider.path).name",
-                problem:
-                    "is \"\(name)\": this source of credentials is not supported in this version; use \"dockerConfig\"")
+        let (credentials, needsTLS) = try RegistryCredentialsFactory(
+            clients: clients, azure: azure, environment: environment
+        ).make(&provider, http: http)
+        if needsTLS {
+            guard !options.plainHTTP else {
+                throw ConfigurationError(
+                    path: "\(reader.path).useHttp", problem: "is true: this authProvider's tokens go over https only")
+            }
+            options.plainHTTPForLoopback = false
         }
-        provider.ignore("name")
-        let path = try provider.string("configPath")
         reader.warnings += provider.unused()
-        return DockerConfigCredentials(path: path)
+        return credentials
     }
 
     private func layout(

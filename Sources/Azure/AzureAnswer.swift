@@ -1,0 +1,78 @@
+import FoundationEssentials
+import HTTP
+import StrictJSON
+
+/// What Azure says in an error document, made fit for a message.
+struct AzureComplaint: Sendable {
+    /// `invalid_client`, `UNAUTHORIZED`; `nil` when the answer holds none.
+    var code: String?
+    /// In Azure's words.
+    var text: String?
+
+    /// Reads the error documents of the token endpoint and of the metadata service (RFC 6749, section 5.2), and of a
+    /// registry (distribution specification, "Error Codes").
+    ///
+    /// - Parameter secrets: what must not be repeated, should the peer send it back.
+    init(_ response: HTTPResponse, without secrets: [String]) {
+        guard response.body.count <= 64 * 1024, let document = try? StrictJSON.parse(response.body) else { return }
+        if let first = document["errors"]?.array?.first {
+            code = first["code"]?.string
+            text = first["message"]?.string
+        } else {
+            code = document["error"]?.string
+            text = document["error_description"]?.string
+        }
+        code = code.map { AzureComplaint.clean($0, limit: 80, without: secrets) }
+        text = text.map { AzureComplaint.clean($0, limit: 500, without: secrets) }
+    }
+
+    /// Ready to follow a status.
+    var suffix: String {
+        let parts = [code, text].compactMap { $0 }.filter { !$0.isEmpty }
+        return parts.isEmpty ? "" : ": " + parts.joined(separator: ": ")
+    }
+
+    /// One line of bounded length, without secrets and without anything that looks like a token.
+    static func clean(_ text: String, limit: Int, without secrets: [String]) -> String {
+        var text = text
+        for secret in secrets where secret.utf8.count >= 8 { text = text.replacing(secret, with: "(removed)") }
+        var words: [String] = []
+        for word in text.split(whereSeparator: { $0.isWhitespace || ($0.unicodeScalars.first?.value ?? 0) < 0x20 }) {
+            // A JWT begins with the encoded `{"`.
+            if let start = word.firstRange(of: "eyJ"), word[start.lowerBound...].utf8.count > 24 {
+                words.append(word[..<start.lowerBound] + "(removed)")
+            } else {
+                words.append(String(word))
+            }
+        }
+        return String(words.joined(separator: " ").prefix(limit))
+    }
+}
+
+/// A form as `application/x-www-form-urlencoded`, and a query.
+enum AzureForm {
+    static func encode(_ fields: [(String, String)]) -> String {
+        fields.map { "\(encode($0))=\(encode($1))" }.joined(separator: "&")
+    }
+
+    private static let digits = Array("0123456789ABCDEF".utf8)
+
+    private static func encode(_ text: String) -> String {
+        var bytes: [UInt8] = []
+        for byte in text.utf8 {
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
+                UInt8(ascii: "~"):
+                bytes.append(byte)
+            default: bytes += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+            }
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+}
+
+extension JSONValue {
+    /// A whole number, also when it is written as a string: the metadata service does that.
+    var lenientInteger: Int64? { integer ?? string.flatMap { Int64($0) } }
+}

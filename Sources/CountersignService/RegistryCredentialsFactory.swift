@@ -1,0 +1,81 @@
+import Azure
+import FoundationEssentials
+import HTTP
+import OCI
+import Verification
+
+/// What all Azure identities of the process share: it outlives changes of the configuration, so that tokens do too.
+struct AzureAccess: Sendable {
+    let tokens: AzureTokenCache
+    let observe: AzureObserver
+
+    init(metrics: MetricsRegistry) {
+        let observe: AzureObserver = { exchange in
+            let result = [("result", exchange.fault?.rawValue ?? "success")]
+            let (seconds, attoseconds) = exchange.duration.components
+            let milliseconds = Double(seconds) * 1000 + Double(attoseconds) / 1e15
+            switch exchange.kind {
+            case .accessToken:
+                metrics.observe(
+                    "ratify_aad_exchange_duration", result, milliseconds,
+                    help: "Milliseconds to get an access token from Microsoft Entra ID or the metadata service.")
+            case .registryToken:
+                metrics.observe(
+                    "ratify_acr_exchange_duration", result, milliseconds,
+                    help: "Milliseconds to exchange an access token at Azure Container Registry.")
+            }
+        }
+        self.observe = observe
+        tokens = AzureTokenCache(observe: observe)
+    }
+}
+
+/// Makes sources of registry credentials from a store's `authProvider`.
+struct RegistryCredentialsFactory {
+    let clients: HTTPClients
+    let azure: AzureAccess
+    let environment: [String: String]
+
+    private static let known = "\"dockerConfig\", \"azureWorkloadIdentity\" and \"azureManagedIdentity\""
+
+    /// Credentials, and whether they are tokens that must never travel in plain HTTP.
+    func make(
+        _ provider: inout ConfigurationReader, http: HTTPClient
+    ) throws(ConfigurationError) -> (credentials: any RegistryCredentials, needsTLS: Bool) {
+        let name = try provider.string("name") ?? "dockerConfig"
+        switch name.lowercased() {
+        case "dockerconfig": return (DockerConfigCredentials(path: try provider.string("configPath")), false)
+        case "azureworkloadidentity": return (try azure(&provider, http: http, isManaged: false), true)
+        case "azuremanagedidentity": return (try azure(&provider, http: http, isManaged: true), true)
+        default:
+            throw ConfigurationError(
+                path: "\(provider.path).name",
+                problem:
+                    "is \"\(name)\": this source of credentials is not supported in this version; known are \(Self.known)"
+            )
+        }
+    }
+
+    private func azure(
+        _ provider: inout ConfigurationReader, http: HTTPClient, isManaged: Bool
+    ) throws(ConfigurationError) -> any RegistryCredentials {
+        let client = try provider.string("clientID")
+        let tenant = try provider.string("tenantID")
+        let endpoints = try provider.strings("endpoints") ?? []
+        var metadata = http
+        if isManaged {
+            do { metadata = try clients.withoutProxy() } catch {
+                throw ConfigurationError(path: provider.path, problem: "cannot be used: \(error)")
+            }
+        }
+        do throws(AzureError) {
+            let source: any AzureTokenSource =
+                isManaged
+                ? try ManagedIdentity(clientID: client, environment: environment, http: metadata)
+                : try WorkloadIdentity(clientID: client, tenantID: tenant, environment: environment, http: http)
+            return try ContainerRegistryCredentials(
+                source: source, tokens: azure.tokens, tenantID: tenant, endpoints: RegistryEndpoints(endpoints),
+                environment: environment, http: http, observe: azure.observe)
+        } catch { throw ConfigurationError(path: provider.path, problem: "cannot be used: \(error)") }
+    }
+}

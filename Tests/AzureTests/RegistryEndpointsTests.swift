@@ -1,0 +1,30 @@
+import Azure
+import Testing
+
+@Suite struct RegistryEndpointsTests {
+    @Test(arguments: [
+        ("contoso.azurecr.io", true), ("Contoso.AzureCR.io", true), ("contoso.azurecr.us", true),
+        ("contoso.azurecr.cn", true), ("a.contoso.azurecr.io", false), ("azurecr.io", false),
+        ("contoso.azurecr.io.evil.example", false), ("contosoazurecr.io", false), ("contoso.azurecr.io:443", false),
+        ("docker.io", false), (".azurecr.io", true), ("", false),
+    ])
+    func knowsTheRegistriesOfTheThreeClouds(host: String, isOne: Bool) {
+        // A host that begins with a dot is no host: nothing is sent to it, since its URL cannot be read.
+        #expect(RegistryEndpoints.azure.contain(host) == isOne)
+    }
+
+    @Test func namesMatchExactlyAndAStarOneLabel() throws {
+        let endpoints = try RegistryEndpoints(["r.example", "*.team.example", "localhost:5000"])
+        #expect(endpoints.contain("r.example") && endpoints.contain("localhost:5000"))
+        #expect(endpoints.contain("a.team.example"))
+        for host in ["a.r.example", "team.example", "a.b.team.example", "localhost", "localhost:5001", "x.azurecr.io"] {
+            #expect(!endpoints.contain(host), "\(host)")
+        }
+        #expect(try RegistryEndpoints([]) == .azure)
+    }
+
+    @Test(arguments: ["*", "*.", "example.*", "*example.com", "*example.com.*", "*.*", "", "a.*.example"])
+    func refusesOtherPatterns(pattern: String) {
+        #expect(throws: AzureError.self) { try RegistryEndpoints([pattern]) }
+    }
+}
