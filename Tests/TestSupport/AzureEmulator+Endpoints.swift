@@ -69,14 +69,14 @@ extension AzureEmulator {
     private func issue(_ state: inout State, numbersAsText: Bool) -> RegistryAnswer {
         state.counter += 1
         let token = "eyJhbGciOiJub25lIn0.access-token-\(state.counter).x"
-        state.accessTokens[token] = Self.registryResource
+        state.accessTokens[token] = Issued(Self.registryResource, seconds: state.settings.accessTokenLifetime)
         let seconds = String(state.settings.accessTokenLifetime)
-        return Self.json(
-            200,
-            [
-                "token_type": "Bearer", "expires_in": numbersAsText ? .string(seconds) : .number(seconds),
-                "access_token": .string(token),
-            ])
+        var answer: JSONObject = [
+            "token_type": "Bearer", "expires_in": numbersAsText ? .string(seconds) : .number(seconds),
+            "access_token": .string(token),
+        ]
+        if let time = state.settings.refreshIn { answer["refresh_in"] = .number(String(time)) }
+        return Self.json(200, .object(answer))
     }
 
     /// An access token for a refresh token.
@@ -84,7 +84,8 @@ extension AzureEmulator {
         guard let form = Self.form(request), form["grant_type"] == "access_token",
             form["service"] == request.header("Host"), form["tenant"] == state.settings.tenant
         else { return .error(400, "BAD_REQUEST") }
-        guard let token = form["access_token"], state.accessTokens[token] == Self.registryResource else {
+        guard let token = form["access_token"], state.accessTokens[token]?.isGood(for: Self.registryResource) == true
+        else {
             return .error(401, "UNAUTHORIZED")
         }
         state.counter += 1
@@ -96,7 +97,7 @@ extension AzureEmulator {
         let encoded = Data(claims.bytes).base64EncodedString().replacing("+", with: "-").replacing("/", with: "_")
             .replacing("=", with: "")
         let refreshToken = "eyJhbGciOiJub25lIn0.\(encoded).x"
-        state.refreshTokens.insert(refreshToken)
+        state.refreshTokens[refreshToken] = Issued("refresh", seconds: state.settings.refreshTokenLifetime)
         return Self.json(200, ["refresh_token": .string(refreshToken)])
     }
 
@@ -104,13 +105,13 @@ extension AzureEmulator {
     func pullToken(_ request: FaultyRegistry.Request, _ state: inout State) -> RegistryAnswer {
         guard let form = Self.form(request), form["grant_type"] == "refresh_token",
             form["service"] == request.header("Host"), let token = form["refresh_token"],
-            state.refreshTokens.contains(token)
+            state.refreshTokens[token]?.isGood(for: "refresh") == true
         else { return .error(401, "UNAUTHORIZED") }
         let scope = (form["scope"] ?? "").split(separator: ":").map(String.init)
         guard scope.count == 3, scope[0] == "repository", scope[2] == "pull" else { return .error(400, "BAD_SCOPE") }
         state.counter += 1
         let pullToken = "pull-token-\(state.counter)"
-        state.pullTokens[pullToken] = scope[1]
+        state.pullTokens[pullToken] = Issued(scope[1], seconds: state.settings.pullTokenLifetime)
         let lifetime = String(state.settings.pullTokenLifetime)
         return Self.json(200, ["access_token": .string(pullToken), "expires_in": .number(lifetime)])
     }
@@ -121,7 +122,8 @@ extension AzureEmulator {
         let end = ["/manifests/", "/blobs/", "/referrers/"].compactMap { name.range(of: $0)?.lowerBound }.min()
         let repository = String(name[..<(end ?? name.endIndex)])
         let authorization = request.header("Authorization") ?? ""
-        guard authorization.hasPrefix("Bearer "), state.pullTokens[String(authorization.dropFirst(7))] == repository
+        guard authorization.hasPrefix("Bearer "),
+            state.pullTokens[String(authorization.dropFirst(7))]?.isGood(for: repository) == true
         else {
             let host = request.header("Host") ?? ""
             let challenge =

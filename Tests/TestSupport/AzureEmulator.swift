@@ -19,21 +19,36 @@ package final class AzureEmulator: Sendable {
         package var assertion = "eyJhbGciOiJub25lIn0.first-service-account-token.signature"
         /// Seconds.
         package var accessTokenLifetime = 3600
+        /// When access tokens are to be renewed, if it says so.
+        package var refreshIn: Int?
         package var refreshTokenLifetime = 3 * 3600
         package var pullTokenLifetime = 300
 
         package init() {}
     }
 
+    /// What a token is for, and until when it is good.
+    struct Issued {
+        let purpose: String
+        let expires: ContinuousClock.Instant
+
+        init(_ purpose: String, seconds: Int) {
+            self.purpose = purpose
+            expires = .now + .seconds(seconds)
+        }
+
+        func isGood(for purpose: String) -> Bool { self.purpose == purpose && .now < expires }
+    }
+
     struct State {
         var settings: Settings
         var requests: [FaultyRegistry.Request] = []
         var faults: [RegistryFault] = []
-        /// Issued access tokens and the scope that they are for.
-        var accessTokens: [String: String] = [:]
-        var refreshTokens: Set<String> = []
-        /// Tokens for pulling, and the repository.
-        var pullTokens: [String: String] = [:]
+        /// Issued access tokens, for the resource that they are for.
+        var accessTokens: [String: Issued] = [:]
+        var refreshTokens: [String: Issued] = [:]
+        /// Tokens for pulling, for their repository.
+        var pullTokens: [String: Issued] = [:]
         var counter = 0
         var listener: (any Channel)?
         var serving: [Task<Void, Never>] = []
@@ -125,7 +140,7 @@ package final class AzureEmulator: Sendable {
     /// Withdraws every refresh token, and the tokens for pulling that came from them.
     package func revokeRefreshTokens() {
         state.withLock { state in
-            state.refreshTokens = []
+            state.refreshTokens = [:]
             state.pullTokens = [:]
         }
     }
