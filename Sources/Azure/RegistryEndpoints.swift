@@ -37,7 +37,7 @@ package struct RegistryEndpoints: Hashable, Sendable {
         return patterns.contains { pattern in
             let pattern = Array(pattern.lowercased().utf8)
             if pattern == host { return true }
-            guard pattern.first == UInt8(ascii: "*"), let dot = host.firstIndex(of: UInt8(ascii: ".")) else {
+            guard pattern.first == UInt8(ascii: "*"), let dot = host.firstIndex(of: UInt8(ascii: ".")), dot > 0 else {
                 return false
             }
             return host[(dot + 1)...].elementsEqual(pattern.dropFirst(2))
