@@ -114,6 +114,25 @@ import Testing
         }
     }
 
+    @Test func aColdStartWithManyImagesNeedsOneExchange() async throws {
+        try await withAzure { azure in
+            azure.azure.inject(.delay(.milliseconds(300)), path: azure.azure.tokenPath)
+            azure.azure.inject(.tooManyRequests(retryAfter: "1"), path: "/oauth2/exchange", count: 1)
+            let client = azure.client(try azure.credentials())
+            for number in 0..<100 { azure.azure.registry.putImage("team/app\(number)", tag: "v1") }
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for number in 0..<100 {
+                    let reference = try azure.reference("team/app\(number)")
+                    group.addTask { _ = try await client.resolve(reference, deadline: soon) }
+                }
+                try await group.waitForAll()
+            }
+            #expect(azure.azure.count(azure.azure.tokenPath) == 1)
+            // Once throttled, once answered.
+            #expect(azure.azure.count("/oauth2/exchange") == 2)
+        }
+    }
+
     @Test func aTokenEndpointThatIsDownIsAPassingFaultThatNamesIt() async throws {
         try await withAzure { azure in
             azure.azure.inject(.status(503), path: azure.azure.tokenPath)
