@@ -30,7 +30,7 @@ package struct Decision: Sendable, Hashable {
     /// Why the image was refused, in one line: the first report that failed.
     package var reason: String? {
         guard !isSuccess, let report = reports.first(where: { !$0.isSuccess }) else { return nil }
-        return report.errorReason ?? report.message
+        return (report.errorReason ?? report.message).boundedQuote
     }
 
     /// Appends the item's value: the shape of `ratify-contract.md`, `timestamp` and `traceID` always present.

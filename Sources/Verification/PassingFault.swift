@@ -22,7 +22,7 @@ package struct PassingFault: Error, Sendable, Hashable, CustomStringConvertible 
     package init(stage: Stage, host: String?, cause: String) {
         self.stage = stage
         self.host = host
-        self.cause = cause
+        self.cause = cause.boundedQuote
     }
 
     /// Stage, host and cause in one line.

@@ -75,7 +75,7 @@ package final class PipelineService: VerificationService {
 
     package func verify(key text: String, traceID: String, deadline: ContinuousClock.Instant) async -> KeyAnswer {
         let key: VerificationKey
-        do { key = try VerificationKey(parsing: text) } catch { return .refused(error.description) }
+        do { key = try VerificationKey(parsing: text) } catch { return .refused(error.description.boundedQuote) }
         let snapshot: ConfigurationSnapshot
         switch source.snapshot(for: key.namespace) {
         case .success(let value): snapshot = value
@@ -114,7 +114,7 @@ package final class PipelineService: VerificationService {
 
     package func mutate(key text: String, traceID: String, deadline: ContinuousClock.Instant) async -> MutationAnswer {
         let key: VerificationKey
-        do { key = try VerificationKey(parsing: text) } catch { return .refused(error.description) }
+        do { key = try VerificationKey(parsing: text) } catch { return .refused(error.description.boundedQuote) }
         // Idempotent, and never a registry call, for what is pinned already.
         if key.reference.digest != nil { return .reference(key.text) }
         let snapshot: ConfigurationSnapshot

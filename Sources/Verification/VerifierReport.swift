@@ -56,9 +56,9 @@ package struct VerifierReport: Sendable, Hashable {
         object["verifierType"] = verifierType.map(JSONValue.string)
         object["referenceDigest"] = referenceDigest.map(JSONValue.string)
         object["artifactType"] = artifactType.map(JSONValue.string)
-        object["message"] = .string(message)
-        object["errorReason"] = errorReason.map(JSONValue.string)
-        object["remediation"] = remediation.map(JSONValue.string)
+        object["message"] = .string(message.boundedQuote)
+        object["errorReason"] = errorReason.map { .string($0.boundedQuote) }
+        object["remediation"] = remediation.map { .string($0.boundedQuote) }
         if !extensions.isEmpty { object["extensions"] = .object(extensions) }
         if !nestedResults.isEmpty { object["nestedResults"] = .array(nestedResults.map(\.json)) }
         return .object(object)

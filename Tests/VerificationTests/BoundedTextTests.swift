@@ -1,0 +1,19 @@
+import Testing
+
+@testable import Verification
+
+@Suite struct BoundedTextTests {
+    @Test func shortTextsStay() {
+        #expect("a short text".boundedQuote == "a short text")
+    }
+
+    /// One character of a million combining marks is one character, and two megabytes.
+    @Test func aCharacterOfManyMarksIsCut() {
+        let text = "a" + String(repeating: "\u{0301}", count: 1_000_000)
+        #expect(text.count == 1)
+        #expect(text.boundedQuote.utf8.count <= String.longestQuote + 3)
+        let report = VerifierReport(subject: "s", isSuccess: false, message: text, errorReason: text, remediation: text)
+        #expect(report.json.bytes.count < 4 * String.longestQuote)
+        #expect(PassingFault(stage: .fetch, host: nil, cause: text).description.utf8.count < 2 * String.longestQuote)
+    }
+}
