@@ -7,19 +7,27 @@ import Synchronization
 /// configuration, so that connections stay in use.
 final class HTTPClients: Sendable {
     private let logger: Logger
-    private let clients = Mutex<[String: HTTPClient]>([:])
+    private let clients = Mutex<[String: any HTTPSending & Closing]>([:])
     private let direct = Mutex<HTTPClient?>(nil)
 
     init(logger: Logger) { self.logger = logger }
 
     /// The client that trusts the system's authorities, and those in a bundle.
-    func client(caBundle: String?) throws(HTTPError) -> HTTPClient {
+    ///
+    /// - Throws: when somebody's setting cannot be used: a bundle, `SSL_CERT_FILE`, a proxy. Without any, nothing is
+    ///   read before the first request is sent or a moment has passed: the system's authorities take longer than all
+    ///   the rest of the start.
+    func client(caBundle: String?) throws(HTTPError) -> any HTTPSending {
         let key = caBundle ?? ""
         if let client = clients.withLock({ $0[key] }) { return client }
-        let client = try HTTPClient(
-            configuration: HTTPClientConfiguration(extraCABundle: caBundle, userAgent: Release.agent) { [logger] in
-                logger.notice("\($0)")
-            })
+        let configuration = HTTPClientConfiguration(extraCABundle: caBundle, userAgent: Release.agent) { [logger] in
+            logger.notice("\($0)")
+        }
+        let hasSettings = configuration.environment.keys.contains { name in
+            name.hasPrefix("SSL_CERT_") || name.lowercased().hasSuffix("_proxy")
+        }
+        let client: any HTTPSending & Closing =
+            caBundle == nil && !hasSettings ? LaterClient(configuration) : try HTTPClient(configuration: configuration)
         clients.withLock { $0[key] = client }
         return client
     }
@@ -36,11 +44,39 @@ final class HTTPClients: Sendable {
     }
 
     func shutdown() async {
-        var all = clients.withLock { clients in
+        let all = clients.withLock { clients in
             defer { clients = [:] }
             return Array(clients.values)
         }
-        if let client = direct.withLock(\.self) { all.append(client) }
         for client in all { await client.shutdown() }
+        await direct.withLock(\.self)?.shutdown()
+    }
+}
+
+/// What has connections to close.
+private protocol Closing: Sendable {
+    func shutdown() async
+}
+
+extension HTTPClient: Closing {}
+
+/// A client that is made beside the start of the program, not before it.
+private struct LaterClient: HTTPSending, Closing {
+    private let making: Task<Result<HTTPClient, HTTPError>, Never>
+
+    init(_ configuration: HTTPClientConfiguration) {
+        making = Task.detached(priority: .low) {
+            do throws(HTTPError) { return .success(try HTTPClient(configuration: configuration)) } catch {
+                return .failure(error)
+            }
+        }
+    }
+
+    func send(_ request: HTTPRequest) async throws(HTTPError) -> HTTPResponse {
+        try await making.value.get().send(request)
+    }
+
+    func shutdown() async {
+        if case .success(let client) = await making.value { await client.shutdown() }
     }
 }

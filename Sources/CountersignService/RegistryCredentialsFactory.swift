@@ -40,7 +40,7 @@ struct RegistryCredentialsFactory {
 
     /// Credentials, and whether they are tokens that must never travel in plain HTTP.
     func make(
-        _ provider: inout ConfigurationReader, http: HTTPClient
+        _ provider: inout ConfigurationReader, http: any HTTPSending
     ) throws(ConfigurationError) -> (credentials: any RegistryCredentials, needsTLS: Bool) {
         let name = try provider.string("name") ?? "dockerConfig"
         switch name.lowercased() {
@@ -57,7 +57,7 @@ struct RegistryCredentialsFactory {
     }
 
     private func azure(
-        _ provider: inout ConfigurationReader, http: HTTPClient, isManaged: Bool
+        _ provider: inout ConfigurationReader, http: any HTTPSending, isManaged: Bool
     ) throws(ConfigurationError) -> any RegistryCredentials {
         let client = try provider.string("clientID")
         let tenant = try provider.string("tenantID")

@@ -45,7 +45,7 @@ struct StoreFactory {
             options.referrersCacheLifetime = .seconds(seconds)
         }
         let bundle = try reader.string("caBundle")
-        let client: HTTPClient
+        let client: any HTTPSending
         do { client = try clients.client(caBundle: bundle) } catch {
             throw ConfigurationError(path: "\(plugin.path).caBundle", problem: "cannot be used: \(error)")
         }
@@ -60,7 +60,7 @@ struct StoreFactory {
     }
 
     private func credentials(
-        _ reader: inout ConfigurationReader, http: HTTPClient, _ options: inout RegistryOptions
+        _ reader: inout ConfigurationReader, http: any HTTPSending, _ options: inout RegistryOptions
     ) throws(ConfigurationError) -> any RegistryCredentials {
         guard var provider = try reader.section("authProvider") else { return DockerConfigCredentials() }
         let (credentials, needsTLS) = try RegistryCredentialsFactory(

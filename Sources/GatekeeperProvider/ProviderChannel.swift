@@ -31,7 +31,13 @@ struct ProviderChannel: HTTPChannelHandler {
     var responder: Responder { base.responder }
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
-        channel.eventLoop.makeCompletedFuture {
+        // Half-closed TCP under TLS means a client that is gone: TLS says itself when one side has ended. With the option,
+        // which the server sets for plain HTTP, such a connection would wait out the shutdown timeout with its buffers.
+        let option: EventLoopFuture<Void> =
+            certificates == nil
+            ? channel.eventLoop.makeSucceededVoidFuture()
+            : channel.setOption(.allowRemoteHalfClosure, value: false)
+        return option.flatMapThrowing {
             if let certificates {
                 try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: certificates.context))
             }

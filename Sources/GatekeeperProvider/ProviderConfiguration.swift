@@ -22,7 +22,7 @@ package struct ProviderConfiguration: Sendable, Hashable {
     package var idleTimeout: Duration = .seconds(30)
     /// How many connections without a request stay open at once: beyond it the longest idle is closed, so that the
     /// memory they take is bounded whatever the rate of requests.
-    package var maximumIdleConnections = 512
+    package var maximumIdleConnections = 64
     /// How long a TLS handshake may take.
     package var handshakeTimeout: Duration = .seconds(5)
     /// How long a request's head may take from its first byte.

@@ -116,7 +116,9 @@ struct VerificationResult {
             lines.append(line)
         }
         let messages = signature["validations"]?.array?.compactMap { $0["message"]?.string.map(Terminal.plain) } ?? []
-        if let error = text("error"), !messages.contains(error) { lines.append("    " + Terminal.paint("not good: ", .red) + error) }
+        if let error = text("error"), !messages.contains(error) {
+            lines.append("    " + Terminal.paint("not good: ", .red) + error)
+        }
         return lines
     }
 

@@ -1,7 +1,9 @@
 import Foundation
 
 /// `openssl s_server` with a certificate of an authority of its own, both made by the openssl command.
-final class TLSServer: @unchecked Sendable {  // Its properties are set once and Process is used by one thread at a time.
+///
+/// Unchecked, but safe: its properties are set once, and its process is used by one thread at a time.
+final class TLSServer: @unchecked Sendable {
     let directory: String
     let port: Int
     private let process: Process

@@ -20,13 +20,20 @@ import Testing
     @Test(arguments: [
         "", " ", "Not A Ref!!", "registry.example.com/UPPER:v1", "[team-a", "[team-aregistry.example.com/a:v1",
         "[]nginx", "[Team]nginx", "[-a]nginx", "[a_b]nginx", "[team-a]", "[team-a][team-b]nginx", "[a/b]nginx",
-        "nginx\u{0}", "nginx:v1 nginx:v2",
+        "nginx:v1 nginx:v2",
     ])
     func refusesWhatIsNoImage(text: String) {
         #expect {
             try VerificationKey(parsing: text)
         } throws: { error in
             "\(error)".hasPrefix("REFERENCE_INVALID: ")
+        }
+    }
+
+    /// Apart from the table, whose arguments are printed: a test log with a zero byte is no text any more.
+    @Test func refusesControlCharacters() {
+        for text in ["nginx\u{0}", "\u{0}nginx", "nginx\u{1B}[2J", "ngi\u{7F}nx"] {
+            #expect(throws: VerificationKeyError.self) { try VerificationKey(parsing: text) }
         }
     }
 }
