@@ -60,23 +60,40 @@ private protocol Closing: Sendable {
 
 extension HTTPClient: Closing {}
 
-/// A client that is made beside the start of the program, not before it.
-private struct LaterClient: HTTPSending, Closing {
-    private let making: Task<Result<HTTPClient, HTTPError>, Never>
+/// A client that is made when it is first used, or when the program has started.
+private final class LaterClient: HTTPSending, Closing {
+    private typealias Making = Task<Result<HTTPClient, HTTPError>, Never>
+
+    private let configuration: HTTPClientConfiguration
+    private let making = Mutex<Making?>(nil)
 
     init(_ configuration: HTTPClientConfiguration) {
-        making = Task.detached(priority: .low) {
-            do throws(HTTPError) { return .success(try HTTPClient(configuration: configuration)) } catch {
-                return .failure(error)
+        self.configuration = configuration
+        Task.detached(priority: .low) { [weak self] in
+            try? await Task.sleep(for: .seconds(1))
+            _ = self?.made()
+        }
+    }
+
+    private func made() -> Making {
+        making.withLock { making in
+            if let making { return making }
+            let new = Making.detached { [configuration] in
+                do throws(HTTPError) { return .success(try HTTPClient(configuration: configuration)) } catch {
+                    return .failure(error)
+                }
             }
+            making = new
+            return new
         }
     }
 
     func send(_ request: HTTPRequest) async throws(HTTPError) -> HTTPResponse {
-        try await making.value.get().send(request)
+        try await made().value.get().send(request)
     }
 
     func shutdown() async {
+        guard let making = making.withLock(\.self) else { return }
         if case .success(let client) = await making.value { await client.shutdown() }
     }
 }
