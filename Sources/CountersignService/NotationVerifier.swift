@@ -80,13 +80,7 @@ package struct NotationVerifier: ArtifactVerifier {
             // Only what integrity has proven: the chain inside a broken signature is anybody's.
             report.extensions["Issuer"] = .string(content.signer.issuer.description)
             report.extensions["SN"] = .string(content.signer.subject.description)
-            if !content.userMetadata.isEmpty {
-                var metadata = JSONObject()
-                for name in content.userMetadata.keys.sorted() {
-                    metadata[name] = content.userMetadata[name].map(JSONValue.string)
-                }
-                report.extensions["userMetadata"] = .object(metadata)
-            }
+            report.extensions["userMetadata"] = content.userMetadataJSON
         }
         report.details = outcome.json
         return report

@@ -34,13 +34,7 @@ extension SignatureOutcome {
             object["signingScheme"] = .string(content.envelope.attributes.signingScheme.rawValue)
             object["signingTime"] = .string(UTC.text(content.envelope.attributes.signingTime))
             if let expiry = content.envelope.attributes.expiry { object["expiry"] = .string(UTC.text(expiry)) }
-            if !content.userMetadata.isEmpty {
-                var metadata = JSONObject()
-                for name in content.userMetadata.keys.sorted() {
-                    metadata[name] = content.userMetadata[name].map(JSONValue.string)
-                }
-                object["userMetadata"] = .object(metadata)
-            }
+            object["userMetadata"] = content.userMetadataJSON
         }
         object["validations"] = .array(
             results.map { result in
@@ -54,6 +48,16 @@ extension SignatureOutcome {
             if let remediation { object["remediation"] = .string(remediation) }
         }
         return .object(object)
+    }
+}
+
+extension SignatureOutcome.Content {
+    /// The metadata that was signed with the artifact, sorted by name; `nil` when there is none.
+    package var userMetadataJSON: JSONValue? {
+        guard !userMetadata.isEmpty else { return nil }
+        var metadata = JSONObject()
+        for name in userMetadata.keys.sorted() { metadata[name] = userMetadata[name].map(JSONValue.string) }
+        return .object(metadata)
     }
 }
 

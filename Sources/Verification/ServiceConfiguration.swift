@@ -17,7 +17,7 @@ package struct ServiceConfiguration: Sendable, Equatable {
 
     /// How the program logs.
     package struct Logger: Sendable, Equatable {
-        /// `text` or `json`.
+        /// `text`, `json` or `logstash`.
         package var formatter: String
         /// `trace`, `debug`, `info`, `warning`, `error` or `critical`; Ratify's names are understood.
         package var level: String
@@ -118,9 +118,10 @@ package struct ServiceConfiguration: Sendable, Equatable {
         if let formatter = try section.string("formatter"), !formatter.isEmpty {
             guard ["text", "json", "logstash"].contains(formatter) else {
                 throw ConfigurationError(
-                    path: section.path + ".formatter", problem: "is \"\(formatter)\": use \"text\" or \"json\"")
+                    path: section.path + ".formatter",
+                    problem: "is \"\(formatter)\": use \"text\", \"json\" or \"logstash\"")
             }
-            logger.formatter = formatter == "text" ? "text" : "json"
+            logger.formatter = formatter
         }
         if let level = try section.string("level"), !level.isEmpty { logger.level = level }
         if var headers = try section.section("requestHeaders") {

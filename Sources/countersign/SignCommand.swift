@@ -106,11 +106,7 @@ struct SignCommand: AsyncParsableCommand {
     }
 
     private func signingOptions(now: Date) throws -> SigningOptions {
-        var metadata: [String: String] = [:]
-        for pair in userMetadata {
-            let (name, value) = try keyValue(pair, "--user-metadata")
-            metadata[name] = value
-        }
+        let metadata = try keyValues(userMetadata, "--user-metadata")
         var end: Date?
         if let expiry {
             guard let duration = DurationText.parse(expiry), duration >= .seconds(1) else {

@@ -81,15 +81,6 @@ struct VerifyCommand: AsyncParsableCommand {
         }
     }
 
-    private func metadata() throws -> [String: String] {
-        var metadata: [String: String] = [:]
-        for pair in userMetadata {
-            let (name, value) = try keyValue(pair, "--user-metadata")
-            metadata[name] = value
-        }
-        return metadata
-    }
-
     // MARK: As notation verifies
 
     private func verifyByTrustPolicy(_ reference: ImageReference) async throws -> VerificationResult {
@@ -104,7 +95,8 @@ struct VerifyCommand: AsyncParsableCommand {
                 revocation: RevocationChecker(http: try store.http())),
             limits: ImageVerifier.Limits(maximumSignatures: maxSignatures))
         let outcome = await verifier.verify(
-            reference, userMetadata: try metadata(), now: Date(), deadline: store.deadline())
+            reference, userMetadata: try keyValues(userMetadata, "--user-metadata"), now: Date(),
+            deadline: store.deadline())
         return VerificationResult(outcome)
     }
 
@@ -134,10 +126,14 @@ func readFile(_ path: String, _ option: String) throws -> [UInt8] {
     }
 }
 
-/// `key=value` of an option.
-func keyValue(_ pair: String, _ option: String) throws -> (String, String) {
-    guard let equals = pair.firstIndex(of: "="), equals > pair.startIndex else {
-        throw CommandFailure(.usage, "\(option) \"\(pair)\": expected KEY=VALUE")
+/// `key=value` of an option that may be repeated; of pairs with the same key the last one stays.
+func keyValues(_ pairs: [String], _ option: String) throws -> [String: String] {
+    var values: [String: String] = [:]
+    for pair in pairs {
+        guard let equals = pair.firstIndex(of: "="), equals > pair.startIndex else {
+            throw CommandFailure(.usage, "\(option) \"\(pair)\": expected KEY=VALUE")
+        }
+        values[String(pair[..<equals])] = String(pair[pair.index(after: equals)...])
     }
-    return (String(pair[..<equals]), String(pair[pair.index(after: equals)...]))
+    return values
 }

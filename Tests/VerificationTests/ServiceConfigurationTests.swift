@@ -34,6 +34,12 @@ import Testing
         #expect(policy == ConfigPolicy(rules: ["application/vnd.cncf.notary.signature": .any], defaultRule: .all))
     }
 
+    @Test(arguments: ["text", "json", "logstash"])
+    func keepsTheFormatterThatWasAskedFor(formatter: String) throws {
+        let configuration = try parse(#"{"logger":{"formatter":""# + formatter + #""},"# + Self.minimal.dropFirst())
+        #expect(configuration.logger.formatter == formatter)
+    }
+
     @Test func hasRatifysDefaults() throws {
         let configuration = try parse(Self.minimal)
         #expect(configuration.settings == ServiceSettings())
