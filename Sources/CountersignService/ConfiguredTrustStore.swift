@@ -55,11 +55,17 @@ struct ConfiguredTrustStore: TrustStore {
         for statement in document.statements where !statement.level.isSkip {
             for store in statement.trustStores {
                 do throws(TrustStoreError) {
-                    for provider in try providers(store.type, store.name)
-                    where trusted.provider(named: provider) == nil {
-                        throw TrustStoreError(
-                            "trust store \"\(store)\" takes its certificates from \"\(provider)\", and no key management provider has that name"
-                        )
+                    for provider in try providers(store.type, store.name) {
+                        guard let found = trusted.provider(named: provider) else {
+                            throw TrustStoreError(
+                                "trust store \"\(store)\" takes its certificates from \"\(provider)\", and no key management provider has that name"
+                            )
+                        }
+                        guard found.offersCertificates else {
+                            throw TrustStoreError(
+                                "trust store \"\(store)\" takes its certificates from \"\(provider)\", which holds public keys only"
+                            )
+                        }
                     }
                 } catch {
                     throw ConfigurationError(

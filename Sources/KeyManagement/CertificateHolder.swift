@@ -38,8 +38,13 @@ package final class CertificateHolder: Sendable {
     /// - Parameters:
     ///   - offered: all certificates that are now in the source. Those that cannot be trusted are refused here.
     ///   - problems: what could not be read. The certificates then are those that could, and the status says so.
+    ///   - others: what the source has besides and does not offer: disabled versions, those that could not be read.
+    ///   - warnings: what an administrator should change although everything works.
     ///   - moment: when the source was read.
-    package func install(_ offered: [TrustedCertificate], problems: [String] = [], at moment: Date) {
+    package func install(
+        _ offered: [TrustedCertificate], problems: [String] = [], others: [ProviderStatus.Properties] = [],
+        warnings: [String] = [], at moment: Date
+    ) {
         let (trusted, refused) = CertificateSet.part(offered)
         var errors = problems
         if trusted.isEmpty {
@@ -51,9 +56,15 @@ package final class CertificateHolder: Sendable {
             state.status.isSuccess = errors.isEmpty
             state.status.error = errors.isEmpty ? nil : errors.joined(separator: "; ")
             state.status.refused = refused
+            state.status.warnings = warnings
             if problems.isEmpty { state.status.lastFetched = moment }
             if trusted.isEmpty, !problems.isEmpty { return (0, []) }
-            state.status.properties = trusted.map(ProviderStatus.Properties.init)
+            state.status.properties =
+                offered.map { entry in
+                    let isRefused = refused.contains { $0.certificate == entry.certificate && $0.name == entry.name }
+                    return ProviderStatus.Properties(
+                        entry, problem: isRefused ? RefusedCertificate.brief : nil, lastRefreshed: moment)
+                } + others
             let last = state.set
             state.set = CertificateSet(trusted, after: last)
             guard state.set?.generation != last?.generation else { return (0, []) }
@@ -61,6 +72,24 @@ package final class CertificateHolder: Sendable {
             return (state.generation, Array(state.listeners.values))
         }
         for listener in listeners { listener.yield(generation) }
+    }
+
+    /// Puts public keys into force, which nothing is verified with yet but which the status lists.
+    ///
+    /// - Parameter keys: all public keys of the source, with those that could not be read.
+    package func install(keys: [ProviderStatus.PublicKeyProperties]) {
+        state.withLock { $0.status.keys = keys }
+    }
+
+    /// Notes that the source was read and holds public keys only.
+    package func install(onlyKeys keys: [ProviderStatus.PublicKeyProperties], problems: [String] = [], at moment: Date)
+    {
+        state.withLock { state in
+            state.status.isSuccess = problems.isEmpty
+            state.status.error = problems.isEmpty ? nil : problems.joined(separator: "; ")
+            state.status.keys = keys
+            if problems.isEmpty { state.status.lastFetched = moment }
+        }
     }
 
     /// Notes that the source could not be looked at. What is in force stays.

@@ -10,12 +10,15 @@ package struct TrustedCertificate: Hashable, Sendable {
     package let version: String
     /// The certificate.
     package let certificate: Certificate
+    /// When the source last told of it, where that is not the same for all its certificates.
+    package let lastRefreshed: Date?
 
     /// A certificate with its name.
-    package init(name: String = "", version: String = "", certificate: Certificate) {
+    package init(name: String = "", version: String = "", certificate: Certificate, lastRefreshed: Date? = nil) {
         self.name = name
         self.version = version
         self.certificate = certificate
+        self.lastRefreshed = lastRefreshed
     }
 }
 
@@ -23,12 +26,17 @@ package struct TrustedCertificate: Hashable, Sendable {
 package struct RefusedCertificate: Hashable, Sendable, CustomStringConvertible {
     /// What its provider calls it.
     package let name: String
+    /// The version in a vault; empty where there are no versions.
+    package let version: String
     /// The certificate.
     package let certificate: Certificate
 
+    /// Why, in the words of a status.
+    package static let brief = "refused: neither a certificate authority nor self-signed"
+
     /// Why, for a person.
     package var description: String {
-        let place = name.isEmpty ? "" : "\(name): "
+        let place = name.isEmpty ? "" : version.isEmpty ? "\(name): " : "\(name)/\(version): "
         return
             "\(place)certificate \"\(certificate.subject)\" (SHA-256 \(certificate.sha256Hex)) is neither a certificate "
             + "authority nor self-signed; only those can be trusted, add the root or intermediate that issued it"
@@ -75,7 +83,8 @@ package struct CertificateSet: Sendable {
             if entry.certificate.isCA || entry.certificate.isSelfSigned {
                 trusted.append(entry)
             } else {
-                refused.append(RefusedCertificate(name: entry.name, certificate: entry.certificate))
+                refused.append(
+                    RefusedCertificate(name: entry.name, version: entry.version, certificate: entry.certificate))
             }
         }
         return (trusted, refused)

@@ -24,6 +24,7 @@ package final class FileCertificates: CertificateProvider {
 
     package let name: String
     package let type = "files"
+    package let offersCertificates = true
     private let paths: [String]
     private let interval: Duration
     private let limits: Limits

@@ -1,44 +1,52 @@
 import FoundationEssentials
 import PKI
 
-/// Certificates that stand in the configuration itself (Ratify's KeyManagementProvider of type `inline`). They never
+/// Certificates, or a public key, that stand in the configuration itself (Ratify's KeyManagementProvider of type `inline`). They never
 /// change.
 package final class InlineCertificates: CertificateProvider {
     package let name: String
     package let type = "inline"
+    package let offersCertificates: Bool
     private let holder = CertificateHolder()
 
     /// Reads the certificates.
     ///
     /// - Parameters:
-    ///   - contentType: must be `certificate`.
-    ///   - value: PEM, one or more certificates.
+    ///   - contentType: `certificate`, or `key` for a public key. Notation signatures are verified with certificates: a
+    ///     key is read and listed, and no trust store can be made of it.
+    ///   - value: PEM, one or more certificates, or one `PUBLIC KEY`.
     /// - Throws: when the parameters are wrong, or hold no certificate that can be trusted.
     package init(name: String, contentType: String?, value: String?, now: Date) throws(KeyManagementError) {
         self.name = name
         let place = "key management provider \"\(name)\" of type inline"
         switch contentType {
-        case "certificate": break
-        case "key":
-            throw KeyManagementError(
-                .configuration,
-                "\(place) has contentType \"key\"; Notation signatures are verified with certificates, use contentType "
-                    + "\"certificate\" with the root or intermediate certificate")
+        case "certificate": offersCertificates = true
+        case "key": offersCertificates = false
         case nil, "":
-            throw KeyManagementError(.configuration, "\(place) has no contentType; set it to \"certificate\"")
+            throw KeyManagementError(
+                .configuration, "\(place) has no contentType; set it to \"certificate\", or \"key\" for a public key")
         case let other?:
             throw KeyManagementError(
-                .configuration, "\(place) has contentType \"\(other.prefix(40))\"; only \"certificate\" is supported")
+                .configuration,
+                "\(place) has contentType \"\(other.prefix(40))\"; only \"certificate\" and \"key\" are supported")
         }
         guard let value, !value.isEmpty else {
-            throw KeyManagementError(.configuration, "\(place) has no value; set it to certificates in PEM")
+            let wanted = offersCertificates ? "certificates" : "a public key"
+            throw KeyManagementError(.configuration, "\(place) has no value; set it to \(wanted) in PEM")
         }
-        let certificates: [Certificate]
-        do { certificates = try Certificate.parsePEM(Array(value.utf8)) } catch {
+        do {
+            if offersCertificates {
+                let certificates = try Certificate.parsePEM(Array(value.utf8))
+                holder.install(certificates.map { TrustedCertificate(certificate: $0) }, at: now)
+            } else {
+                let key = ProviderStatus.PublicKeyProperties(
+                    name: "", version: "", key: try PublicKey(pem: Array(value.utf8)), lastRefreshed: now)
+                holder.install(onlyKeys: [key], at: now)
+            }
+        } catch {
             throw KeyManagementError(.configuration, "\(place) has a value that cannot be read: \(error)")
         }
-        holder.install(certificates.map { TrustedCertificate(certificate: $0) }, at: now)
-        if holder.current() == nil {
+        if offersCertificates, holder.current() == nil {
             throw KeyManagementError(.noCertificates, "\(place): \(holder.status.error ?? "there is no certificate")")
         }
     }

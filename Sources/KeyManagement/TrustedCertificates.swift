@@ -51,6 +51,12 @@ package final class TrustedCertificates: Sendable {
                 .missingProvider,
                 "there is no key management provider \"\(name)\"" + (known.isEmpty ? "" : "; there are: \(known)"))
         }
+        guard provider.offersCertificates else {
+            throw KeyManagementError(
+                .configuration,
+                "key management provider \"\(name)\" holds public keys only; Notation signatures are verified with "
+                    + "certificates, name a provider of the root or intermediate certificate")
+        }
         guard let set = provider.current() else {
             throw KeyManagementError(
                 .noCertificates,
@@ -65,9 +71,9 @@ package final class TrustedCertificates: Sendable {
         return providers.values.map(\.generation).reduce(own, max)
     }
 
-    /// Whether every provider has certificates; otherwise what is missing, for readiness.
+    /// Whether every provider has what it is for; otherwise what is missing, for readiness.
     package var missing: [String] {
-        providers.filter { $0.current() == nil }.map { "\($0.name): \($0.status.error ?? "no certificates")" }
+        providers.filter { !$0.isReady }.map { "\($0.name): \($0.status.error ?? "no certificates")" }
     }
 
     /// Runs all providers until the task is cancelled.

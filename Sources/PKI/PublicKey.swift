@@ -1,4 +1,5 @@
 import COpenSSL
+import Crypto
 
 /// A public key, from a SubjectPublicKeyInfo (RFC 5280, section 4.1.2.7).
 public struct PublicKey: Hashable, Sendable, CustomStringConvertible {
@@ -55,6 +56,24 @@ public struct PublicKey: Hashable, Sendable, CustomStringConvertible {
         try reader.end()
         try self.init(element)
     }
+
+    /// Reads a public key from PEM: one block `PUBLIC KEY`.
+    public init(pem text: [UInt8]) throws(PKIError) {
+        let blocks = try PEM.parse(text)
+        guard let block = blocks.first else {
+            throw PKIError(.missing, "there is no public key; expected a PEM block PUBLIC KEY")
+        }
+        guard blocks.count == 1 else {
+            throw PKIError(.malformed, "there are \(blocks.count) PEM blocks; expected one")
+        }
+        guard block.label == "PUBLIC KEY" else {
+            throw PKIError(.unsupported, "expected a PEM block PUBLIC KEY, found \(block.label)")
+        }
+        try self.init(spkiDER: block.der)
+    }
+
+    /// The SHA-256 of the SubjectPublicKeyInfo, in lower-case hexadecimal.
+    public var sha256Hex: String { Hex.text(Array(SHA256.hash(data: spkiDER))) }
 
     /// Keys are the same when they are encoded in the same way.
     public static func == (left: PublicKey, right: PublicKey) -> Bool { left.spkiDER == right.spkiDER }

@@ -61,13 +61,39 @@ import Testing
 
     @Test func wrongParametersSayWhatToDo() throws {
         let pem = try CertificateAuthority(name: "root").certificate.pem
-        #expect(reason("key", pem).contains("Notation signatures are verified with certificates"))
-        #expect(reason(nil, pem).contains("has no contentType; set it to \"certificate\""))
+        #expect(reason("key", pem).contains("expected a PEM block PUBLIC KEY, found CERTIFICATE"))
+        #expect(reason(nil, pem).contains("has no contentType; set it to \"certificate\", or"))
         #expect(reason("", pem).contains("has no contentType"))
-        #expect(reason("Certificate", pem).contains("only \"certificate\" is supported"))
+        #expect(reason("Certificate", pem).contains("only \"certificate\" and \"key\" are supported"))
         #expect(reason("certificate", nil).contains("has no value"))
         #expect(reason("certificate", "nonsense").contains("there is no PEM block"))
         #expect(reason("certificate", String(pem.dropLast(40))).contains("has no END line"))
         #expect(reason("key", pem).contains("\"certs\""))
+    }
+
+    @Test func aPublicKeyIsListedAndMakesNoTrustStore() throws {
+        let key = try PrivateKey.generate(.ec(.p256)).publicKey
+        let provider = try InlineCertificates(
+            name: "key", contentType: "key", value: PEM(label: "PUBLIC KEY", der: key.spkiDER).text, now: now)
+        #expect(provider.current() == nil)
+        #expect(provider.status.isSuccess && provider.status.lastFetched == now)
+        #expect(provider.status.keys.map(\.kind) == ["EC P-256"])
+        #expect(provider.status.keys.map(\.fingerprint) == [key.sha256Hex])
+        let trusted = TrustedCertificates([provider])
+        #expect(trusted.missing.isEmpty)
+        let error = #expect(throws: KeyManagementError.self) { try trusted.certificates(named: "key") }
+        #expect(error?.kind == .configuration && error?.description.contains("public keys only") == true)
+    }
+
+    @Test func theStateOfACertificateFollowsTheTime() throws {
+        let root = try CertificateAuthority(name: "root")
+        let leaf = try root.issue(.codeSigning("leaf"))
+        let provider = try InlineCertificates(
+            name: "certs", contentType: "certificate", value: leaf.chainPEM, now: now)
+        let states = provider.status.properties.map { $0.state(at: root.certificate.notBefore) }
+        #expect(states.sorted() == ["in force", "refused: neither a certificate authority nor self-signed"])
+        let trusted = try #require(provider.status.properties.first { $0.isInForce })
+        #expect(trusted.state(at: .distantFuture).hasPrefix("in force, expired on 2"))
+        #expect(trusted.state(at: .distantPast).hasPrefix("in force, not yet valid until 2"))
     }
 }
