@@ -61,4 +61,17 @@ let pkiTargets = [
             require(!"\(key)".contains("PRIVATE"), "a key that prints itself")
         } catch { requireReadable(error) }
     },
+    FuzzTarget("pkcs12", maximumLength: 8192) { bytes in
+        // So few iterations that an input takes milliseconds: more of them are a count, not another way through.
+        var limits = PKCS12.Limits()
+        limits.iterations = 2_048
+        limits.totalIterations = 8_192
+        do {
+            let file = try PKCS12(der: bytes, limits: limits)
+            require(file.certificates.count <= limits.certificates, "more certificates than the limit")
+            require((try? PKCS12(der: bytes + [0], limits: limits)) == nil, "a byte after it is accepted")
+            require(
+                (try? PKCS12(der: bytes, limits: limits))?.certificates == file.certificates, "read twice it differs")
+        } catch { requireReadable(error) }
+    },
 ]

@@ -66,6 +66,34 @@ int countersign_digest(const char *name, const uint8_t *data, size_t length, uin
 /// Whether OpenSSL's own parser accepts this DER as one certificate with no byte left over. Used by tests, to compare.
 int countersign_accepts_certificate(const uint8_t *der, size_t length);
 
+/// What a PKCS #12 file may have.
+typedef struct {
+    long iterations;        // of one derivation of a key
+    long total_iterations;  // of all of them
+    int certificates;
+    int bags;
+} CountersignPKCS12Limits;
+
+/// How reading a PKCS #12 file ended.
+enum {
+    COUNTERSIGN_PKCS12_OK = 0,
+    COUNTERSIGN_PKCS12_MALFORMED = 1,
+    COUNTERSIGN_PKCS12_TOO_LARGE = 2,
+    COUNTERSIGN_PKCS12_UNSUPPORTED = 3,
+    COUNTERSIGN_PKCS12_PASSWORD = 4,
+    COUNTERSIGN_PKCS12_NEEDS_LEGACY = 5,
+};
+
+/// Takes one certificate, whose memory is valid for the call.
+typedef void (*CountersignTakeCertificate)(void *receiver, const uint8_t *der, size_t length);
+
+/// Gives the certificates of a PKCS #12 file (RFC 7292), in its order, to `take`, and says whether it holds a private
+/// key, which is never decrypted. With a null password both forms of an empty one are tried. Some certificates may have
+/// been given when it fails.
+int countersign_pkcs12_certificates(
+    const uint8_t *der, size_t length, const char *password, const CountersignPKCS12Limits *limits,
+    CountersignTakeCertificate take, void *receiver, int *has_key, char *reason);
+
 /// Overwrites memory in a way that the compiler does not remove.
 void countersign_cleanse(void *memory, size_t length);
 
