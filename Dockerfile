@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
 
-# Countersign as a small image: the binary with a static Swift runtime, and the three system libraries it links.
+# Countersign as a small image: the binary with a static Swift runtime, and the four system libraries it links.
 # docker build -t countersign:dev .
 
 ARG SWIFT_VERSION=6.3
@@ -8,7 +8,7 @@ ARG DEBIAN=bookworm
 
 FROM swift:${SWIFT_VERSION}-${DEBIAN} AS build
 RUN apt-get update \
-    && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends libssl-dev libcurl4-openssl-dev \
+    && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends libssl-dev libcurl4-openssl-dev libyaml-dev \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 # Dependencies first: this layer stays while only our sources change.
@@ -22,10 +22,10 @@ RUN swift build -c release --static-swift-stdlib --product countersign \
     && strip /countersign \
     && /countersign version
 
-# The same Debian as the builder, so that libssl and libcurl are the ones it was linked against.
+# The same Debian as the builder, so that libssl, libcurl and libyaml are the ones it was linked against.
 FROM debian:${DEBIAN}-slim
 RUN apt-get update \
-    && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends ca-certificates libcurl4 libssl3 \
+    && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends ca-certificates libcurl4 libssl3 libyaml-0-2 \
     && rm -rf /var/lib/apt/lists/* /var/cache/debconf/* /var/log/apt /var/log/dpkg.log
 COPY --from=build /countersign /countersign
 LABEL org.opencontainers.image.title="Countersign" \

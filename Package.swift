@@ -39,9 +39,11 @@ var targets: [Target] = [
         name: "CCurl",
         linkerSettings: [.linkedLibrary("curl"), .linkedLibrary("ssl"), .linkedLibrary("crypto")]),
     .target(name: "COpenSSL", linkerSettings: [.linkedLibrary("crypto")]),
+    .target(name: "CYAML", linkerSettings: [.linkedLibrary("yaml")]),
 
     // Rooms, in the order of a request from the inside out (docs/architecture.md).
     room("StrictJSON"),
+    room("YAML", ["CYAML", "StrictJSON"]),
     room("HTTP", ["CCurl"]),
     room("OCI", ["HTTP", "StrictJSON", crypto, subprocess]),
     room("PKI", ["COpenSSL", crypto]),
@@ -81,6 +83,7 @@ var targets: [Target] = [
         path: "Benchmarks", swiftSettings: strict),
 
     tests("StrictJSONTests", ["StrictJSON"]),
+    tests("YAMLTests", ["YAML", "StrictJSON"]),
     tests("HTTPTests", ["HTTP", "TestSupport"]),
     tests("OCITests", ["OCI", "HTTP", "StrictJSON", "TestSupport"]),
     tests("PKITests", ["PKI", "TestSupport"]),
@@ -108,9 +111,11 @@ var targets: [Target] = [
 // test instrumented for coverage and, in C, for AddressSanitizer too. Of the provider only what parses is built: a
 // fuzzer of a parser does not wait for a server to compile.
 if Context.environment["COUNTERSIGN_FUZZ"] != nil {
-    let rooms = ["StrictJSON", "HTTP", "OCI", "PKI", "Notation", "KeyManagement", "Verification", "GatekeeperProvider"]
+    let rooms = [
+        "StrictJSON", "YAML", "HTTP", "OCI", "PKI", "Notation", "KeyManagement", "Verification", "GatekeeperProvider",
+    ]
     let instrumented = ["-sanitize=fuzzer,address", "-O", "-enable-testing"]
-    targets.removeAll { !(rooms + ["CCurl", "COpenSSL"]).contains($0.name) }
+    targets.removeAll { !(rooms + ["CCurl", "COpenSSL", "CYAML"]).contains($0.name) }
     for target in targets {
         if rooms.contains(target.name) {
             target.swiftSettings = strict + [.unsafeFlags(instrumented)]

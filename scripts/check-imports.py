@@ -6,6 +6,7 @@ import sys
 
 ALLOWED = {
     "StrictJSON": set(),
+    "YAML": {"CYAML", "StrictJSON"},
     "HTTP": {"CCurl"},
     "OCI": {"HTTP", "StrictJSON"},
     "PKI": {"COpenSSL"},
@@ -22,7 +23,7 @@ ALLOWED = {
         "CountersignService",
     },
 }
-ROOMS = set(ALLOWED) | {"CCurl", "COpenSSL"}
+ROOMS = set(ALLOWED) | {"CCurl", "COpenSSL", "CYAML"}
 
 root = pathlib.Path(__file__).resolve().parent.parent / "Sources"
 faults = 0

@@ -17,7 +17,7 @@ struct FuzzTarget: Sendable {
 
     /// Every target.
     static let all: [FuzzTarget] =
-        jsonTargets + referenceTargets + manifestTargets + registryTargets + httpTargets + pkiTargets
+        jsonTargets + yamlTargets + referenceTargets + manifestTargets + registryTargets + httpTargets + pkiTargets
         + revocationTargets
         + notationTargets + serviceTargets
 }

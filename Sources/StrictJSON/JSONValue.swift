@@ -26,6 +26,9 @@ public struct JSONObject: Hashable, Sendable, ExpressibleByDictionaryLiteral {
         for (name, value) in elements { self[name] = value }
     }
 
+    /// An object with members whose names the caller has seen to be different: a reader of another format.
+    package init(uniqueMembers: [(name: String, value: JSONValue)]) { members = uniqueMembers }
+
     /// The value of the member with exactly this name, `nil` when there is none. Setting `nil` removes it.
     public subscript(name: String) -> JSONValue? {
         get { members.first { $0.name == name }?.value }
