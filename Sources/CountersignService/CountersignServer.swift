@@ -10,14 +10,28 @@ package struct ServerSettings: Sendable {
     package var configurationPath: String?
     /// Addresses, certificates and limits.
     package var provider: ProviderConfiguration
-    /// How long a verdict is remembered.
-    package var decisionLifetime: Duration
+    /// How verdicts are remembered.
+    package var decisions: DecisionSettings
 
     /// Settings of a server.
-    package init(configurationPath: String?, provider: ProviderConfiguration, decisionLifetime: Duration) {
+    package init(configurationPath: String?, provider: ProviderConfiguration, decisions: DecisionSettings) {
         self.configurationPath = configurationPath
         self.provider = provider
-        self.decisionLifetime = decisionLifetime
+        self.decisions = decisions
+    }
+}
+
+/// How verdicts are remembered.
+package struct DecisionSettings: Sendable, Hashable {
+    /// How long; zero is not at all.
+    package var lifetime: Duration
+    /// How many bytes they may take at most.
+    package var maximumBytes: Int
+
+    /// Settings, by default those of Ratify.
+    package init(lifetime: Duration = .seconds(10), maximumBytes: Int = 256 << 20) {
+        self.lifetime = lifetime
+        self.maximumBytes = maximumBytes
     }
 }
 
@@ -54,7 +68,10 @@ package final class CountersignServer: Sendable {
             "countersign_build_info", [("version", Release.version)], 1, help: "The version that runs.")
 
         let service = PipelineService(
-            source: file, cache: DecisionCache(timeToLive: settings.decisionLifetime), metrics: metrics)
+            source: file,
+            cache: DecisionCache(
+                timeToLive: settings.decisions.lifetime, maximumBytes: settings.decisions.maximumBytes),
+            metrics: metrics)
         let provider = try GatekeeperProviderServer(
             configuration: settings.provider, service: service, metrics: metrics, logger: logger)
         var configuration = ServiceGroupConfiguration(

@@ -25,29 +25,41 @@ package final class DecisionCache: Sendable {
     private struct Entry {
         let decision: Decision
         let expires: ContinuousClock.Instant
+        let bytes: Int
         var used: UInt64
     }
 
     private struct State {
         var entries: [Key: Entry] = [:]
+        var bytes = 0
         var clock: UInt64 = 0
         var hits: UInt64 = 0
         var misses: UInt64 = 0
+
+        mutating func remove(_ key: Key) {
+            if let entry = entries.removeValue(forKey: key) { bytes -= entry.bytes }
+        }
     }
 
     /// How long a decision is kept; zero keeps none.
     package let timeToLive: Duration
-    private let capacity: Int
+    private let maximumBytes: Int
     private let state = Mutex(State())
 
     /// A cache.
     ///
     /// - Parameters:
     ///   - timeToLive: how long a decision is kept, at most; zero or less keeps none.
-    ///   - capacity: how many decisions are kept at once.
-    package init(timeToLive: Duration, capacity: Int = 10_000) {
+    ///   - maximumBytes: how many bytes the decisions that are kept may take.
+    package init(timeToLive: Duration, maximumBytes: Int = 256 << 20) {
         self.timeToLive = timeToLive
-        self.capacity = max(capacity, 1)
+        self.maximumBytes = maximumBytes
+    }
+
+    /// What an entry takes in memory, about: the reports as text, the same again as values of which each has a header,
+    /// and what a dictionary needs.
+    private static func bytes(of decision: Decision, _ key: Key) -> Int {
+        512 + 4 * decision.reportsJSON.count + 2 * key.reference.utf8.count
     }
 
     /// The decision under a key, unless it is too old.
@@ -58,7 +70,7 @@ package final class DecisionCache: Sendable {
                 return nil
             }
             guard now < entry.expires else {
-                state.entries[key] = nil
+                state.remove(key)
                 state.misses += 1
                 return nil
             }
@@ -77,23 +89,26 @@ package final class DecisionCache: Sendable {
         _ decision: Decision, for key: Key, validFor: Duration? = nil, now: ContinuousClock.Instant = .now
     ) {
         let life = min(timeToLive, validFor ?? timeToLive)
-        guard life > .zero else { return }
+        let bytes = DecisionCache.bytes(of: decision, key)
+        guard life > .zero, bytes <= maximumBytes else { return }
         state.withLock { state in
             state.clock += 1
-            state.entries[key] = Entry(decision: decision, expires: now + life, used: state.clock)
-            guard state.entries.count > capacity else { return }
-            // A tenth at once, so that the scan is paid once per capacity/10 insertions.
-            state.entries = state.entries.filter { now < $0.value.expires }
-            guard state.entries.count > capacity else { return }
-            let surplus = state.entries.count - capacity + capacity / 10
-            for (key, _) in state.entries.sorted(by: { $0.value.used < $1.value.used }).prefix(surplus) {
-                state.entries[key] = nil
+            state.remove(key)
+            state.entries[key] = Entry(decision: decision, expires: now + life, bytes: bytes, used: state.clock)
+            state.bytes += bytes
+            guard state.bytes > maximumBytes else { return }
+            // A tenth at once, so that the scan is paid once per tenth of what fits.
+            for (key, entry) in state.entries where now >= entry.expires { state.remove(key) }
+            guard state.bytes > maximumBytes else { return }
+            for (key, _) in state.entries.sorted(by: { $0.value.used < $1.value.used }) {
+                guard state.bytes > maximumBytes - maximumBytes / 10 else { break }
+                state.remove(key)
             }
         }
     }
 
-    /// Entries, hits and misses so far.
-    package var statistics: (entries: Int, hits: UInt64, misses: UInt64) {
-        state.withLock { ($0.entries.count, $0.hits, $0.misses) }
+    /// Entries, the bytes that they take, hits and misses so far.
+    package var statistics: (entries: Int, bytes: Int, hits: UInt64, misses: UInt64) {
+        state.withLock { ($0.entries.count, $0.bytes, $0.hits, $0.misses) }
     }
 }

@@ -52,6 +52,9 @@ package final class PipelineService: VerificationService {
             let statistics = cache.statistics
             metrics.gauge(
                 "countersign_decision_cache_entries", [], Double(statistics.entries), help: "Decisions kept now.")
+            metrics.gauge(
+                "countersign_decision_cache_bytes", [], Double(statistics.bytes),
+                help: "The bytes that the decisions kept now take, about.")
             metrics.set(
                 total: Double(statistics.hits), of: "countersign_decision_cache_hits_total",
                 help: "Requests answered from the decision cache.")

@@ -84,6 +84,14 @@ package struct ServiceConfiguration: Sendable, Equatable {
         }
     }
 
+    /// A list of names, or the text that Ratify's chart makes of one: `[x-request-id x-trace]`.
+    private static func headerNames(_ headers: inout ConfigurationReader) throws(ConfigurationError) -> [String] {
+        guard let text = headers.value("traceIDHeaderName")?.string else {
+            return (try headers.strings("traceIDHeaderName") ?? []).filter { !$0.isEmpty }
+        }
+        return text.split { " ,[]".contains($0) }.map(String.init)
+    }
+
     private static func plugins(
         _ root: inout ConfigurationReader, _ name: String
     ) throws(ConfigurationError) -> [Plugin] {
@@ -125,7 +133,7 @@ package struct ServiceConfiguration: Sendable, Equatable {
         }
         if let level = try section.string("level"), !level.isEmpty { logger.level = level }
         if var headers = try section.section("requestHeaders") {
-            settings.traceIDHeaderNames = try headers.strings("traceIDHeaderName") ?? []
+            settings.traceIDHeaderNames = try ServiceConfiguration.headerNames(&headers)
             warnings += headers.unused()
         }
         warnings += section.unused()

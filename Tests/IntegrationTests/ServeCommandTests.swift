@@ -132,6 +132,13 @@ import Testing
                 (["-c", config, "--ca-cert-file", files.path("half.json")], "--cert-dir"),
                 (["-c", config, "--enable-crd-manager"], "not supported"),
                 (["-c", config, "--cache-ttl", "soon"], "--cache-ttl"),
+                (["-c", config, "--cache-size", "0"], "--cache-size"),
+                (["-c", config, "--cache-type", "dapr"], "Dapr"),
+                (["-c", config, "--cache-type", "memcached"], "--cache-type"),
+                (["-c", config, "--cache-name", "our-redis"], "--cache-name"),
+                (["-c", config, "--cache-enabled=perhaps"], "--cache-enabled"),
+                (["-c", config, "--metrics-type", "statsd"], "--metrics-type"),
+                (["-c", config, "--metrics-port", "metrics"], "--metrics-port"),
                 (["-c", config, "--idle-timeout", "0s"], "--idle-timeout"),
                 (["-c", config, "--max-keys", "0"], "--max-keys"),
                 (["-c", config, "--http", "nowhere:none"], "--http"),
@@ -140,6 +147,39 @@ import Testing
                 #expect(run.status == 2, "\(arguments): \(run)")
                 #expect(run.errors.contains(words), "\(arguments): \(run)")
             }
+        }
+    }
+
+    /// The arguments of the deployment in Ratify's chart, but for addresses and files.
+    private func ratifysFlags(cache: Bool) -> [String] {
+        [
+            "--ca-cert-files=", "--cache-enabled=\(cache)", "--cache-type=ristretto", "--cache-name=dapr-redis",
+            "--cache-size=256", "--cache-ttl=10m", "--metrics-enabled=true", "--metrics-type=prometheus",
+        ]
+    }
+
+    @Test func theFlagsOfRatifysChartHaveTheirEffect() async throws {
+        try await withSigned { registry, app, files, tls in
+            for (isCached, lookups) in [(true, 0), (false, 2)] {
+                let process = try await ServeProcess(
+                    config: files.path("config.json"), tls: tls, ratifysFlags(cache: isCached))
+                expectAdmitted(try await ask(process, tls, app.name("v1")))
+                registry.forgetRequests()
+                for _ in 0..<2 { expectAdmitted(try await ask(process, tls, app.name("v1"))) }
+                #expect(registry.requests.count { $0.method == "HEAD" } == lookups, "cached: \(isCached)")
+                process.signal(SIGTERM)
+                #expect(await process.ended() == 0, "\(process.log)")
+            }
+        }
+    }
+
+    @Test func metricsCanBeOff() async throws {
+        try await withSigned { _, _, files, tls in
+            let process = try await ServeProcess(
+                config: files.path("config.json"), tls: tls, ["--metrics-enabled=false"], hasMetrics: false)
+            #expect(process.metricsPort == 0 && !process.log.contains("for=metrics"), "\(process.log)")
+            process.signal(SIGTERM)
+            #expect(await process.ended() == 0, "\(process.log)")
         }
     }
 

@@ -6,6 +6,7 @@ import TestSupport
 final class ServeProcess: Sendable {
     let port: Int
     let healthPort: Int
+    /// Zero when it serves none.
     let metricsPort: Int
     /// From the start of the process until `/readyz` said yes.
     let startTime: Duration
@@ -22,7 +23,8 @@ final class ServeProcess: Sendable {
     ///
     /// - Parameter config: the configuration file; `nil` for the one that the environment says.
     init(
-        config: String?, tls: ServingFiles, _ options: [String] = [], environment: [String: String] = [:]
+        config: String?, tls: ServingFiles, _ options: [String] = [], environment: [String: String] = [:],
+        hasMetrics: Bool = true
     ) async throws {
         let directory = try TemporaryDirectory()
         self.directory = directory
@@ -52,17 +54,17 @@ final class ServeProcess: Sendable {
         let isReady = try await eventually {
             guard process.isRunning else { return true }
             ports = Self.ports(in: try String(contentsOfFile: log, encoding: .utf8))
-            guard ports["provider"] != nil, ports["metrics"] != nil, let health = ports["health"] else { return false }
+            guard ports["provider"] != nil, !hasMetrics || ports["metrics"] != nil, let health = ports["health"] else {
+                return false
+            }
             return try await TestClient.ask(port: health, method: "GET", path: "/readyz").status == 200
         }
         startTime = .now - start
-        guard isReady, let port = ports["provider"], let healthPort = ports["health"],
-            let metricsPort = ports["metrics"]
-        else {
+        guard isReady, let port = ports["provider"], let healthPort = ports["health"] else {
             process.terminate()
             throw Failure(description: try String(contentsOfFile: log, encoding: .utf8))
         }
-        (self.port, self.healthPort, self.metricsPort) = (port, healthPort, metricsPort)
+        (self.port, self.healthPort, self.metricsPort) = (port, healthPort, ports["metrics"] ?? 0)
     }
 
     /// `msg=listening … for=provider port=…`

@@ -50,12 +50,28 @@ import Testing
     }
 
     @Test func isBounded() {
-        let cache = DecisionCache(timeToLive: .seconds(60), capacity: 100)
+        let cache = DecisionCache(timeToLive: .seconds(60), maximumBytes: 64 << 10)
         for index in 0..<10_000 {
             cache.keep(decision, for: key(reference: "r\(index)"))
             if index > 0 { _ = cache.decision(for: key(reference: "r0")) }
         }
-        #expect(cache.statistics.entries <= 100)
+        #expect(cache.statistics.bytes <= 64 << 10 && cache.statistics.entries > 50, "\(cache.statistics)")
         #expect(cache.decision(for: key(reference: "r0")) != nil, "the most used one stays")
+    }
+
+    @Test func countsWhatItKeeps() {
+        let cache = DecisionCache(timeToLive: .seconds(60), maximumBytes: 64 << 10)
+        let now = ContinuousClock.now
+        for _ in 0..<10 { cache.keep(decision, for: key(), now: now) }
+        let one = cache.statistics.bytes
+        #expect(one > 0 && cache.statistics.entries == 1)
+        cache.keep(decision, for: key(namespace: "a"), now: now)
+        #expect(cache.statistics.bytes == 2 * one)
+        _ = cache.decision(for: key(), now: now + .seconds(60))
+        #expect(cache.statistics.bytes == one && cache.statistics.entries == 1)
+        let report = VerifierReport(subject: String(repeating: "s", count: 64 << 10), isSuccess: true, message: "")
+        cache.keep(
+            Decision(isSuccess: true, reference: "r", digest: nil, reports: [report]), for: key(reference: "large"))
+        #expect(cache.statistics.entries == 1, "what does not fit pushes nothing out")
     }
 }

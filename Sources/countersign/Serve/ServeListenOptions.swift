@@ -1,0 +1,57 @@
+import ArgumentParser
+import GatekeeperProvider
+
+/// How Gatekeeper connects to `serve`, and what one request may be.
+struct ServeListenOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("Where Gatekeeper connects: :PORT or HOST:PORT.", valueName: "address"))
+    var http = ":6001"
+
+    @Option(
+        help: ArgumentHelp(
+            "Directory with tls.crt and tls.key. Without it plain HTTP is served, which Gatekeeper refuses.",
+            valueName: "directory"))
+    var certDir: String?
+
+    @Option(
+        name: [.customLong("ca-cert-file"), .customLong("ca-cert-files")],
+        help: ArgumentHelp(
+            "PEM files of the CAs that client certificates must chain to; repeat, or separate with commas.",
+            valueName: "file"))
+    var clientAuthorities: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "When a connection without a request is closed; Gatekeeper up to 3.21 closes none.", valueName: "duration"))
+    var idleTimeout = "30s"
+
+    @Option(help: ArgumentHelp("The longest request body.", valueName: "bytes"))
+    var maxBodyBytes = 1 << 20
+
+    @Option(help: ArgumentHelp("The most keys in one request.", valueName: "count"))
+    var maxKeys = 1000
+
+    func providerConfiguration() throws -> ProviderConfiguration {
+        // Ratify's chart says `--ca-cert-files=` when it knows none.
+        let authorities = clientAuthorities.flatMap { $0.split(separator: ",").map(String.init) }
+        if certDir == nil, !authorities.isEmpty {
+            throw CommandFailure(
+                .usage, "--ca-cert-file has no meaning without --cert-dir: plain HTTP has no client certificates")
+        }
+        var configuration = ProviderConfiguration(
+            address: try ListenAddress(flag: "--http", http),
+            certificates: certDir.map { ServingCertificateFiles(directory: $0, clientAuthorities: authorities) })
+        guard (1024...(64 << 20)).contains(maxBodyBytes) else {
+            throw CommandFailure(.usage, "--max-body-bytes is \(maxBodyBytes): expected 1024 to \(64 << 20)")
+        }
+        guard (1...100_000).contains(maxKeys) else {
+            throw CommandFailure(.usage, "--max-keys is \(maxKeys): expected 1 to 100000")
+        }
+        configuration.maximumBodyBytes = maxBodyBytes
+        configuration.maximumKeys = maxKeys
+        configuration.idleTimeout = try Duration(flag: "--idle-timeout", idleTimeout)
+        guard configuration.idleTimeout >= .milliseconds(100) else {
+            throw CommandFailure(.usage, "--idle-timeout is \(idleTimeout): expected 100ms or more")
+        }
+        return configuration
+    }
+}
