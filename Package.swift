@@ -50,6 +50,7 @@ var targets: [Target] = [
     room("Notation", ["OCI", "PKI", "HTTP", "StrictJSON", crypto, cryptoExtras]),
     room("KeyManagement", ["PKI"]),
     room("Azure", ["HTTP", "OCI", "KeyManagement", "StrictJSON"]),
+    room("Kubernetes", ["HTTP", "StrictJSON", "YAML", subprocess]),
     room("Verification", ["OCI", "KeyManagement", "StrictJSON", logging]),
     room(
         "GatekeeperProvider",
@@ -62,7 +63,7 @@ var targets: [Target] = [
         "CountersignService",
         [
             "OCI", "HTTP", "PKI", "Notation", "KeyManagement", "Azure", "Verification", "GatekeeperProvider",
-            "StrictJSON", lifecycle, logging,
+            "StrictJSON", "YAML", "Kubernetes", lifecycle, logging,
         ]),
     .executableTarget(
         name: "countersign", dependencies: ["CountersignService", argumentParser], swiftSettings: strict),

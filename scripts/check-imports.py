@@ -13,14 +13,16 @@ ALLOWED = {
     "Notation": {"OCI", "PKI", "HTTP", "StrictJSON"},
     "KeyManagement": {"PKI"},
     "Azure": {"HTTP", "OCI", "KeyManagement", "StrictJSON"},
+    "Kubernetes": {"HTTP", "StrictJSON", "YAML"},
     "Verification": {"OCI", "KeyManagement", "StrictJSON"},
     "GatekeeperProvider": {"Verification", "StrictJSON"},
     "CountersignService": {
         "HTTP", "OCI", "PKI", "Notation", "KeyManagement", "Azure", "Verification", "GatekeeperProvider", "StrictJSON",
+        "YAML", "Kubernetes",
     },
     "countersign": {
         "HTTP", "OCI", "PKI", "Notation", "KeyManagement", "Verification", "GatekeeperProvider", "StrictJSON",
-        "CountersignService",
+        "YAML", "Kubernetes", "CountersignService",
     },
 }
 ROOMS = set(ALLOWED) | {"CCurl", "COpenSSL", "CYAML"}

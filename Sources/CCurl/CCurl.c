@@ -64,6 +64,11 @@ CURLcode ccurl_set_body(CURL *handle, const uint8_t *bytes, size_t length) {
     return curl_easy_setopt(handle, CURLOPT_COPYPOSTFIELDS, length > 0 ? (const char *)bytes : "");
 }
 
+CURLcode ccurl_set_blob(CURL *handle, CURLoption option, const uint8_t *bytes, size_t length) {
+    struct curl_blob blob = {.data = (void *)bytes, .len = length, .flags = CURL_BLOB_COPY};
+    return curl_easy_setopt(handle, option, &blob);
+}
+
 CURLcode ccurl_set_data_callback(CURL *handle, CURLoption option, ccurl_data_callback callback) {
     return curl_easy_setopt(handle, option, callback);
 }

@@ -15,11 +15,18 @@ struct Exchange: Sendable {
     var needsFreshConnection: Bool
     /// Whether answers that redirect are followed, so that their bodies do not matter.
     var followsRedirects: Bool
+    /// Whether the bodies of errors are kept too.
+    var keepsEveryBody = false
+    /// Another name than the URL's that the host's certificate must have.
+    var tlsServerName: String?
+    /// Where the body goes as it arrives, instead of into the answer; and how long nothing may arrive.
+    var stream: (buffer: StreamBuffer, idleTimeout: Duration)?
 
     /// Whether the body of an answer of this status is of no use to the client's caller: nobody sees it, so it is
     /// neither kept nor held against the size limit.
     func discardsBody(ofStatus status: Int) -> Bool {
-        status == 429 || status >= 500 || (followsRedirects && Exchange.isRedirect(status))
+        if keepsEveryBody || stream != nil { return false }
+        return status == 429 || status >= 500 || (followsRedirects && Exchange.isRedirect(status))
     }
 
     /// RFC 9110, section 15.4: the statuses with a `Location` to go to.

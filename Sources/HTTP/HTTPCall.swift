@@ -47,7 +47,8 @@ struct HTTPCall {
             connectTimeout: configuration.connectTimeout, idleConnectionLife: configuration.idleConnectionLife,
             userAgent: configuration.userAgent, proxy: proxies.proxy(for: url),
             needsFreshConnection: !request.method.isIdempotent && !request.retry.retriesNonIdempotent,
-            followsRedirects: request.redirects != .refuse)
+            followsRedirects: request.redirects != .refuse, keepsEveryBody: request.answersEveryStatus,
+            tlsServerName: configuration.tlsServerName)
     }
 
     /// Takes an answer: returns what the caller gets, or `nil` when there is more to do.
@@ -60,7 +61,7 @@ struct HTTPCall {
             try follow(location, status: answer.status, maximum: maximum)
             return nil
         }
-        guard answer.status == 429 || answer.status >= 500 else {
+        guard !request.answersEveryStatus, answer.status == 429 || answer.status >= 500 else {
             return HTTPResponse(
                 status: answer.status, headers: answer.headers, body: answer.body, url: url.text, attempts: attempts)
         }

@@ -41,7 +41,12 @@ public final class HTTPClient: HTTPSending {
         proxies = try ProxySettings(environment: configuration.environment)
         sources = TrustSources(configuration: configuration)
         let stamp = sources.stamp()
-        let engine = try HTTPClient.makeEngine(trust: try sources.load(), configuration)
+        if let name = configuration.tlsServerName {
+            do { _ = try HTTPURL(parsing: "https://\(name)/") } catch {
+                throw .configuration("the TLS server name is not a host's name")
+            }
+        }
+        let engine = try HTTPClient.makeEngine(try sources.load(), try sources.identity(), configuration)
         state = Mutex(
             State(engine: engine, trustStamp: stamp, nextTrustCheck: .now + configuration.trustCheckInterval))
     }
@@ -100,6 +105,32 @@ public final class HTTPClient: HTTPSending {
         return .failure(Fault(kind: .cancelled, detail: "the client was shut down", isWorthRetrying: false))
     }
 
+    /// Sends a request once and returns as soon as the head of the answer has arrived, of whatever status; its body
+    /// is read as it arrives. Neither retries nor follows redirects, and takes a body of any length.
+    ///
+    /// - Parameters:
+    ///   - request: its deadline is for the head; of its limits, only those on headers hold.
+    ///   - idleTimeout: how long nothing may arrive while somebody is ready to take it.
+    public func stream(_ request: HTTPRequest, idleTimeout: Duration) async throws(HTTPError) -> HTTPStream {
+        var call = try HTTPCall(request, configuration: configuration, proxies: proxies)
+        call.attempts = 1
+        let buffer = StreamBuffer()
+        var exchange = call.exchange
+        exchange.stream = (buffer, idleTimeout)
+        while let engine = currentEngine() {
+            let transfer = Transfer(exchange)
+            guard let result = await engine.perform(transfer) else { continue }
+            switch result {
+            case .failure(let fault): throw call.error(fault.kind, fault.detail)
+            case .success(let answer):
+                return HTTPStream(
+                    status: answer.status, headers: answer.headers,
+                    body: HTTPBody(buffer, transfer, engine, call))
+            }
+        }
+        throw call.error(.cancelled, "the client was shut down")
+    }
+
     // MARK: Trusted authorities
 
     private func currentEngine() -> TransferEngine? {
@@ -123,7 +154,7 @@ public final class HTTPClient: HTTPSending {
         if isChanged {
             do {
                 let anchors = try sources.load()
-                replacement = try HTTPClient.makeEngine(trust: anchors, configuration)
+                replacement = try HTTPClient.makeEngine(anchors, try sources.identity(), configuration)
                 notice = .trustReloaded(certificates: anchors.count)
             } catch {
                 notice = .trustReloadFailed(error.detail)
@@ -147,10 +178,10 @@ public final class HTTPClient: HTTPSending {
     }
 
     private static func makeEngine(
-        trust: TrustAnchors, _ configuration: HTTPClientConfiguration
+        _ trust: TrustAnchors, _ identity: ClientIdentity?, _ configuration: HTTPClientConfiguration
     ) throws(HTTPError) -> TransferEngine {
         try TransferEngine(
-            trust: trust, maximumConnectionsPerHost: configuration.maximumConnectionsPerHost,
+            trust: trust, identity: identity, maximumConnectionsPerHost: configuration.maximumConnectionsPerHost,
             maximumConnections: configuration.maximumConnections)
     }
 }

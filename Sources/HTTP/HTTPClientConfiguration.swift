@@ -7,6 +7,12 @@ public struct HTTPClientConfiguration: Sendable {
     /// Whether the system's authorities are trusted beside ``extraCABundle``. `false` for peers that only one
     /// authority vouches for, as a cluster's API server.
     public var trustsSystemStore: Bool
+    /// Further authorities to trust, as PEM that is no file.
+    public var extraAuthorities: [UInt8]
+    /// What proves to peers that ask for it who this client is.
+    public var clientCertificate: ClientCertificate?
+    /// The name that every host's certificate must have, instead of the one in its URL.
+    public var tlsServerName: String?
     /// The most connections to one host and port; further requests queue.
     public var maximumConnectionsPerHost: Int
     /// The most connections in all; further requests queue. Idle ones are kept up to this number too.
@@ -27,7 +33,8 @@ public struct HTTPClientConfiguration: Sendable {
 
     /// A configuration with usual values and this process's environment.
     public init(
-        extraCABundle: String? = nil, trustsSystemStore: Bool = true, maximumConnectionsPerHost: Int = 32,
+        extraCABundle: String? = nil, trustsSystemStore: Bool = true, extraAuthorities: [UInt8] = [],
+        clientCertificate: ClientCertificate? = nil, tlsServerName: String? = nil, maximumConnectionsPerHost: Int = 32,
         maximumConnections: Int = 256, connectTimeout: Duration = .seconds(5),
         idleConnectionLife: Duration = .seconds(60), userAgent: String = "countersign",
         environment: [String: String] = ProcessInfo.processInfo.environment,
@@ -35,6 +42,9 @@ public struct HTTPClientConfiguration: Sendable {
     ) {
         self.extraCABundle = extraCABundle
         self.trustsSystemStore = trustsSystemStore
+        self.extraAuthorities = extraAuthorities
+        self.clientCertificate = clientCertificate
+        self.tlsServerName = tlsServerName
         self.maximumConnectionsPerHost = maximumConnectionsPerHost
         self.maximumConnections = maximumConnections
         self.connectTimeout = connectTimeout
@@ -46,9 +56,30 @@ public struct HTTPClientConfiguration: Sendable {
     }
 }
 
+/// A client's certificate, with those between it and its authority, and its key.
+public struct ClientCertificate: Sendable, Hashable {
+    /// Where a PEM text comes from.
+    public enum Source: Sendable, Hashable {
+        case bytes([UInt8])
+        /// A file that is read again when it changes.
+        case file(String)
+    }
+
+    /// The certificates, the client's own first.
+    public var certificates: Source
+    /// The key, without a password.
+    public var key: Source
+
+    /// A certificate and its key.
+    public init(certificates: Source, key: Source) {
+        self.certificates = certificates
+        self.key = key
+    }
+}
+
 /// Something an ``HTTPClient`` wants its owner to know, for a log.
 public enum HTTPClientNotice: Sendable, Hashable, CustomStringConvertible {
-    /// The trusted authorities were read again: so many certificates.
+    /// The trusted authorities (and the client's certificate) were read again: so many authorities.
     case trustReloaded(certificates: Int)
     /// Changed files could not be used; the authorities read before stay in force.
     case trustReloadFailed(String)

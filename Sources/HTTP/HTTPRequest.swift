@@ -44,12 +44,15 @@ public struct HTTPRequest: Sendable {
     public var retry: RetryPolicy
     /// What to do with redirects.
     public var redirects: RedirectPolicy
+    /// Whether 429 and 5xx are answers like others, with their bodies, and not tried again: for callers to whom these
+    /// bodies say something, and who try again themselves.
+    public var answersEveryStatus: Bool
 
     /// A request.
     public init(
         _ method: HTTPMethod, _ url: String, headers: HTTPHeaders = .init(), body: [UInt8]? = nil,
         maximumResponseBytes: Int = 4 << 20, deadline: ContinuousClock.Instant, retry: RetryPolicy = .standard,
-        redirects: RedirectPolicy = .refuse
+        redirects: RedirectPolicy = .refuse, answersEveryStatus: Bool = false
     ) {
         self.method = method
         self.url = url
@@ -59,6 +62,7 @@ public struct HTTPRequest: Sendable {
         self.deadline = deadline
         self.retry = retry
         self.redirects = redirects
+        self.answersEveryStatus = answersEveryStatus
     }
 }
 

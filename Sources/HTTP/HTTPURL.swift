@@ -88,6 +88,9 @@ public struct HTTPURL: Sendable, Hashable {
         return HTTPURL(scheme: scheme, host: host, port: port, target: merged + query)
     }
 
+    /// The same on another host, whose name is known to be valid.
+    func onHost(_ host: String) -> HTTPURL { HTTPURL(scheme: scheme, host: host, port: port, target: target) }
+
     private static func isAllowed(_ byte: UInt8) -> Bool {
         byte > 0x20 && byte < 0x7F && !#""<>\"#.utf8.contains(byte)
     }

@@ -15,6 +15,10 @@ struct HandleSetup {
 
     mutating func set(_ option: CURLoption, _ value: String) { check(ccurl_set_string(handle, option, value)) }
 
+    mutating func set(_ option: CURLoption, _ value: [UInt8]) {
+        check(value.withUnsafeBufferPointer { ccurl_set_blob(handle, option, $0.baseAddress, $0.count) })
+    }
+
     mutating func set(body: [UInt8]) {
         check(body.withUnsafeBufferPointer { ccurl_set_body(handle, $0.baseAddress, $0.count) })
     }

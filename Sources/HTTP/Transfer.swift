@@ -12,6 +12,8 @@ final class Transfer: @unchecked Sendable {
     static let maximumDiscardedBytes = 64 << 10
 
     let exchange: Exchange
+    /// When the transfer ends at the latest. A stream's moves on with all that arrives.
+    private(set) var deadline: ContinuousClock.Instant
     var continuation: CheckedContinuation<Result<Answer, Fault>, Never>?
 
     /// Whether cancellation arrived before the transfer itself did.
@@ -19,6 +21,7 @@ final class Transfer: @unchecked Sendable {
     var isFinished = false
 
     private(set) var handle: UnsafeMutableRawPointer?
+    private var connectTo: UnsafeMutablePointer<curl_slist>?
     private var headerList: UnsafeMutablePointer<curl_slist>?
     private let errorText: UnsafeMutablePointer<CChar>
 
@@ -40,6 +43,7 @@ final class Transfer: @unchecked Sendable {
 
     init(_ exchange: Exchange) {
         self.exchange = exchange
+        deadline = exchange.deadline
         errorText = .allocate(capacity: Int(CURL_ERROR_SIZE))
         errorText.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
     }
@@ -47,11 +51,13 @@ final class Transfer: @unchecked Sendable {
     deinit { errorText.deallocate() }
 
     /// Sets every option of the handle. Returns what went wrong, `nil` when nothing did.
-    func prepare(_ handle: UnsafeMutableRawPointer, trust: TrustAnchors, now: ContinuousClock.Instant) -> String? {
+    func prepare(
+        _ handle: UnsafeMutableRawPointer, trust: TrustAnchors, identity: ClientIdentity?, now: ContinuousClock.Instant
+    ) -> String? {
         self.handle = handle
         var setup = HandleSetup(handle: handle)
         let exchange = exchange
-        setup.set(CURLOPT_URL, exchange.url.text)
+        setAddress(&setup)
         // Only what the strict reader of URLs let through, and exactly as written.
         setup.set(CURLOPT_PROTOCOLS_STR, "http,https")
         setup.set(CURLOPT_DISALLOW_USERNAME_IN_URL, 1)
@@ -63,6 +69,11 @@ final class Transfer: @unchecked Sendable {
         setup.set(CURLOPT_NOSIGNAL, 1)
         setup.set(CURLOPT_TCP_NODELAY, 1)
         setup.set(CURLOPT_TCP_KEEPALIVE, 1)
+        if exchange.stream != nil {
+            // Silence is normal here; a peer that is gone must be noticed all the same.
+            setup.set(CURLOPT_TCP_KEEPIDLE, 30)
+            setup.set(CURLOPT_TCP_KEEPINTVL, 10)
+        }
         // A cancelled transfer must not make the thread wait for its name resolution to end.
         setup.set(CURLOPT_QUICK_EXIT, 1)
         setup.check(ccurl_set_private_sockets(handle))
@@ -82,6 +93,12 @@ final class Transfer: @unchecked Sendable {
         setup.set(CURLOPT_SSL_VERIFYPEER, 1)
         setup.set(CURLOPT_SSL_VERIFYHOST, 2)
         setup.check(ccurl_set_trust(handle, trust.pointer))
+        if let identity {
+            setup.set(CURLOPT_SSLCERT_BLOB, identity.certificates)
+            setup.set(CURLOPT_SSLKEY_BLOB, identity.key)
+            // Unset, OpenSSL would ask for a password at the terminal when the key has one.
+            setup.set(CURLOPT_KEYPASSWD, "")
+        }
 
         // Always set: unset, libcurl would look into the environment by itself.
         setup.set(CURLOPT_PROXY, exchange.proxy?.url ?? "")
@@ -97,7 +114,7 @@ final class Transfer: @unchecked Sendable {
         let this = Unmanaged.passUnretained(self).toOpaque()
         setup.check(
             ccurl_set_data_callback(handle, CURLOPT_HEADERFUNCTION) { data, size, count, context in
-                Transfer.deliver(data, size * count, context) { $0.received(headerLine: $1) }
+                Transfer.deliver(data, size * count, context) { $0.received(headerLine: $1) ? .taken : .stop }
             })
         setup.check(ccurl_set_pointer(handle, CURLOPT_HEADERDATA, this))
         setup.check(
@@ -107,6 +124,18 @@ final class Transfer: @unchecked Sendable {
         setup.check(ccurl_set_pointer(handle, CURLOPT_WRITEDATA, this))
         setup.check(ccurl_set_pointer(handle, CURLOPT_ERRORBUFFER, errorText))
         return setup.problem
+    }
+
+    private func setAddress(_ setup: inout HandleSetup) {
+        guard let name = exchange.tlsServerName, exchange.url.scheme == .https, name != exchange.url.host else {
+            return setup.set(CURLOPT_URL, exchange.url.text)
+        }
+        // The URL's host is the one that the certificate is held against; the connection goes to another one.
+        setup.set(CURLOPT_URL, exchange.url.onHost(name).text)
+        let host = exchange.url.host.contains(":") ? "[\(exchange.url.host)]" : exchange.url.host
+        connectTo = curl_slist_append(nil, "\(name):\(exchange.url.port):\(host):\(exchange.url.port)")
+        guard connectTo != nil else { return setup.problem = "there is no memory for the address" }
+        setup.check(ccurl_set_list(setup.handle, CURLOPT_CONNECT_TO, connectTo))
     }
 
     private func setMethodAndBody(_ setup: inout HandleSetup) {
@@ -131,6 +160,7 @@ final class Transfer: @unchecked Sendable {
         // Not libcurl's own: a form's content type on every body, and a round trip before large ones.
         if exchange.headers["Content-Type"] == nil { lines.append("Content-Type:") }
         lines.append("Expect:")
+        if exchange.tlsServerName != nil { lines.append("Host: \(exchange.url.authority)") }
         for line in lines {
             guard let longer = curl_slist_append(headerList, line) else {
                 setup.problem = "there is no memory for the headers"
@@ -147,6 +177,14 @@ final class Transfer: @unchecked Sendable {
         handle = nil
         curl_slist_free_all(headerList)
         headerList = nil
+        curl_slist_free_all(connectTo)
+        connectTo = nil
+        if let stream = exchange.stream {
+            switch result {
+            case .success: stream.buffer.end(nil)
+            case .failure(let fault): stream.buffer.end(fault)
+            }
+        }
         continuation?.resume(returning: result)
         continuation = nil
     }
@@ -155,14 +193,20 @@ final class Transfer: @unchecked Sendable {
 
     private static func deliver(
         _ data: UnsafeMutablePointer<CChar>?, _ length: Int, _ context: UnsafeMutableRawPointer?,
-        to receive: (Transfer, UnsafeRawBufferPointer) -> Bool
+        to receive: (Transfer, UnsafeRawBufferPointer) -> Reception
     ) -> Int {
         guard length > 0 else { return 0 }
         guard let data, let context else { return 0 }
         let transfer = Unmanaged<Transfer>.fromOpaque(context).takeUnretainedValue()
         // Anything but the length tells libcurl to stop.
-        return receive(transfer, UnsafeRawBufferPointer(start: data, count: length)) ? length : 0
+        switch receive(transfer, UnsafeRawBufferPointer(start: data, count: length)) {
+        case .taken: return length
+        case .pause: return Int(CURL_WRITEFUNC_PAUSE)
+        case .stop: return 0
+        }
     }
+
+    private enum Reception { case taken, pause, stop }
 
     private func received(headerLine bytes: UnsafeRawBufferPointer) -> Bool {
         headerBytes += bytes.count
@@ -183,7 +227,14 @@ final class Transfer: @unchecked Sendable {
         if isPastHeaders { return true }  // Trailers: nothing here uses them.
         if line.isEmpty {
             isPastHeaders = status >= 200
-            return isPastHeaders ? acceptAnnouncedLength() : true
+            guard isPastHeaders else { return true }
+            if let stream = exchange.stream {
+                deadline = .now + stream.idleTimeout
+                continuation?.resume(returning: .success(Answer(status: status, headers: headers, body: [])))
+                continuation = nil
+                return true
+            }
+            return acceptAnnouncedLength()
         }
         guard let colon = line.firstIndex(of: UInt8(ascii: ":")), colon > line.startIndex,
             line[line.startIndex] != 0x20, line[line.startIndex] != 0x09
@@ -212,18 +263,34 @@ final class Transfer: @unchecked Sendable {
         return true
     }
 
-    private func received(body bytes: UnsafeRawBufferPointer) -> Bool {
+    /// Goes on after a pause.
+    func goOn() {
+        guard let handle, let stream = exchange.stream else { return }
+        deadline = .now + stream.idleTimeout
+        curl_easy_pause(handle, CURLPAUSE_CONT)
+    }
+
+    private func received(body bytes: UnsafeRawBufferPointer) -> Reception {
+        if let stream = exchange.stream {
+            guard stream.buffer.offer(bytes) else {
+                // Whoever reads takes as long as it takes.
+                deadline = .now + .seconds(365 * 86_400)
+                return .pause
+            }
+            deadline = .now + stream.idleTimeout
+            return .taken
+        }
         if exchange.discardsBody(ofStatus: status) {
             discardedBytes += bytes.count
             if discardedBytes > Transfer.maximumDiscardedBytes { stop = .enough }
-            return stop == nil
+            return stop == nil ? .taken : .stop
         }
         guard bytes.count <= exchange.maximumResponseBytes - body.count else {
             stop = .tooLarge
-            return false
+            return .stop
         }
         body.append(contentsOf: bytes)
-        return true
+        return .taken
     }
 
     // MARK: What it comes to

@@ -6,14 +6,16 @@ import Synchronization
 ///
 /// `@unchecked Sendable`: `inbox` is a lock; `multi` is used by the engine's thread alone, but for
 /// `curl_multi_wakeup`, which libcurl allows from any thread and which is called under the lock, as long as the
-/// inbox says that the handle lives; `thread` is written once before `init` returns; `active`, `idleHandles` and
-/// `nextDeadline` are touched by the engine's thread alone.
+/// inbox says that the handle lives; `thread` is written once before `init` returns; `active`, `idleHandles`,
+/// `streams` and `nextDeadline` are touched by the engine's thread alone.
 final class TransferEngine: @unchecked Sendable {
     private enum Mode { case running, draining, stopping }
 
     private struct Inbox {
         var submitted: [Transfer] = []
         var cancelled: [Transfer] = []
+        /// Streams whose reader has room again.
+        var resumed: [Transfer] = []
         var mode = Mode.running
         /// Whether the thread is done with the handle.
         var isClosed = false
@@ -25,6 +27,7 @@ final class TransferEngine: @unchecked Sendable {
 
     private let inbox = Mutex(Inbox())
     private let trust: TrustAnchors
+    private let identity: ClientIdentity?
     private let multi: UnsafeMutableRawPointer
     private var thread = pthread_t()
 
@@ -32,11 +35,16 @@ final class TransferEngine: @unchecked Sendable {
     private var idleHandles: [UnsafeMutableRawPointer] = []
     /// No transfer's deadline is earlier.
     private var nextDeadline: ContinuousClock.Instant?
+    /// How many of the transfers are streams, whose deadlines move.
+    private var streams = 0
 
     /// Starts an engine and its thread.
-    init(trust: TrustAnchors, maximumConnectionsPerHost: Int, maximumConnections: Int) throws(HTTPError) {
+    init(
+        trust: TrustAnchors, identity: ClientIdentity?, maximumConnectionsPerHost: Int, maximumConnections: Int
+    ) throws(HTTPError) {
         guard let multi = curl_multi_init() else { throw .configuration("libcurl cannot be initialised") }
         self.trust = trust
+        self.identity = identity
         self.multi = multi
         let options: [(CURLMoption, Int)] = [
             (CURLMOPT_PIPELINING, Int(CURLPIPE_MULTIPLEX)),
@@ -72,8 +80,10 @@ final class TransferEngine: @unchecked Sendable {
     }
 
     /// Runs an exchange; `nil` when the engine takes no more: the client has a new one, or none.
-    func perform(_ exchange: Exchange) async -> Result<Answer, Fault>? {
-        let transfer = Transfer(exchange)
+    func perform(_ exchange: Exchange) async -> Result<Answer, Fault>? { await perform(Transfer(exchange)) }
+
+    /// Runs a transfer; of a stream, until its head has arrived.
+    func perform(_ transfer: Transfer) async -> Result<Answer, Fault>? {
         let refused = Fault(kind: .cancelled, detail: "", isWorthRetrying: false)
         var isAccepted = true
         let result = await withTaskCancellationHandler {
@@ -91,13 +101,27 @@ final class TransferEngine: @unchecked Sendable {
                 }
             }
         } onCancel: {
-            inbox.withLock { inbox in
-                guard !inbox.isClosed else { return }
-                inbox.cancelled.append(transfer)
-                wake(&inbox)
-            }
+            cancel(transfer)
         }
         return isAccepted ? result : nil
+    }
+
+    /// Ends a transfer, if it has not ended.
+    func cancel(_ transfer: Transfer) {
+        inbox.withLock { inbox in
+            guard !inbox.isClosed else { return }
+            inbox.cancelled.append(transfer)
+            wake(&inbox)
+        }
+    }
+
+    /// Goes on with a stream that waited for its reader.
+    func resume(_ transfer: Transfer) {
+        inbox.withLock { inbox in
+            guard !inbox.isClosed else { return }
+            inbox.resumed.append(transfer)
+            wake(&inbox)
+        }
     }
 
     /// Takes no more transfers and ends when those under way have ended.
@@ -145,19 +169,21 @@ final class TransferEngine: @unchecked Sendable {
 
     private func run() {
         while true {
-            let (submitted, cancelled, mode) = inbox.withLock { inbox in
+            let (submitted, cancelled, resumed, mode) = inbox.withLock { inbox in
                 defer {
                     inbox.submitted = []
                     inbox.cancelled = []
+                    inbox.resumed = []
                     inbox.isWoken = false
                 }
-                return (inbox.submitted, inbox.cancelled, inbox.mode)
+                return (inbox.submitted, inbox.cancelled, inbox.resumed, inbox.mode)
             }
             for transfer in cancelled where !transfer.isFinished {
                 transfer.isCancelled = true
                 if transfer.handle != nil { end(transfer, cancelledResult("the call was cancelled")) }
             }
             for transfer in submitted { start(transfer) }
+            for transfer in resumed { transfer.goOn() }
             if mode == .stopping {
                 for transfer in Array(active.values) { end(transfer, cancelledResult("the client was shut down")) }
             }
@@ -189,7 +215,7 @@ final class TransferEngine: @unchecked Sendable {
         guard let handle = idleHandles.popLast() ?? curl_easy_init() else {
             return fail("there is no memory for a request")
         }
-        if let problem = transfer.prepare(handle, trust: trust, now: now) {
+        if let problem = transfer.prepare(handle, trust: trust, identity: identity, now: now) {
             fail(problem)
             curl_easy_cleanup(handle)
             return
@@ -200,12 +226,14 @@ final class TransferEngine: @unchecked Sendable {
             return
         }
         active[handle] = transfer
+        if transfer.exchange.stream != nil { streams += 1 }
         nextDeadline = min(nextDeadline ?? transfer.exchange.deadline, transfer.exchange.deadline)
     }
 
     private func end(_ transfer: Transfer, _ result: Result<Answer, Fault>) {
         guard let handle = transfer.handle else { return }
         active[handle] = nil
+        if transfer.exchange.stream != nil { streams -= 1 }
         curl_multi_remove_handle(multi, handle)
         // The reset comes first: the handle points to the headers and the error text of the transfer.
         curl_easy_reset(handle)
@@ -215,11 +243,12 @@ final class TransferEngine: @unchecked Sendable {
 
     private func expire() {
         let now = ContinuousClock.now
+        if streams > 0 { nextDeadline = active.values.lazy.map(\.deadline).min() }
         guard let due = nextDeadline, due <= now else { return }
-        for transfer in Array(active.values) where transfer.exchange.deadline <= now {
+        for transfer in Array(active.values) where transfer.deadline <= now {
             end(transfer, transfer.timeout())
         }
-        nextDeadline = active.values.lazy.map(\.exchange.deadline).min()
+        nextDeadline = active.values.lazy.map(\.deadline).min()
     }
 
     /// Until the next deadline, rounded up; libcurl wakes for its own timers.
@@ -234,6 +263,7 @@ final class TransferEngine: @unchecked Sendable {
         let waiters = inbox.withLock { inbox in
             inbox.isClosed = true
             inbox.cancelled = []
+            inbox.resumed = []
             curl_multi_cleanup(multi)
             defer { inbox.waiters = [] }
             return inbox.waiters

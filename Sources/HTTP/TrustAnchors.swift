@@ -24,8 +24,13 @@ struct TrustSources: Sendable {
     private var files: [String] = []
     /// Directories whose readable certificate files count; others in them do not matter.
     private var folders: [String] = []
+    /// Certificates that come from no file.
+    private let authorities: [UInt8]
+    private let clientCertificate: ClientCertificate?
 
     init(configuration: HTTPClientConfiguration) {
+        authorities = configuration.extraAuthorities
+        clientCertificate = configuration.clientCertificate
         let environment = configuration.environment
         let file = environment["SSL_CERT_FILE"].flatMap { $0.isEmpty ? nil : $0 }
         let directory = environment["SSL_CERT_DIR"].flatMap { $0.isEmpty ? nil : $0 }
@@ -45,7 +50,9 @@ struct TrustSources: Sendable {
     /// What tells whether any of the files has changed: a path with its file's identity, size and time. Symbolic
     /// links are followed, since Kubernetes replaces the link behind a mounted file.
     func stamp() -> [String] {
-        (files + folders.flatMap(Self.contents)).map { path in
+        var paths = files + folders.flatMap(Self.contents)
+        for case .file(let path)? in [clientCertificate?.certificates, clientCertificate?.key] { paths.append(path) }
+        return paths.map { path in
             var status = stat()
             guard stat(path, &status) == 0 else { return "\(path) -" }
             let time = status.st_mtim
@@ -67,16 +74,45 @@ struct TrustSources: Sendable {
                         + "; expected blocks that begin with -----BEGIN CERTIFICATE-----")
             }
         }
+        if !authorities.isEmpty {
+            guard let count = anchors.add(pem: authorities), count > 0 else {
+                throw .configuration("the given certificate authorities are not PEM certificates")
+            }
+        }
         for path in folders.flatMap(Self.contents) {
             if let text = try? Data(contentsOf: URL(filePath: path)) { _ = anchors.add(pem: [UInt8](text)) }
         }
         return anchors
     }
 
+    /// Reads the client's certificate and key; `nil` when there is none.
+    func identity() throws(HTTPError) -> ClientIdentity? {
+        guard let clientCertificate else { return nil }
+        func read(_ source: ClientCertificate.Source, _ what: String) throws(HTTPError) -> [UInt8] {
+            switch source {
+            case .bytes(let bytes): return bytes
+            case .file(let path):
+                guard let text = try? Data(contentsOf: URL(filePath: path)) else {
+                    throw .configuration("the \(what) \(path) cannot be read")
+                }
+                return [UInt8](text)
+            }
+        }
+        return ClientIdentity(
+            certificates: try read(clientCertificate.certificates, "client certificate"),
+            key: try read(clientCertificate.key, "client certificate's key"))
+    }
+
     private static func contents(of folder: String) -> [String] {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
         return names.sorted().map { "\(folder)/\($0)" }
     }
+}
+
+/// A client's certificate and key as PEM.
+struct ClientIdentity: Sendable {
+    let certificates: [UInt8]
+    let key: [UInt8]
 }
 
 /// The authorities in force, parsed once and shared by every connection.

@@ -32,6 +32,9 @@ CURLcode ccurl_set_list(CURL *handle, CURLoption option, struct curl_slist *_Nul
 /// Copies the bytes; call it after the request's method was set.
 CURLcode ccurl_set_body(CURL *handle, const uint8_t *_Nullable bytes, size_t length);
 
+/// Copies the bytes. `option` is CURLOPT_SSLCERT_BLOB or CURLOPT_SSLKEY_BLOB.
+CURLcode ccurl_set_blob(CURL *handle, CURLoption option, const uint8_t *_Nullable bytes, size_t length);
+
 typedef size_t (*ccurl_data_callback)(char *_Nullable data, size_t size, size_t count, void *_Nullable context);
 /// `option` is CURLOPT_WRITEFUNCTION or CURLOPT_HEADERFUNCTION.
 CURLcode ccurl_set_data_callback(CURL *handle, CURLoption option, ccurl_data_callback callback);
