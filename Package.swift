@@ -46,7 +46,7 @@ var targets: [Target] = [
     room("YAML", ["CYAML", "StrictJSON"]),
     room("HTTP", ["CCurl"]),
     room("OCI", ["HTTP", "StrictJSON", crypto, subprocess]),
-    room("PKI", ["COpenSSL", crypto]),
+    room("PKI", ["COpenSSL", crypto, cryptoExtras]),
     room("Notation", ["OCI", "PKI", "HTTP", "StrictJSON", crypto, cryptoExtras]),
     room("KeyManagement", ["PKI"]),
     room("Azure", ["HTTP", "OCI", "KeyManagement", "StrictJSON"]),

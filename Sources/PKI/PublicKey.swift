@@ -172,6 +172,8 @@ public struct PublicKey: Hashable, Sendable, CustomStringConvertible {
     public func isValidSignature(
         _ signature: some Collection<UInt8>, over message: some Collection<UInt8>, scheme: SignatureAlgorithm.Scheme
     ) -> Bool {
-        OpenSSL.verify(signature: Array(signature), message: Array(message), spki: spkiDER, scheme: scheme)
+        let (signature, message) = (Array(signature), Array(message))
+        return isValidBySwiftCrypto(signature, over: message, scheme: scheme)
+            ?? OpenSSL.verify(signature: signature, message: message, spki: spkiDER, scheme: scheme)
     }
 }
