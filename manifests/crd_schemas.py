@@ -1,0 +1,361 @@
+"""The custom resource definitions: what a Store, Verifier, Policy, KeyManagementProvider and CertificateStore may say.
+
+manifests/generate.py writes them to manifests/crds/. Group, kinds, members and versions are those of Ratify 1.4, so that
+its resources keep working; the schemas are ours and say more.
+
+Members of `parameters` that are not described here are kept by the API server, not pruned: a misspelt one is then named in
+the log instead of vanishing. Members may be null, which is how Helm writes a value that nobody set.
+"""
+
+GROUP = "config.ratify.deislabs.io"
+
+
+def string(description, **more):
+    return {"type": "string", "description": description, "nullable": True, **more}
+
+
+def boolean(description):
+    return {"type": "boolean", "description": description, "nullable": True}
+
+
+def integer(description, **more):
+    return {"type": "integer", "description": description, "nullable": True, **more}
+
+
+def strings(description):
+    return {"type": "array", "description": description, "nullable": True, "items": {"type": "string"}}
+
+
+def objects(description, properties, required=()):
+    items = {"type": "object", "properties": properties, "x-kubernetes-preserve-unknown-fields": True}
+    if required:
+        items["required"] = list(required)
+    return {"type": "array", "description": description, "nullable": True, "items": items}
+
+
+def open_object(description, properties=None, **more):
+    """An object with members that are known, and perhaps others."""
+    result = {"type": "object", "description": description, **more}
+    if properties:
+        result["properties"] = properties
+    result["x-kubernetes-preserve-unknown-fields"] = True
+    return result
+
+
+def parameters(description, properties):
+    return open_object(description, properties, nullable=True)
+
+
+SOURCE = open_object(
+    "Where Ratify would download a plugin from. Plugins are not supported; a type that is not built in is refused in the status.",
+    {"artifact": string("The OCI artifact with the plugin.")},
+    nullable=True,
+)
+
+
+def plugin(name, description, required, parameters, **more):
+    """The spec of a Store or a Verifier."""
+    return {
+        "type": "object",
+        "description": description,
+        "required": required,
+        "properties": {
+            "name": {"type": "string", "minLength": 1, "description": name},
+            **more,
+            "version": string("The plugin's version. Nothing depends on it."),
+            "address": string("Where Ratify would look for a plugin. Nothing depends on it."),
+            "source": SOURCE,
+            "parameters": parameters,
+        },
+    }
+
+
+STORE = plugin(
+    "What the store is: oras (registries), or oci-layout (a directory of the provider's pod; in cluster resources only).",
+    "Where images and their signatures are looked up.",
+    ["name"],
+    parameters(
+        "How the registries are asked.",
+        {
+            "useHttp": boolean("Talk HTTP to every registry, without TLS. Not together with Azure identities."),
+            "cosignEnabled": boolean("Looks for Cosign signatures in Ratify. Has no effect: only Notary Project signatures are verified."),
+            "cacheEnabled": boolean("Remember lists of referrers and the digests of tags for ttl seconds."),
+            "ttl": integer("How many seconds they are remembered; 10 unless set.", minimum=0, maximum=3600),
+            "caBundle": string("A PEM file of further certificate authorities in the provider's pod. In cluster resources only."),
+            "path": string("The directory of an oci-layout store."),
+            "localCachePath": string("Has no effect: content is kept in memory."),
+            "authProvider": open_object(
+                "Where credentials come from; without it from the docker configuration of the pod.",
+                {
+                    "name": string(
+                        "dockerConfig, k8Secrets, azureWorkloadIdentity or azureManagedIdentity. Others are refused in the status."
+                    ),
+                    "configPath": string("dockerConfig: a config.json, or a directory with one. In cluster resources only."),
+                    "clientID": string("Azure: the client id of the identity."),
+                    "tenantID": string("Azure: the tenant of the identity."),
+                    "endpoints": strings("Azure: the registries that get a token, as names or *.domain; by default the clouds' own."),
+                    "serviceAccountName": string("k8Secrets: whose image pull secrets are used."),
+                    "secrets": objects(
+                        "k8Secrets: secrets of type kubernetes.io/dockerconfigjson or kubernetes.io/dockercfg.",
+                        {
+                            "secretName": string("The secret's name."),
+                            "namespace": string("Its namespace."),
+                        },
+                    ),
+                    "secretTimeout": string("k8Secrets: how long secrets are remembered, 6h for instance."),
+                },
+                nullable=True,
+            ),
+        },
+    ),
+)
+
+TRUST_POLICY = open_object(
+    "A Notary Project trust policy document: whose signatures count for which repositories.",
+    {
+        "version": string('The version of the document: "1.0".'),
+        "trustPolicies": objects(
+            "The statements; the one that names the repository applies, else the one with the scope *.",
+            {
+                "name": string("The statement's name, shown in reports."),
+                "registryScopes": strings('Repositories as registry/path, or "*".'),
+                "signatureVerification": open_object(
+                    "How strict it is.",
+                    {
+                        "level": string("strict, permissive, audit or skip.", enum=["strict", "permissive", "audit", "skip", None]),
+                        "verifyTimestamp": string("When timestamps are verified.", enum=["always", "afterCertExpiry", None]),
+                        "override": {
+                            "type": "object",
+                            "nullable": True,
+                            "description": "Other actions for single validations: authenticity, authenticTimestamp, expiry, revocation.",
+                            "additionalProperties": {"type": "string", "enum": ["enforce", "log", "skip"]},
+                        },
+                    },
+                ),
+                "trustStores": strings('Trust stores as type:name, "ca:release" for instance; types are ca, signingAuthority, tsa.'),
+                "trustedIdentities": strings('"x509.subject: C=…, ST=…, O=…", or "*".'),
+            },
+            required=["name", "registryScopes", "signatureVerification"],
+        ),
+    },
+    nullable=True,
+)
+
+VERIFIER = plugin(
+    "What the verifier is, unless type says so: notation.",
+    "Who judges signatures, and by which rules.",
+    ["name", "artifactTypes"],
+    parameters(
+        "The rules.",
+        {
+            "trustPolicyDoc": TRUST_POLICY,
+            "verificationCertStores": {
+                "type": "object",
+                "nullable": True,
+                "description": (
+                    "Where the certificates of the trust stores come from. By type, {ca: {store: [provider]}} with the types ca, "
+                    "signingAuthority and tsa; or {store: [provider]}, which means ca. A provider is the name of a "
+                    "KeyManagementProvider, or namespace/name of a NamespacedKeyManagementProvider in the request's own namespace."
+                ),
+                "additionalProperties": {
+                    "x-kubernetes-preserve-unknown-fields": True,
+                    "description": "A list of providers, or an object of such lists by the name of the store.",
+                },
+            },
+            "verificationCerts": strings(
+                "Files or directories with certificates in the provider's pod, for trust stores that are not named above. "
+                "In cluster resources only."
+            ),
+            "revocation": open_object(
+                "How revocation is checked.",
+                {
+                    "ocspTimeout": integer("Milliseconds that one OCSP responder may take.", minimum=1, maximum=60000),
+                    "crlTimeout": integer("Milliseconds that one revocation list may take.", minimum=1, maximum=60000),
+                    "cacheBytes": integer("How many bytes of verified answers are kept.", minimum=0),
+                },
+                nullable=True,
+            ),
+            "nestedReferences": {
+                "description": "Names verifiers of nested artifacts in Ratify. Has no effect.",
+                "x-kubernetes-preserve-unknown-fields": True,
+            },
+        },
+    ),
+    type=string("What the verifier is: notation. By default the name says so."),
+    artifactTypes={
+        "type": "string",
+        "minLength": 1,
+        "description": 'The artifact types that it judges, separated by commas: "application/vnd.cncf.notary.signature"; "*" is all.',
+    },
+)
+
+POLICY = {
+    "type": "object",
+    "description": "What the outcomes mean for the image. Only the policy with the name ratify-policy is in force.",
+    "properties": {
+        "type": string("config-policy. A rego-policy is refused in the status: Gatekeeper evaluates Rego, on the reports of every answer."),
+        "parameters": parameters(
+            "The rules.",
+            {
+                "artifactVerificationPolicies": {
+                    "type": "object",
+                    "nullable": True,
+                    "description": "By artifact type, or default: must any of its artifacts verify, or all of them. A type that is named must be there.",
+                    "additionalProperties": {"type": "string", "enum": ["any", "all"]},
+                },
+                "passthroughEnabled": boolean("Answers without a verdict, in Ratify. True is refused in the status."),
+                "policy": string("The Rego of a rego-policy."),
+                "policyPath": string("A file with the Rego of a rego-policy."),
+            },
+        ),
+    },
+}
+
+KEY_MANAGEMENT_PROVIDER = {
+    "type": "object",
+    "description": "Where trusted certificates come from.",
+    "properties": {
+        "type": string("inline, azurekeyvault, or files (in cluster resources only)."),
+        "refreshInterval": {
+            "type": "string",
+            "default": "",
+            "description": "How often the source is asked again, as 1h30m; units are ns, us, ms, s, m and h.",
+        },
+        "parameters": parameters(
+            "Where exactly.",
+            {
+                "contentType": string("inline: certificate, or key.", enum=["certificate", "key", None]),
+                "value": string("inline: certificates in PEM."),
+                "paths": strings("files: files or directories in the provider's pod."),
+                "vaultURI": string("azurekeyvault: the vault, https://NAME.vault.azure.net."),
+                "tenantID": string("azurekeyvault: the tenant of the identity."),
+                "clientID": string("azurekeyvault: the client id of the identity."),
+                "certificates": objects(
+                    "azurekeyvault: the certificates.",
+                    {
+                        "name": string("The certificate's name."),
+                        "version": string("Its version; the newest unless set."),
+                        "versionHistoryLimit": integer("How many of the newest versions are trusted.", minimum=0),
+                    },
+                ),
+                "keys": objects(
+                    "azurekeyvault: the keys.",
+                    {"name": string("The key's name."), "version": string("Its version; the newest unless set.")},
+                ),
+            },
+        ),
+    },
+}
+
+CERTIFICATE_STORE = {
+    "type": "object",
+    "description": "Where trusted certificates come from, as before Ratify 1.2. Use a KeyManagementProvider.",
+    "properties": {
+        "provider": string("inline or azurekeyvault."),
+        "parameters": parameters(
+            "Where exactly; every value is text.",
+            {
+                "value": string("inline: certificates in PEM."),
+                "vaultURI": string("azurekeyvault: the vault, https://NAME.vault.azure.net."),
+                "tenantID": string("azurekeyvault: the tenant of the identity."),
+                "clientID": string("azurekeyvault: the client id of the identity."),
+                "certificates": string(
+                    "azurekeyvault: YAML with a member array, a list of YAML texts with certificateName and certificateVersion."
+                ),
+            },
+        ),
+    },
+}
+
+
+def status(fetches):
+    properties = {
+        "issuccess": {"type": "boolean", "description": "Whether this version of the resource is in force, with nothing missing."},
+        "error": {"type": "string", "description": "What is wrong, and what is in force instead."},
+        "brieferror": {"type": "string", "description": "The beginning of the error, for a table."},
+    }
+    if fetches:
+        properties["lastfetchedtime"] = {
+            "type": "string",
+            "format": "date-time",
+            "description": "When the source was last read with success. Written every few minutes, not with every read.",
+        }
+        properties["properties"] = open_object("What the source has: one entry for each certificate and key.")
+    return {"type": "object", "description": "How it is doing.", "required": ["issuccess"], "properties": properties}
+
+
+def version(name, description, spec, status_schema, columns, is_old):
+    result = {"name": name, "served": True, "storage": not is_old}
+    if is_old:
+        result["deprecated"] = True
+        result["deprecationWarning"] = f"{GROUP}/v1alpha1 is deprecated; use v1beta1"
+    result["schema"] = {
+        "openAPIV3Schema": {
+            "type": "object",
+            "description": description,
+            "properties": {
+                "apiVersion": {"type": "string", "description": "The group and version of this object."},
+                "kind": {"type": "string", "description": "The kind of this object."},
+                "metadata": {"type": "object"},
+                "spec": spec,
+                "status": status_schema,
+            },
+        }
+    }
+    result["subresources"] = {"status": {}}
+    if not is_old:
+        result["additionalPrinterColumns"] = columns
+    return result
+
+
+def definition(kind, plural, namespaced, description, spec, fetches, has_v1alpha1):
+    columns = [
+        {"name": "IsSuccess", "type": "boolean", "jsonPath": ".status.issuccess"},
+        {"name": "Error", "type": "string", "jsonPath": ".status.brieferror"},
+    ]
+    if fetches:
+        columns.append({"name": "LastFetchedTime", "type": "date", "jsonPath": ".status.lastfetchedtime"})
+    versions = [version("v1beta1", description, spec, status(fetches), columns, False)]
+    if has_v1alpha1:
+        # The same members; objects of this version say less, and none is required.
+        loose = {key: value for key, value in spec.items() if key != "required"}
+        versions.append(version("v1alpha1", description, loose, status(fetches), columns, True))
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.{GROUP}"},
+        "spec": {
+            "group": GROUP,
+            "names": {
+                "kind": kind,
+                "listKind": f"{kind}List",
+                "plural": plural,
+                "singular": kind.lower(),
+                "categories": ["countersign"],
+            },
+            "scope": "Namespaced" if namespaced else "Cluster",
+            "conversion": {"strategy": "None"},
+            "versions": versions,
+        },
+    }
+
+
+def definitions():
+    """Every definition by the name of its file."""
+    kinds = [
+        ("Store", "stores", "Where images and their signatures are looked up", STORE, False, True),
+        ("Verifier", "verifiers", "Who judges signatures", VERIFIER, False, True),
+        ("Policy", "policies", "What the outcomes mean for an image", POLICY, False, True),
+        ("KeyManagementProvider", "keymanagementproviders", "Where trusted certificates come from", KEY_MANAGEMENT_PROVIDER, True, False),
+    ]
+    result = {}
+    for kind, plural, description, spec, fetches, has_v1alpha1 in kinds:
+        result[kind.lower()] = definition(kind, plural, False, f"{description}, in the whole cluster.", spec, fetches, has_v1alpha1)
+        result["namespaced" + kind.lower()] = definition(
+            f"Namespaced{kind}", f"namespaced{plural}", True, f"{description}, for one namespace.", spec, fetches, False
+        )
+    result["certificatestore"] = definition(
+        "CertificateStore", "certificatestores", True, "Where trusted certificates come from, as before Ratify 1.2.",
+        CERTIFICATE_STORE, True, True,
+    )
+    return result
