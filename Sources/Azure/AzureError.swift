@@ -65,7 +65,7 @@ package struct AzureError: Error, Hashable, Sendable, CustomStringConvertible {
             case .timeout: .timeout
             case .cancelled: .cancelled
             case .invalidURL, .invalidRequest, .configuration: .configuration
-            case .responseTooLarge, .tooManyRedirects, .redirectRefused: .malformed
+            case .responseTooLarge, .tooManyRedirects, .redirectRefused, .addressRefused: .malformed
             case .dns, .connect, .connectionLost, .tls, .proxy, .status, .protocolFault: .unavailable
             }
         self.init(kind, endpoint: endpoint, detail: "\(purpose): \(error)", retryAfter: error.retryAfter)

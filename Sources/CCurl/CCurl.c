@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -81,6 +82,45 @@ static curl_socket_t open_private_socket(void *context, curlsocktype purpose, st
 
 CURLcode ccurl_set_private_sockets(CURL *handle) {
     return curl_easy_setopt(handle, CURLOPT_OPENSOCKETFUNCTION, open_private_socket);
+}
+
+static curl_socket_t open_judged_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address) {
+    const ccurl_judge *judge = context;
+    const uint8_t *bytes;
+    size_t length;
+    if (address->family == AF_INET) {
+        bytes = (const uint8_t *)&((const struct sockaddr_in *)&address->addr)->sin_addr;
+        length = 4;
+    } else if (address->family == AF_INET6) {
+        bytes = (const uint8_t *)&((const struct sockaddr_in6 *)&address->addr)->sin6_addr;
+        length = 16;
+    } else {
+        return CURL_SOCKET_BAD;
+    }
+    if (!judge->address(bytes, length, judge->context)) return CURL_SOCKET_BAD;
+    return open_private_socket(NULL, purpose, address);
+}
+
+static int judge_connection(void *context, char *peer, char *own, int peer_port, int own_port) {
+    const ccurl_judge *judge = context;
+    (void)own;
+    (void)peer_port;
+    (void)own_port;
+    return peer && judge->connection(peer, judge->context) ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
+}
+
+CURLcode ccurl_set_judge(CURL *handle, ccurl_judge *judge) {
+    CURLcode result = curl_easy_setopt(handle, CURLOPT_OPENSOCKETFUNCTION, open_judged_socket);
+    if (result == CURLE_OK) result = curl_easy_setopt(handle, CURLOPT_OPENSOCKETDATA, judge);
+    if (result == CURLE_OK) result = curl_easy_setopt(handle, CURLOPT_PREREQFUNCTION, judge_connection);
+    if (result == CURLE_OK) result = curl_easy_setopt(handle, CURLOPT_PREREQDATA, judge);
+    return result;
+}
+
+const char *ccurl_get_peer(CURL *handle) {
+    char *peer = NULL;
+    if (curl_easy_getinfo(handle, CURLINFO_PRIMARY_IP, &peer) != CURLE_OK || !peer || !*peer) return NULL;
+    return peer;
 }
 
 CURLcode ccurl_get_long(CURL *handle, CURLINFO info, long *value) {

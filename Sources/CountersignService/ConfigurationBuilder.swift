@@ -1,4 +1,5 @@
 import FoundationEssentials
+import HTTP
 import KeyManagement
 import Logging
 import OCI
@@ -22,16 +23,21 @@ package struct ConfigurationBuilder: Sendable {
     private let metrics: MetricsRegistry
     private let azure: AzureAccess
     private let environment: [String: String]
+    private let privateAddresses: PrivateAddresses
     /// What is known of revoked certificates; a server runs it.
     package let revocation = RevocationCaches()
 
     /// A builder whose stores share outbound connections and tokens.
     ///
-    /// - Parameter environment: where identities of the pod come from.
+    /// - Parameters:
+    ///   - environment: where identities of the pod come from.
+    ///   - followsStrangers: whether URLs that certificates and registries supply may lead to private addresses where the
+    ///     configuration does not say: where a person runs the command for himself.
     package init(
         metrics: MetricsRegistry, logger: Logger,
-        environment: [String: String] = ProcessInfo.processInfo.environment
+        environment: [String: String] = ProcessInfo.processInfo.environment, followsStrangers: Bool = false
     ) {
+        privateAddresses = followsStrangers ? .allowed : .refused
         self.metrics = metrics
         self.environment = environment
         azure = AzureAccess(metrics: metrics)
@@ -56,12 +62,16 @@ package struct ConfigurationBuilder: Sendable {
         var stores: [any ReferrerStore] = []
         for plugin in configuration.stores {
             stores.append(
-                try StoreFactory(clients: clients, metrics: metrics, azure: azure, environment: environment).make(
+                try StoreFactory(
+                    clients: clients, metrics: metrics, azure: azure, environment: environment,
+                    privateAddresses: privateAddresses
+                ).make(
                     plugin, warnings: &warnings))
         }
         var verifiers: [any ArtifactVerifier] = []
         for plugin in configuration.verifiers {
-            let factory = VerifierFactory(trusted: trusted, clients: clients, revocation: revocation)
+            let factory = VerifierFactory(
+                trusted: trusted, clients: clients, revocation: revocation, privateAddresses: privateAddresses)
             verifiers.append(try factory.make(plugin, warnings: &warnings))
         }
         let policy = try ConfigPolicy(configuration: configuration.policy, warnings: &warnings)

@@ -10,6 +10,8 @@ struct StoreFactory {
     let metrics: MetricsRegistry
     let azure: AzureAccess
     let environment: [String: String]
+    /// What holds where the configuration does not say.
+    var privateAddresses = PrivateAddresses.refused
 
     private static let known = "\"oras\" (registries) and \"oci-layout\" (a directory)"
 
@@ -44,6 +46,7 @@ struct StoreFactory {
             options.tagCacheLifetime = .seconds(seconds)
             options.referrersCacheLifetime = .seconds(seconds)
         }
+        options.privateAddresses = try reader.privateAddresses() ?? privateAddresses
         let bundle = try reader.string("caBundle")
         let client: any HTTPSending
         do { client = try clients.client(caBundle: bundle) } catch {

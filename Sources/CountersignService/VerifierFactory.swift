@@ -10,6 +10,8 @@ struct VerifierFactory {
     let trusted: TrustedCertificates
     let clients: HTTPClients
     let revocation: RevocationCaches
+    /// What holds where the configuration does not say.
+    var privateAddresses = PrivateAddresses.refused
 
     /// Makes a verifier of a plugin's entry.
     func make(
@@ -46,11 +48,12 @@ struct VerifierFactory {
             revocation: checker)
     }
 
-    /// `{"ocspTimeout": 2000, "crlTimeout": 5000, "cacheBytes": 67108864}`, times in milliseconds as elsewhere in the file.
+    /// `{"ocspTimeout": 2000, "crlTimeout": 5000, "cacheBytes": 67108864, "allowPrivateAddresses": false}`, times in milliseconds as elsewhere in the file.
     private func revocationChecker(
         _ plugin: ServiceConfiguration.Plugin, _ reader: inout ConfigurationReader
     ) throws(ConfigurationError) -> RevocationChecker {
         var options = RevocationOptions()
+        options.privateAddresses = privateAddresses
         var cacheBytes = RevocationCaches.usualBytes
         if var section = try reader.section("revocation") {
             if let value = try section.integer("ocspTimeout", in: 1...60_000) {
@@ -60,6 +63,7 @@ struct VerifierFactory {
                 options.crlTimeout = .milliseconds(value)
             }
             if let value = try section.integer("cacheBytes", in: 0...(1 << 36)) { cacheBytes = Int(value) }
+            if let value = try section.privateAddresses() { options.privateAddresses = value }
             reader.warnings += section.unused()
         }
         do {

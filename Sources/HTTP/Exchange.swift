@@ -21,6 +21,8 @@ struct Exchange: Sendable {
     var tlsServerName: String?
     /// Where the body goes as it arrives, instead of into the answer; and how long nothing may arrive.
     var stream: (buffer: StreamBuffer, idleTimeout: Duration)?
+    /// Where it may go.
+    var addresses = AddressRule.everything
 
     /// Whether the body of an answer of this status is of no use to the client's caller: nobody sees it, so it is
     /// neither kept nor held against the size limit.
@@ -38,6 +40,8 @@ struct Answer: Sendable {
     var status: Int
     var headers: HTTPHeaders
     var body: [UInt8]
+    /// The address it came from; `nil` when a proxy knows it.
+    var address: IPAddress?
 }
 
 /// Why nothing, or not all, came back.

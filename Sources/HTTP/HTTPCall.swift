@@ -10,6 +10,7 @@ struct HTTPCall {
     private var url: HTTPURL
     private var headers: HTTPHeaders
     private var redirects = 0
+    private var addresses: AddressRule
     /// How many times the request was sent, redirects not counted.
     var attempts = 0
     /// Whether the next exchange goes where the last answer pointed to.
@@ -35,6 +36,7 @@ struct HTTPCall {
         self.configuration = configuration
         self.proxies = proxies
         headers = request.headers
+        addresses = AddressRule(privateAddresses: request.privateAddresses)
     }
 
     /// The next thing to send.
@@ -48,7 +50,7 @@ struct HTTPCall {
             userAgent: configuration.userAgent, proxy: proxies.proxy(for: url),
             needsFreshConnection: !request.method.isIdempotent && !request.retry.retriesNonIdempotent,
             followsRedirects: request.redirects != .refuse, keepsEveryBody: request.answersEveryStatus,
-            tlsServerName: configuration.tlsServerName)
+            tlsServerName: configuration.tlsServerName, addresses: addresses)
     }
 
     /// Takes an answer: returns what the caller gets, or `nil` when there is more to do.
@@ -58,12 +60,14 @@ struct HTTPCall {
         if case .follow(let maximum) = request.redirects, Exchange.isRedirect(answer.status),
             let location = answer.headers["Location"]
         {
-            try follow(location, status: answer.status, maximum: maximum)
+            try follow(location, answer, maximum: maximum)
             return nil
         }
         guard !request.answersEveryStatus, answer.status == 429 || answer.status >= 500 else {
-            return HTTPResponse(
+            var response = HTTPResponse(
                 status: answer.status, headers: answer.headers, body: answer.body, url: url.text, attempts: attempts)
+            response.isFromPrivateAddress = answer.address.map { AddressScope(of: $0) != .everyone } ?? false
+            return response
         }
         var error =
             answer.status == 429
@@ -103,10 +107,11 @@ struct HTTPCall {
         HTTPError(kind: kind, host: url.authority, method: request.method, attempts: attempts, detail: detail)
     }
 
-    private mutating func follow(_ location: String, status: Int, maximum: Int) throws(HTTPError) {
+    private mutating func follow(_ location: String, _ answer: Answer, maximum: Int) throws(HTTPError) {
         guard request.method == .get || request.method == .head else {
             throw error(
-                .redirectRefused, "a \(request.method.rawValue) is not sent to another address, status \(status)")
+                .redirectRefused, "a \(request.method.rawValue) is not sent to another address, status \(answer.status)"
+            )
         }
         guard redirects < maximum else { throw error(.tooManyRedirects, "more than \(maximum) redirects") }
         let next: HTTPURL
@@ -116,6 +121,8 @@ struct HTTPCall {
         guard next.scheme == .https || url.scheme == .http else {
             throw error(.redirectRefused, "the host redirects from https to http (\(next.authority))")
         }
+        addresses = .redirect(
+            from: answer.address, toSameOrigin: next.hasSameOrigin(as: url), request.redirectsToPrivateAddresses)
         if !next.hasSameOrigin(as: url) { headers.keepOnly(HTTPCall.portableHeaders) }
         url = next
         redirects += 1

@@ -99,6 +99,10 @@ public final class HTTPClient: HTTPSending {
     }
 
     private func perform(_ exchange: Exchange) async -> Result<Answer, Fault> {
+        // A proxy would resolve and connect: what the URL itself says is all that can be judged here.
+        if exchange.proxy != nil, let problem = exchange.addresses.problem(of: exchange.url) {
+            return .failure(Fault(kind: .addressRefused, detail: "not asked: \(problem)", isWorthRetrying: false))
+        }
         while let engine = currentEngine() {
             if let result = await engine.perform(exchange) { return result }
         }

@@ -34,6 +34,8 @@ public struct HTTPError: Error, Sendable, Hashable, CustomStringConvertible {
         case tooManyRedirects
         /// A redirect that is not followed: from https to http, of a method that sends something, to no valid URL.
         case redirectRefused
+        /// The host is at an address that the request must not go to.
+        case addressRefused
         /// The peer does not speak HTTP as it should.
         case protocolFault
     }
@@ -69,7 +71,8 @@ public struct HTTPError: Error, Sendable, Hashable, CustomStringConvertible {
         switch kind {
         case .dns, .connect, .connectionLost, .tls, .proxy, .timeout, .cancelled, .throttled, .status, .protocolFault:
             true
-        case .invalidURL, .invalidRequest, .configuration, .responseTooLarge, .tooManyRedirects, .redirectRefused:
+        case .invalidURL, .invalidRequest, .configuration, .responseTooLarge, .tooManyRedirects, .redirectRefused,
+            .addressRefused:
             false
         }
     }
@@ -92,6 +95,8 @@ public struct HTTPError: Error, Sendable, Hashable, CustomStringConvertible {
         case .tls:
             "check the host's certificate; if a private authority issued it, add that authority to the CA bundle"
         case .proxy: "check HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
+        case .addressRefused:
+            "URLs that others supply are followed to public addresses only, unless the configuration allows more with allowPrivateAddresses"
         case .throttled: "the host limits requests: lower the rate, or raise the limit of the account used"
         case .invalidURL, .invalidRequest, .configuration, .connectionLost, .timeout, .cancelled, .status,
             .responseTooLarge, .tooManyRedirects, .redirectRefused, .protocolFault:

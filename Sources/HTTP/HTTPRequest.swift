@@ -47,6 +47,11 @@ public struct HTTPRequest: Sendable {
     /// Whether 429 and 5xx are answers like others, with their bodies, and not tried again: for callers to whom these
     /// bodies say something, and who try again themselves.
     public var answersEveryStatus: Bool
+    /// Whether the URL's host may be at a private address.
+    public var privateAddresses = PrivateAddresses.allowed
+    /// Whether a redirect may lead to a private address. Even where it may not, a host may redirect to itself, and one in
+    /// a private network to another one there: it has no need of us to get there.
+    public var redirectsToPrivateAddresses = PrivateAddresses.allowed
 
     /// A request.
     public init(
@@ -78,6 +83,8 @@ public struct HTTPResponse: Sendable {
     public var url: String
     /// How many times the request was sent for this answer, redirects not counted.
     public var attempts: Int
+    /// Whether it came from an address that is not of the public internet; `false` when a proxy alone knows.
+    public var isFromPrivateAddress = false
 
     /// A response: for stand-ins in tests as well.
     public init(status: Int, headers: HTTPHeaders = .init(), body: [UInt8] = [], url: String, attempts: Int = 1) {

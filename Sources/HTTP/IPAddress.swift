@@ -4,8 +4,10 @@
     import Musl
 #endif
 
-/// An IPv4 or IPv6 address, for `NO_PROXY` and for telling addresses from names.
+/// An IPv4 or IPv6 address, for `NO_PROXY`, for telling addresses from names, and for judging where to connect.
 struct IPAddress: Sendable, Hashable {
+    private static let mapped: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF]
+
     /// 4 or 16 bytes.
     let bytes: [UInt8]
 
@@ -16,12 +18,17 @@ struct IPAddress: Sendable, Hashable {
             bytes = Array(buffer.prefix(4))
         } else if inet_pton(AF_INET6, text, &buffer) == 1 {
             // ::ffff:10.0.0.1 is 10.0.0.1: rules written for one form hold for the other.
-            let mapped: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF]
-            bytes = buffer.starts(with: mapped) ? Array(buffer.suffix(4)) : buffer
+            bytes = buffer.starts(with: IPAddress.mapped) ? Array(buffer.suffix(4)) : buffer
             isIPv6 = true
         } else {
             return nil
         }
+    }
+
+    /// An address of 4 or 16 bytes.
+    init(bytes: [UInt8]) {
+        self.bytes = bytes.starts(with: IPAddress.mapped) ? Array(bytes.suffix(4)) : bytes
+        isIPv6 = bytes.count == 16
     }
 
     /// Whether it was written as an IPv6 address.

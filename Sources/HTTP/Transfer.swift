@@ -24,6 +24,8 @@ final class Transfer: @unchecked Sendable {
     private var connectTo: UnsafeMutablePointer<curl_slist>?
     private var headerList: UnsafeMutablePointer<curl_slist>?
     private let errorText: UnsafeMutablePointer<CChar>
+    /// Who is asked about addresses, if anybody is.
+    private var judge: UnsafeMutablePointer<ccurl_judge>?
 
     private var status = 0
     private var headers = HTTPHeaders()
@@ -33,6 +35,9 @@ final class Transfer: @unchecked Sendable {
     private var discardedBytes = 0
     /// Why a callback stopped the transfer.
     private var stop: Stop?
+    /// The first address that it was not allowed to go to, and what that is.
+    private var refused: String?
+    private var hasPermittedAddress = false
 
     private enum Stop {
         case tooLarge
@@ -48,7 +53,10 @@ final class Transfer: @unchecked Sendable {
         errorText.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
     }
 
-    deinit { errorText.deallocate() }
+    deinit {
+        errorText.deallocate()
+        judge?.deallocate()
+    }
 
     /// Sets every option of the handle. Returns what went wrong, `nil` when nothing did.
     func prepare(
@@ -77,6 +85,8 @@ final class Transfer: @unchecked Sendable {
         // A cancelled transfer must not make the thread wait for its name resolution to end.
         setup.set(CURLOPT_QUICK_EXIT, 1)
         setup.check(ccurl_set_private_sockets(handle))
+        // The proxy's own address is the operator's choice.
+        if exchange.proxy == nil, exchange.addresses.privateAddresses != .allowed { setJudge(&setup) }
         let left = min(exchange.connectTimeout, exchange.deadline - now)
         setup.set(CURLOPT_CONNECTTIMEOUT_MS, max(1, left.wholeMilliseconds))
         setup.set(CURLOPT_MAXAGE_CONN, max(1, Int(exchange.idleConnectionLife.components.seconds)))
@@ -136,6 +146,33 @@ final class Transfer: @unchecked Sendable {
         connectTo = curl_slist_append(nil, "\(name):\(exchange.url.port):\(host):\(exchange.url.port)")
         guard connectTo != nil else { return setup.problem = "there is no memory for the address" }
         setup.check(ccurl_set_list(setup.handle, CURLOPT_CONNECT_TO, connectTo))
+    }
+
+    private func setJudge(_ setup: inout HandleSetup) {
+        let judge = UnsafeMutablePointer<ccurl_judge>.allocate(capacity: 1)
+        judge.initialize(
+            to: ccurl_judge(
+                address: { bytes, length, context in
+                    guard let context else { return false }
+                    let address = IPAddress(bytes: Array(UnsafeBufferPointer(start: bytes, count: length)))
+                    return Unmanaged<Transfer>.fromOpaque(context).takeUnretainedValue().permits(address)
+                },
+                connection: { text, context in
+                    guard let context, let address = IPAddress(String(cString: text)) else { return false }
+                    return Unmanaged<Transfer>.fromOpaque(context).takeUnretainedValue().permits(address)
+                }, context: Unmanaged.passUnretained(self).toOpaque()))
+        self.judge = judge
+        setup.check(ccurl_set_judge(setup.handle, judge))
+    }
+
+    /// Whether the exchange may go to an address; remembers what it was if not.
+    private func permits(_ address: IPAddress) -> Bool {
+        if let scope = exchange.addresses.refusal(of: address) {
+            refused = refused ?? "\(address) is \(scope.words)"
+            return false
+        }
+        hasPermittedAddress = true
+        return true
     }
 
     private func setMethodAndBody(_ setup: inout HandleSetup) {
@@ -297,9 +334,13 @@ final class Transfer: @unchecked Sendable {
 
     /// The outcome once libcurl is done with the handle.
     func outcome(_ code: CURLcode, trust: TrustAnchors) -> Result<Answer, Fault> {
-        if code == CURLE_OK { return .success(Answer(status: status, headers: headers, body: body)) }
+        if code == CURLE_OK { return .success(answer(body)) }
+        if let refused, !hasPermittedAddress || code == CURLE_ABORTED_BY_CALLBACK {
+            let detail = "not asked: \(refused)"
+            return .failure(Fault(kind: .addressRefused, detail: detail, isWorthRetrying: false))
+        }
         switch stop {
-        case .enough: return .success(Answer(status: status, headers: headers, body: []))
+        case .enough: return .success(answer([]))
         case .tooLarge:
             let limit = exchange.maximumResponseBytes
             let fault = Fault(
@@ -314,6 +355,12 @@ final class Transfer: @unchecked Sendable {
                 connectStatus: long(CURLINFO_HTTP_CONNECTCODE))
             return .failure(report.fault)
         }
+    }
+
+    private func answer(_ body: [UInt8]) -> Answer {
+        let peer = exchange.proxy == nil ? handle.flatMap { ccurl_get_peer($0) } : nil
+        let address = peer.flatMap { IPAddress(String(cString: $0)) }
+        return Answer(status: status, headers: headers, body: body, address: address)
     }
 
     /// The outcome when the deadline has passed.

@@ -213,7 +213,7 @@ struct CRLSource: Sendable {
             HTTPRequest(
                 .get, url.text, headers: ["Accept": "application/pkix-crl"],
                 maximumResponseBytes: options.maximumCRLBytes, deadline: .now + options.crlTimeout, retry: .none,
-                redirects: .follow(maximum: 3)), with: http)
+                redirects: .follow(maximum: 3)), with: http, options)
         do {
             let list = try VerifiedRevocationList(RevocationList(der: body), issuer: issuer, now: now)
             return RevocationCache.Answer(

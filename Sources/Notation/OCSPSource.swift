@@ -74,7 +74,7 @@ struct OCSPSource: Sendable {
         do { request = try OCSPRequest(for: certificate, issuer: issuer) } catch {
             throw ValidationFailure("no OCSP request can be made: \(error)")
         }
-        let body = try await url.fetch(httpRequest(request.der, url), with: http)
+        let body = try await url.fetch(httpRequest(request.der, url), with: http, options)
         if let failure = Self.passingFault(body) { throw ValidationFailure("\(url): \(failure)", isPassing: true) }
         let single: OCSPResponse.Single
         let response: OCSPResponse

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import HTTP
 
 /// The limits of a revocation check.
 public struct RevocationOptions: Hashable, Sendable {
@@ -14,6 +15,9 @@ public struct RevocationOptions: Hashable, Sendable {
     public var maximumURLs: Int
     /// How far the clock of an OCSP responder may be ahead of this one's.
     public var clockSkew: TimeInterval
+    /// Whether the URLs of certificates are asked at private addresses. Whoever pushes a signature chooses its chain, but
+    /// only a chain that is trusted gets as far as this check.
+    public var privateAddresses = PrivateAddresses.allowed
 
     /// Limits; those of the specification and the reference verifier unless told otherwise.
     public init(

@@ -23,7 +23,12 @@ struct RevocationURL: Hashable, Sendable, CustomStringConvertible {
     ///
     /// - Throws: passing for whatever may be gone in a moment: no connection, no answer in time, 429, server errors. Any
     ///   other answer than 200 is definite.
-    func fetch(_ request: HTTPRequest, with http: any HTTPSending) async throws(ValidationFailure) -> [UInt8] {
+    func fetch(
+        _ request: HTTPRequest, with http: any HTTPSending, _ options: RevocationOptions
+    ) async throws(ValidationFailure) -> [UInt8] {
+        var request = request
+        request.privateAddresses = options.privateAddresses
+        request.redirectsToPrivateAddresses = options.privateAddresses
         let response: HTTPResponse
         do throws(HTTPError) { response = try await http.send(request) } catch {
             throw ValidationFailure("\(self) cannot be asked: \(error)", isPassing: error.isPassing)

@@ -91,10 +91,11 @@ extension RegistryClient {
         if let accept = call.accept { headers.set("Accept", accept) }
         if let contentType = call.contentType { headers.set("Content-Type", contentType) }
         if let authorization { headers.set("Authorization", authorization.header) }
-        let request = HTTPRequest(
+        var request = HTTPRequest(
             call.method, url.text, headers: headers, body: call.body, maximumResponseBytes: call.maximumBytes,
             deadline: call.deadline, retry: call.retry ?? options.retry,
             redirects: call.followsRedirects ? .follow(maximum: 5) : .refuse)
+        request.redirectsToPrivateAddresses = options.privateAddresses
         return try await transmit(request) { error in
             RegistryError(
                 Self.kind(of: error), host: call.reference.endpoint, subject: call.subject,
@@ -134,7 +135,7 @@ extension RegistryClient {
         case .throttled: .throttled
         case .responseTooLarge: .tooLarge
         case .tooManyRedirects, .redirectRefused: .malformed
-        case .invalidURL, .invalidRequest, .configuration: .refused
+        case .invalidURL, .invalidRequest, .configuration, .addressRefused: .refused
         }
     }
 

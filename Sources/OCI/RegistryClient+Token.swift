@@ -12,7 +12,7 @@ struct AuthorizationKey: Hashable, Sendable {
 /// How a registry wants to be asked.
 enum AuthorizationScheme: Hashable, Sendable {
     case basic
-    case bearer(realm: HTTPURL, service: String?, scope: String)
+    case bearer(realm: HTTPURL, service: String?, scope: String, privateAddresses: PrivateAddresses)
 }
 
 /// What a token is asked for with: nobody else's token ever answers.
@@ -22,6 +22,8 @@ struct TokenQuestion: Hashable, Sendable {
     let service: String?
     let scope: String
     let credential: RegistryCredential
+    /// Whether the realm may be at a private address.
+    let privateAddresses: PrivateAddresses
 }
 
 /// A token, and how long it is good for.
@@ -54,10 +56,10 @@ extension RegistryClient {
         switch schemes.value(for: key(of: call)) {
         case nil: return nil
         case .basic: return Self.basic(credential)
-        case .bearer(let realm, let service, let scope):
+        case .bearer(let realm, let service, let scope, let privateAddresses):
             let question = TokenQuestion(
                 endpoint: call.reference.endpoint, realm: realm, service: service, scope: scope,
-                credential: credential)
+                credential: credential, privateAddresses: privateAddresses)
             do { return try await bearer(question, call) } catch {
                 // Perhaps the registry has another endpoint by now: the next call asks for its challenge again.
                 schemes.remove(key(of: call))
@@ -73,7 +75,7 @@ extension RegistryClient {
         let challenges = AuthenticationChallenge.parse(response.headers.all("WWW-Authenticate"))
         if let challenge = challenges.first(where: { $0.scheme == "bearer" && $0.parameters["realm"] != nil }) {
             guard !credential.isBearer else { return nil }
-            let scheme = try tokenScheme(challenge, call)
+            let scheme = try tokenScheme(challenge, response, call)
             schemes.insert(scheme, for: key(of: call))
             return try await knownAuthorization(for: call, credential)
         }
@@ -114,7 +116,7 @@ extension RegistryClient {
 
     /// Where tokens come from, as the registry says; in plain HTTP only if the registry is asked so too.
     private func tokenScheme(
-        _ challenge: AuthenticationChallenge, _ call: RegistryCall
+        _ challenge: AuthenticationChallenge, _ response: HTTPResponse, _ call: RegistryCall
     ) throws(RegistryError) -> AuthorizationScheme {
         let realm: HTTPURL
         do { realm = try HTTPURL(parsing: challenge.parameters["realm"] ?? "") } catch {
@@ -126,9 +128,16 @@ extension RegistryClient {
                 "the registry names a token endpoint in plain HTTP (\(realm.authority)): no credentials are sent there")
         }
         let scope = challenge.parameters["scope"].flatMap { $0.isEmpty ? nil : $0 }
+        // The registry is where the reference says; another place for tokens is what the registry says.
+        var privateAddresses = PrivateAddresses.allowed
+        if try !realm.hasSameOrigin(as: base(call.reference)) {
+            privateAddresses = options.privateAddresses
+            if response.isFromPrivateAddress { privateAddresses = privateAddresses.withPrivateNetworks }
+        }
         return .bearer(
             realm: realm, service: challenge.parameters["service"],
-            scope: scope ?? "repository:\(call.reference.repository):\(call.actions.rawValue)")
+            scope: scope ?? "repository:\(call.reference.repository):\(call.actions.rawValue)",
+            privateAddresses: privateAddresses)
     }
 
     private func bearer(
@@ -192,6 +201,7 @@ extension RegistryClient {
                 retry: options.retry)
         }
         request.maximumResponseBytes = 256 * 1024
+        request.privateAddresses = question.privateAddresses
         let asked = ContinuousClock.now
         let place = "getting a token from \(question.realm.authority)"
         let response = try await transmit(request) { error in

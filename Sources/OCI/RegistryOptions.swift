@@ -8,6 +8,10 @@ public struct RegistryOptions: Sendable {
     /// Ratify do: nothing leaves the machine.
     public var plainHTTPForLoopback = true
 
+    /// Whether a registry may send us to private addresses: by redirects, and as the place where tokens come from. The
+    /// registry itself, which the reference names, may be anywhere, and one in a private network may name others there.
+    public var privateAddresses = PrivateAddresses.allowed
+
     /// The largest manifest, index or page of referrers.
     public var maximumManifestBytes = 4 << 20
     /// The most referrers of the wanted type that one subject may have.

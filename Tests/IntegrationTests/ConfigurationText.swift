@@ -54,8 +54,11 @@ struct ConfigurationText: Sendable {
     static func layout(_ directory: String) -> JSONValue { ["name": "oci-layout", "path": .string(directory)] }
 
     /// The store of registries with credentials in a docker configuration.
-    static func registries(dockerConfig: String) -> JSONValue {
-        ["name": "oras", "authProvider": ["name": "dockerConfig", "configPath": .string(dockerConfig)]]
+    static func registries(dockerConfig: String, allowPrivateAddresses: JSONValue = false) -> JSONValue {
+        [
+            "name": "oras", "authProvider": ["name": "dockerConfig", "configPath": .string(dockerConfig)],
+            "allowPrivateAddresses": allowPrivateAddresses,
+        ]
     }
 
     var json: JSONValue {

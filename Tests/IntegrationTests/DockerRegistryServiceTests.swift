@@ -104,7 +104,7 @@ struct DockerRegistryServiceTests {
             var configuration = try ConfigurationText.trustingRelease()
             let path = files.write(
                 dockerConfig(registry.host, user: "robot", password: password), to: "\(password).json")
-            configuration.stores = [ConfigurationText.registries(dockerConfig: path)]
+            configuration.stores = [ConfigurationText.registries(dockerConfig: path, allowPrivateAddresses: true)]
             return configuration
         }
         try await withService(try configuration("pass:word")) { service in

@@ -201,7 +201,7 @@ import Testing
                 var configuration = try ConfigurationText.trustingRelease()
                 let path = files.write(
                     dockerConfig(registry.endpoint, user: "robot", password: "secret"), to: "config.json")
-                configuration.stores = [ConfigurationText.registries(dockerConfig: path)]
+                configuration.stores = [ConfigurationText.registries(dockerConfig: path, allowPrivateAddresses: true)]
                 try await withService(configuration) { service in
                     Stage.blob.inject(.redirect(to: storage.url), registry)
                     expectAdmitted(try await service.verify(app.name("v1")))

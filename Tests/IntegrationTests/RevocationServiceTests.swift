@@ -1,5 +1,6 @@
 import Foundation
 import PKI
+import StrictJSON
 import Synchronization
 import TestSupport
 import Testing
@@ -18,6 +19,7 @@ import Testing
     /// A service in strict or another level, and a layout with `app:v1` signed by a leaf that names the list.
     private func withService(
         level: String = "strict", cacheBytes: Int = 1 << 20, remembers: Duration = .zero,
+        allowPrivateAddresses: JSONValue = ["127.0.0.1"],
         _ body: (RunningService, Publication, CertificateAuthority, Certificate, String) async throws -> Void
     ) async throws {
         let publication = Publication()
@@ -36,7 +38,10 @@ import Testing
         var configuration = ConfigurationText.trusting(authority.certificate.pem)
         configuration.stores = [ConfigurationText.layout(directory.path("layout"))]
         configuration.trustPolicies = [ConfigurationText.statement(level: level)]
-        configuration.revocation = ["crlTimeout": 10_000, "cacheBytes": .number(String(cacheBytes))]
+        configuration.revocation = [
+            "crlTimeout": 10_000, "cacheBytes": .number(String(cacheBytes)),
+            "allowPrivateAddresses": allowPrivateAddresses,
+        ]
         try await IntegrationTests.withService(configuration, remembers: remembers) { service in
             try await body(service, publication, authority, signer.identity.certificate, app.name("v1"))
         }
@@ -61,6 +66,21 @@ import Testing
             publication.publish(nil)
             expectAdmitted(try await service.verify(image))
             #expect(try await service.hasMetric("countersign_revocation_cache_entries 1"))
+        }
+    }
+
+    /// A certificate cannot make the service ask what only the service can reach; a person who verifies may.
+    @Test func aListInsideIsNotAsked() async throws {
+        try await withService(allowPrivateAddresses: false) { service, publication, authority, _, image in
+            publication.publish(try RevocationListTemplate().sign(by: authority))
+            let answer = try await service.verify(image)
+            expectDenied(answer, nil, "127.0.0.1 is an address of this machine itself", "allowPrivateAddresses")
+        }
+        try await withService(allowPrivateAddresses: .null) { service, publication, authority, _, image in
+            publication.publish(try RevocationListTemplate().sign(by: authority))
+            expectDenied(try await service.verify(image), nil, "127.0.0.1 is an address of this machine itself")
+            let outcome = try await Command.run("verify", image, "-c", service.directory.path("config.json"))
+            #expect(outcome.status == 0, "\(outcome)")
         }
     }
 

@@ -26,6 +26,8 @@ struct RegistryAnswer: Sendable {
         case .tooManyRequests(let retryAfter):
             self = .error(429, "TOOMANYREQUESTS", headers: retryAfter.map { [("Retry-After", $0)] } ?? [])
         case .status(let status): self = .error(status, "UNKNOWN")
+        case .challenge(let challenge):
+            self = .error(401, "UNAUTHORIZED", headers: [("WWW-Authenticate", challenge)])
         case .slowBody(let bytes, let every): pace = (max(1, bytes), every)
         case .wrongContent: if !body.isEmpty { body[body.count / 2] ^= 1 }
         case .oversized(let count):

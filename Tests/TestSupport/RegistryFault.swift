@@ -8,6 +8,8 @@ package struct RegistryFault: Sendable {
         case tooManyRequests(retryAfter: String?)
         /// This status with an error body.
         case status(Int)
+        /// 401 with this challenge.
+        case challenge(String)
         /// The right answer, its body in pieces of so many bytes with so much time between them.
         case slowBody(bytes: Int, every: Duration)
         /// The right answer, after this time.
@@ -51,7 +53,7 @@ package struct RegistryFault: Sendable {
     /// 401 that begins a login.
     var needsGoodAnswer: Bool {
         switch kind {
-        case .tooManyRequests, .status, .delay, .reset: false
+        case .tooManyRequests, .status, .challenge, .delay, .reset: false
         default: true
         }
     }

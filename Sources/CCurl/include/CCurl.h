@@ -42,6 +42,19 @@ CURLcode ccurl_set_data_callback(CURL *handle, CURLoption option, ccurl_data_cal
 /// Sockets that child processes do not inherit: credential helpers run as processes.
 CURLcode ccurl_set_private_sockets(CURL *handle);
 
+/// Who decides where a handle may connect. `false` refuses.
+typedef struct ccurl_judge {
+    /// Asked before a socket is made for an address of 4 or 16 bytes, when names are resolved already.
+    bool (*address)(const uint8_t *address, size_t length, void *_Nullable context);
+    /// Asked before each request goes over the connection to this address, one from the pool included.
+    bool (*connection)(const char *address, void *_Nullable context);
+    void *_Nullable context;
+} ccurl_judge;
+/// Has connections judged; the sockets are private ones, as above. The judge must outlive the handle's transfer.
+CURLcode ccurl_set_judge(CURL *handle, ccurl_judge *judge);
+/// The address that the last request went to, in text; NULL when there was no connection.
+const char *_Nullable ccurl_get_peer(CURL *handle);
+
 CURLcode ccurl_get_long(CURL *handle, CURLINFO info, long *value);
 CURLcode ccurl_get_offset(CURL *handle, CURLINFO info, int64_t *value);
 
