@@ -92,7 +92,8 @@ extension KubernetesError {
             case .responseTooLarge: .tooLarge
             case .configuration, .invalidURL, .invalidRequest: .configuration
             case .protocolFault: .malformed
-            case .dns, .connect, .connectionLost, .tls, .proxy, .timeout, .status, .tooManyRedirects, .redirectRefused:
+            case .dns, .connect, .connectionLost, .tls, .proxy, .timeout, .status, .tooManyRedirects, .redirectRefused,
+                .addressRefused:
                 .unavailable
             }
         self.init(kind, host: host, request: request, detail: error.detail, retryAfter: error.retryAfter)
