@@ -6,14 +6,15 @@
 
 Needs Python 3.9 or later and nothing else. What it makes:
 
-    manifests/base/constrainttemplate.yaml   from rego/ratifyverification/policy.rego and
-                                             rego/ratifyverification/parameters.json
-    manifests/base/mutation.yaml             from the table MUTATED in this file
-    manifests/crds/*.yaml                    from manifests/crd_schemas.py
+    manifests/base/constrainttemplate.yaml       from rego/lib and rego/ratifyverification
+    manifests/templates/<name>/template.yaml     from rego/lib and rego/<name>, for each other template
+    manifests/base/mutation.yaml                 from the table MUTATED in this file
+    manifests/crds/*.yaml                        from manifests/crd_schemas.py
 """
 
 import argparse
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -52,22 +53,57 @@ def block(text, indent):
     return "\n".join(pad + line if line else "" for line in text.rstrip("\n").split("\n"))
 
 
-def constraint_template(name, kind, description):
-    """A ConstraintTemplate from rego/<name>/: policy.rego and the schema of its parameters."""
-    rego = (ROOT / "rego" / name / "policy.rego").read_text(encoding="utf-8")
-    schema = json.loads((ROOT / "rego" / name / "parameters.json").read_text(encoding="utf-8"))
-    header = HEADER.format(sources=f"rego/{name}/policy.rego and rego/{name}/parameters.json")
+def parts(template):
+    """The files that a template is made of: those of rego/lib that it names, then its own."""
+    own = ROOT / "rego" / template["directory"] / "policy.rego"
+    return [ROOT / "rego" / "lib" / f"{part}.rego" for part in template["parts"]] + [own] * own.is_file()
+
+
+def rule_names(rego):
+    return set(re.findall(r"^([a-z][a-z_]*)\b(?! *package)", rego, re.MULTILINE)) - {"package"}
+
+
+def compose(template):
+    """One Rego package out of the parts, and the schema of the parameters. Two parts may both add to parameter_problem, but
+    to nothing else: in Rego a second definition is an alternative, and would admit what the first one does not."""
+    properties, texts, defined = {}, [], {}
+    for file in parts(template):
+        head, rego = re.split(r"^package .*\n", file.read_text(encoding="utf-8"), maxsplit=1, flags=re.MULTILINE)
+        source = file.relative_to(ROOT)
+        for rule in rule_names(rego) - {"parameter_problem"}:
+            if rule in defined:
+                raise SystemExit(f"{rule} is defined in {defined[rule]} and in {source}")
+            defined[rule] = source
+        texts.append(f"# {'=' * 117}\n# {source}\n#\n{head}{rego.rstrip()}\n")
+        names = file.with_suffix(".json") if file.parent.name == "lib" else file.with_name("parameters.json")
+        if names.is_file():
+            properties.update(json.loads(names.read_text(encoding="utf-8")))
+    known = json.dumps(sorted(properties)).replace("[", "{").replace("]", "}")
+    rego = f"package {template['name']}\n\nknown_parameters := {known}\n\n" + "\n".join(texts)
+    # Unknown parameters are kept, so that the policy sees and refuses them; pruned, a misspelt one would just be missing.
+    return rego, {"type": "object", "x-kubernetes-preserve-unknown-fields": True, "properties": properties}
+
+
+def templates():
+    """The library: rego/<directory>/template.json of each."""
+    for file in sorted((ROOT / "rego").glob("*/template.json")):
+        yield {"directory": file.parent.name, **json.loads(file.read_text(encoding="utf-8"))}
+
+
+def constraint_template(template):
+    rego, schema = compose(template)
+    header = HEADER.format(sources=f"rego/lib and rego/{template['directory']}")
     return f"""{header}apiVersion: templates.gatekeeper.sh/v1
 kind: ConstraintTemplate
 metadata:
-  name: {name}
+  name: {template["name"]}
   annotations:
-    description: {json.dumps(description)}
+    description: {json.dumps(template["description"])}
 spec:
   crd:
     spec:
       names:
-        kind: {kind}
+        kind: {template["kind"]}
       validation:
         openAPIV3Schema:
 {chr(10).join(yaml_lines(schema, 5))}
@@ -146,11 +182,7 @@ def custom_resource_definitions():
 def generated():
     """Every generated file: path below the project's root → content."""
     return {
-        "manifests/base/constrainttemplate.yaml": constraint_template(
-            "ratifyverification",
-            "RatifyVerification",
-            "Admits an object only when the signatures of every image in it have been verified.",
-        ),
+        **{template["output"]: constraint_template(template) for template in templates()},
         "manifests/base/mutation.yaml": mutation(),
         **custom_resource_definitions(),
     }

@@ -20,8 +20,8 @@ def run(*command, **options):
 @pytest.fixture
 def copy(tmp_path):
     """A copy of what the generator reads and writes."""
-    for part in ["rego/ratifyverification", "manifests"]:
-        shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("tls", "__pycache__"))
+    for part in ["rego", "manifests"]:
+        shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("tls", "__pycache__", ".venv"))
     return tmp_path
 
 
@@ -36,7 +36,7 @@ def test_committed_files_are_current():
 
 def test_check_fails_and_names_what_is_stale_and_changes_nothing(copy):
     template = copy / "manifests/base/constrainttemplate.yaml"
-    source = copy / "rego/ratifyverification/policy.rego"
+    source = copy / "rego/lib/admission.rego"
     before = template.read_bytes()
     source.write_text(source.read_text() + "\n# changed\n")
     result = generate(copy, "--check")
@@ -46,6 +46,15 @@ def test_check_fails_and_names_what_is_stale_and_changes_nothing(copy):
     assert generate(copy).returncode == 0
     assert template.read_bytes() != before
     assert generate(copy, "--check").returncode == 0
+
+
+def test_two_parts_cannot_define_one_rule(copy):
+    """A second definition in Rego is an alternative: an image that fails the one could pass by the other."""
+    part = copy / "rego/lib/namespaces.rego"
+    part.write_text(part.read_text() + "\nis_accepted(value) {\n\ttrue\n}\n")
+    result = generate(copy)
+    assert result.returncode == 1
+    assert "is_accepted is defined in rego/lib/admission.rego and in rego/lib/namespaces.rego" in result.stderr
 
 
 def test_check_fails_on_an_edited_or_missing_file(copy):

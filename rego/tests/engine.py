@@ -1,23 +1,29 @@
-"""The policy on a real Rego engine, asked the way Gatekeeper asks it.
+"""The templates on a real Rego engine, asked the way Gatekeeper asks them.
 
 Gatekeeper gives templates a built-in function `external_data`. Here a second module of the same package stands in for it
 and hands out what a test wants the provider to have answered. The Rego under test is taken out of the generated
-ConstraintTemplate: what is tested is what a cluster gets.
+ConstraintTemplates: what is tested is what a cluster gets.
+
+The engine is Microsoft's Regorus, which answers in a millisecond; test_engines.py asks another one, rego-cpp, for a second
+opinion.
 """
 
+import functools
 import json
+import re
 from pathlib import Path
 
 import yaml
-from regopy import Interpreter
+import regorus
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCE = ROOT / "rego" / "ratifyverification" / "policy.rego"
-TEMPLATE = ROOT / "manifests" / "base" / "constrainttemplate.yaml"
+DEFAULT = "ratifyverification"
+# Directory of each template in rego/ → its template.json.
+TEMPLATES = {file.parent.name: json.loads(file.read_text()) for file in sorted((ROOT / "rego").glob("*/template.json"))}
 
 # `answer` present: that is what comes back. `echo`: the question comes back in the system error. Neither: the call has no
 # value, as in Gatekeeper when there is no Provider object of that name.
-STAND_IN = """package ratifyverification
+STAND_IN = """package %s
 
 external_data(question) = answer {
 	answer := input.stub.answer
@@ -29,35 +35,55 @@ external_data(question) = answer {
 """
 
 
-def template_rego() -> str:
+@functools.lru_cache(maxsize=None)
+def document(template=DEFAULT):
+    """The generated ConstraintTemplate."""
+    return yaml.safe_load((ROOT / TEMPLATES[template]["output"]).read_text())
+
+
+def template_rego(template=DEFAULT) -> str:
     """The Rego inside the generated ConstraintTemplate."""
-    return yaml.safe_load(TEMPLATE.read_text())["spec"]["targets"][0]["rego"]
+    return document(template)["spec"]["targets"][0]["rego"]
 
 
-def _query(stub, review, parameters):
-    interpreter = Interpreter()
-    interpreter.add_module("policy.rego", template_rego())
-    interpreter.add_module("stand_in.rego", STAND_IN)
-    document = {"stub": stub}
+def package(template=DEFAULT) -> str:
+    return re.search(r"^package ([a-z]+)$", template_rego(template), re.MULTILINE)[1]
+
+
+@functools.lru_cache(maxsize=None)
+def _engine(template):
+    engine = regorus.Engine()
+    engine.set_rego_v0(True)
+    engine.add_policy("policy.rego", template_rego(template))
+    engine.add_policy("stand_in.rego", STAND_IN % package(template))
+    return engine
+
+
+def input_document(stub, review, parameters):
+    found = {"stub": stub}
     if review is not None:
-        document["review"] = review
+        found["review"] = review
     if parameters is not None:
-        document["parameters"] = parameters
-    interpreter.set_input(document)
-    output = json.loads(str(interpreter.query("data.ratifyverification.violation")))
-    violations = output["expressions"][0]
-    assert isinstance(violations, list), f"violation is not a set: {output}"
+        found["parameters"] = parameters
+    return found
+
+
+def _query(stub, review, parameters, template):
+    engine = _engine(template)
+    engine.set_input_json(json.dumps(input_document(stub, review, parameters)))
+    violations = json.loads(engine.eval_rule_as_json(f"data.{package(template)}.violation"))
+    assert isinstance(violations, list), f"violation is not a set: {violations}"
     return sorted(violation["msg"] for violation in violations)
 
 
-def messages(review, answer=None, parameters=None, answered=True):
+def messages(review, answer=None, parameters=None, answered=True, template=DEFAULT):
     """The messages of all violations; an empty list means admitted. answered=False: `external_data` has no value."""
-    return _query({"answer": answer} if answered else {}, review, parameters)
+    return _query({"answer": answer} if answered else {}, review, parameters, template)
 
 
-def question(review, parameters=None):
+def question(review, parameters=None, template=DEFAULT):
     """What the policy asks `external_data`, or None when it does not ask."""
-    found = [m for m in _query({"echo": True}, review, parameters) if "ASKED | " in m]
+    found = [m for m in _query({"echo": True}, review, parameters, template) if "ASKED | " in m]
     if not found:
         return None
     asked = found[0].split("ASKED | ", 1)[1].split(". Try again", 1)[0]

@@ -17,7 +17,7 @@ KEYS = st.sampled_from(["isSuccess", "verifierReports", "traceID", "message", "e
 JSON = st.recursive(SCALARS, lambda c: st.lists(c, max_size=3) | st.dictionaries(KEYS, c, max_size=4), max_leaves=8)
 
 SLOW = settings(
-    max_examples=int(os.environ.get("POLICY_EXAMPLES", "20")),
+    max_examples=int(os.environ.get("POLICY_EXAMPLES", "100")),
     derandomize="POLICY_EXAMPLES" not in os.environ,
     deadline=None,
     database=None,
@@ -90,3 +90,19 @@ def test_an_object_of_any_shape_is_not_admitted_without_an_answer(spec):
 @SLOW
 def test_a_container_of_any_shape_is_not_admitted_beside_a_good_one(container):
     assert messages(pod(IMAGES[0], initContainers=[container]), passed(IMAGES[0]))
+
+
+NAMES = st.sampled_from(["CN=a,O=b", "CN=a", "O=b", "CN=a,O=b,O=b", "CN=a\\,O=b", "CN=a,O=b\\", "O=b+CN=a"]) | JSON
+
+
+@given(st.lists(st.fixed_dictionaries({"Issuer": NAMES, "SN": NAMES}) | JSON, min_size=len(IMAGES), max_size=len(IMAGES)))
+@SLOW
+def test_a_signer_is_allowed_only_by_its_names(signers):
+    answered = answer(*[(image, value(reports=[report(extensions=signer)])) for image, signer in zip(IMAGES, signers)])
+    parameters = {"issuers": ["CN=a,O=b"], "signers": [{"subjectAttributes": {"O": "b"}}]}
+    found = messages(pod(*IMAGES), answered, parameters, template="notation-issuer-validation")
+    for image, signer in zip(IMAGES, signers):
+        names = signer if isinstance(signer, dict) else {}
+        allowed = names.get("Issuer") == "CN=a,O=b" and names.get("SN") in ["CN=a,O=b", "O=b", "O=b+CN=a"]
+        refused = any(message.startswith(f"image {image} is refused: ") for message in found)
+        assert refused != allowed, (signer, found)

@@ -11,9 +11,16 @@
 #   - no rule can produce two values and no built-in is called with a type it does not take: an evaluation error
 #     reaches the webhook's failurePolicy, which is often Ignore.
 #
+# Every template of this project is made of these rules, rules that say what it requires beyond them, and rules that say
+# whether it asks with the namespace; manifests/generate.py puts them together in one package. The others provide:
+#   - meets_requirements(value), true for a result that is all that the template requires. Nothing else admits;
+#   - shortcoming(value), words for what is missing in a result that says isSuccess == true; a fixed text where it has none;
+#   - namespaced_keys, true or false;
+#   - parameter_problem[text], more of them.
+#
 # Rego v0 without the future keywords, for Gatekeeper 3.11 and the Azure Policy add-on.
 # Parameters and messages are described in docs/policies.md.
-package ratifyverification
+package admission
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Verdict
@@ -87,20 +94,12 @@ exempt_images = parameter("exemptImages", []) {
 	true
 }
 
-namespaced_keys = parameter("namespacedKeys", false) {
-	true
-}
-
-required_types = parameter("requiredVerifierTypes", []) {
-	true
-}
-
-minimum_signatures = parameter("minimumPassingSignatures", 0) {
-	true
-}
-
-minimum_signatures_by_type = parameter("minimumPassingSignaturesByType", {}) {
-	true
+# A name that is not a parameter is a misspelt one, and what it should have asked for would be missing.
+# known_parameters comes from the template's schema.
+parameter_problem[text] {
+	value := parameters[name]
+	not known_parameters[name]
+	text := sprintf("there is no parameter %s", [snippet(name)])
 }
 
 parameter_problem["parameters must be an object"] {
@@ -122,34 +121,6 @@ parameter_problem[text] {
 	entry := exempt_images[_]
 	not is_exemption(entry)
 	text := sprintf("exemptImages entry %s is neither an image reference nor a prefix that ends in one * and contains a / or an @", [json.marshal(entry)])
-}
-
-parameter_problem["namespacedKeys must be true or false"] {
-	not is_boolean(namespaced_keys)
-}
-
-parameter_problem["requiredVerifierTypes must be a list of verifier types"] {
-	not is_array(required_types)
-}
-
-parameter_problem["requiredVerifierTypes must be a list of verifier types"] {
-	is_array(required_types)
-	entry := required_types[_]
-	not is_filled_string(entry)
-}
-
-parameter_problem["minimumPassingSignatures must be a number"] {
-	not is_number(minimum_signatures)
-}
-
-parameter_problem["minimumPassingSignaturesByType must map verifier types to numbers"] {
-	not is_object(minimum_signatures_by_type)
-}
-
-parameter_problem["minimumPassingSignaturesByType must map verifier types to numbers"] {
-	is_object(minimum_signatures_by_type)
-	minimum := minimum_signatures_by_type[_]
-	not is_number(minimum)
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -505,9 +476,7 @@ is_accepted(value) {
 	is_object(value)
 	value.isSuccess == true
 	has_sound_reports(value)
-	count(types_without_pass(value)) == 0
-	count(passing_signatures(value)) >= minimum_signatures
-	count(types_below_minimum(value)) == 0
+	meets_requirements(value)
 }
 
 # A list of objects, or absent.
@@ -519,44 +488,6 @@ has_sound_reports(value) {
 
 has_sound_reports(value) {
 	member(value, "verifierReports") == null
-}
-
-types_without_pass(value) = sort([t | t := required_types[_]; not has_pass_of_type(value, t)]) {
-	true
-}
-
-has_pass_of_type(value, t) {
-	report := value.verifierReports[_]
-	report.isSuccess == true
-	report_type(report) == t
-}
-
-# Signatures are told apart by the digest of their manifest: one signature reported twice counts once. Nested results are
-# about artifacts attached to the image (a signature on its SBOM), not about the image, and do not count.
-passing_signatures(value) = {digest |
-	report := value.verifierReports[_]
-	report.isSuccess == true
-	digest := report.referenceDigest
-	is_filled_string(digest)
-} {
-	true
-}
-
-passing_signatures_of_type(value, t) = {digest |
-	report := value.verifierReports[_]
-	report.isSuccess == true
-	report_type(report) == t
-	digest := report.referenceDigest
-	is_filled_string(digest)
-} {
-	true
-}
-
-types_below_minimum(value) = sort([t |
-	minimum := minimum_signatures_by_type[t]
-	count(passing_signatures_of_type(value, t)) < minimum
-]) {
-	true
 }
 
 # `type` is the older name of `verifierType`.
@@ -615,18 +546,7 @@ reason_in_value(value) = text {
 	not has_sound_reports(value)
 	text := sprintf("the result is malformed: verifierReports is not a list of reports%s", [trace_of(value)])
 } else = text {
-	missing := types_without_pass(value)
-	count(missing) > 0
-	text := sprintf("the policy requires a passing verification of type %s, and there is none. Attach a signature that this verifier checks%s", [missing[0], trace_of(value)])
-} else = text {
-	found := count(passing_signatures(value))
-	found < minimum_signatures
-	text := sprintf("the policy requires %v valid signatures, and it has %v. Let the missing parties sign it%s", [minimum_signatures, found, trace_of(value)])
-} else = text {
-	short := types_below_minimum(value)
-	count(short) > 0
-	t := short[0]
-	text := sprintf("the policy requires %v valid signatures of type %s, and it has %v. Let the missing parties sign it%s", [minimum_signatures_by_type[t], t, count(passing_signatures_of_type(value, t)), trace_of(value)])
+	text := sprintf("%s%s", [shortcoming(value), trace_of(value)])
 } else = "the result does not satisfy the policy" {
 	true
 }
