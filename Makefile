@@ -58,8 +58,10 @@ docs: setup ## Build the library's documentation into .build/documentation
 image: ## Build the container image (needs a container engine)
 	docker build -t countersign:dev .
 
-manifests: ## Write the generated manifests anew from rego/
+manifests: ## Write the generated manifests anew, the chart's parts among them
 	python3 manifests/generate.py
+	python3 manifests/monitoring/generate.py
+	python3 manifests/charts/generate.py
 
 clean: ## Remove what was built, and the demo's files
-	rm -rf .build .demo .venv rego/.venv
+	rm -rf .build .demo .venv rego/.venv manifests/charts/.venv

@@ -4,7 +4,7 @@
 #
 #   manifests/check.sh
 #
-# Needs python3, openssl, and kubectl or kustomize. Where neither of these two is installed it says so and checks only
+# Needs python3 (for the chart 3.12 or later, which is looked for), openssl, and kubectl or kustomize. Where neither of these two is installed it says so and checks only
 # the rest, except in CI (the variable CI is set), where that is a failure. Exit status: 0 all right, 1 not.
 set -euo pipefail
 
@@ -12,6 +12,9 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(dirname "$here")
 
 python3 "$here/generate.py" --check
+python3 "$here/monitoring/generate.py" --check
+python3 "$here/charts/generate.py" --check
+"$here/charts/tests/run-tests.sh"
 "$root/rego/run-tests.sh" manifests/azure/tests
 
 if command -v kubectl >/dev/null; then

@@ -1,0 +1,88 @@
+{{/*
+What cannot be right, said before anything is changed. Included by the Deployment.
+
+Ratify's values without a meaning here are accepted (NOTES.txt names them). Refused are those whose loss would admit what
+Ratify refused, or leave registries unreadable.
+*/}}
+{{- define "countersign.check" -}}
+{{- $tls := .Values.provider.tls }}
+{{- if ne (empty $tls.crt) (empty $tls.key) }}
+{{- fail "provider.tls: crt and key belong together; one of them is missing" }}
+{{- end }}
+{{- if and $tls.crt (not $tls.caCert) (not $tls.cabundle) }}
+{{- fail "provider.tls: with crt, caCert (PEM) or cabundle (base64 of PEM) must say which CA Gatekeeper trusts" }}
+{{- end }}
+{{- if and $tls.crt .Values.featureFlags.RATIFY_CERT_ROTATION (not (and $tls.caCert $tls.caKey)) }}
+{{- fail "provider.tls: to rotate a certificate of yours, caCert and caKey are needed too; without them leave crt and key out, or set featureFlags.RATIFY_CERT_ROTATION=false" }}
+{{- end }}
+{{- if and .Values.notationCert .Values.notationCerts }}
+{{- fail "notationCert is the older form of notationCerts; give one of them" }}
+{{- end }}
+{{- $identities := list }}
+{{- range $name := list "azureWorkloadIdentityEnabled" "azureManagedIdentityEnabled" "k8secretsEnabled" }}
+{{- if index $.Values.oras.authProviders $name }}{{ $identities = append $identities $name }}{{ end }}
+{{- end }}
+{{- if gt (len $identities) 1 }}
+{{- fail (printf "oras.authProviders: only one can be enabled, and there are %s" (join " and " $identities)) }}
+{{- end }}
+{{- if and .Values.oras.authProviders.azureWorkloadIdentityEnabled (not .Values.azureWorkloadIdentity.clientId) }}
+{{- fail "oras.authProviders.azureWorkloadIdentityEnabled needs azureWorkloadIdentity.clientId" }}
+{{- end }}
+{{- range $name := list "awsEcrBasicEnabled" "alibabacloudAcrBasicEnabled" }}
+{{- if index $.Values.oras.authProviders $name }}
+{{- fail (printf "oras.authProviders.%s is not supported: without it the registry cannot be read, and everything in it is refused. Give credentials with dockerConfig, registryCredsSecret or k8secretsEnabled" $name) }}
+{{- end }}
+{{- end }}
+{{- range $name := list "vulnerabilityreport" "sbom" }}
+{{- if dig $name "enabled" false $.Values.AsMap }}
+{{- fail (printf "%s.enabled: this verifier does not exist here, and images that it refused would be admitted. Set it to false to go without that check" $name) }}
+{{- end }}
+{{- end }}
+{{- if ne (lower .Values.instrumentation.metricsType) "prometheus" }}
+{{- fail (printf "instrumentation.metricsType is %q: only prometheus is supported" .Values.instrumentation.metricsType) }}
+{{- end }}
+{{- if include "countersign.usesRedis" . }}
+{{- if not .Values.provider.cache.redis.endpoint }}
+{{- fail "provider.cache.type=redis needs provider.cache.redis.endpoint (HOST:PORT)" }}
+{{- end }}
+{{- end }}
+{{- if not (or .Values.gatekeeper.clientAuthoritySecret .Values.provider.clientAuth.caCerts .Values.provider.clientAuth.anonymous) }}
+{{- fail "Nobody says whose client certificates are good: give gatekeeper.clientAuthoritySecret or provider.clientAuth.caCerts, or serve everybody with provider.clientAuth.anonymous=true" }}
+{{- end }}
+{{- if and .Values.autoscaling.enabled (gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) }}
+{{- fail "autoscaling.minReplicas is more than autoscaling.maxReplicas" }}
+{{- end }}
+{{- if and .Values.monitoring.serviceMonitor.enabled .Values.monitoring.podMonitor.enabled }}
+{{- fail "monitoring: serviceMonitor or podMonitor, not both: every series would be there twice" }}
+{{- end }}
+{{- end }}
+
+{{/* Values that have no effect here, a line each. */}}
+{{- define "countersign.withoutEffect" -}}
+{{- $values := .Values.AsMap }}
+{{- if include "countersign.isRatifyImage" . }}
+- image.repository, image.tag: they name Ratify's image; {{ include "countersign.image" . }} runs
+{{- end }}
+{{- if or $values.cosignKeys (dig "cosign" "key" "" $values) (dig "cosign" "keyless" "certificateIdentity" "" $values) (dig "cosign" "keyless" "certificateIdentityRegExp" "" $values) }}
+- cosign, cosignKeys: only Notary Project signatures are verified; images with nothing but a cosign signature are refused
+{{- end }}
+{{- if dig "policy" "useRego" false $values }}
+- policy.useRego: policies are not in Rego; the Rego of Ratify's chart means `all`, which is policy.artifactVerificationPolicies' default
+{{- end }}
+{{- if or (eq (lower .Values.provider.cache.type) "dapr") (.Values.provider.cache.name) }}
+- provider.cache.type=dapr, provider.cache.name: verdicts are remembered in each replica; to share them set provider.cache.type=redis
+{{- end }}
+{{- range $name, $on := omit .Values.featureFlags "RATIFY_CERT_ROTATION" }}
+{{- if $on }}
+- featureFlags.{{ $name }}
+{{- end }}
+{{- end }}
+{{- range $name := list "alibabacloudAcrConfig" "upgradeCRDs" "crds" }}
+{{- if hasKey $values $name }}
+- {{ $name }}
+{{- end }}
+{{- end }}
+{{- if .Values.image.crdRepository }}
+- image.crdRepository
+{{- end }}
+{{- end }}

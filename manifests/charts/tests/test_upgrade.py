@@ -1,0 +1,209 @@
+"""From Ratify to Countersign with one `helm upgrade`, and back."""
+
+import base64
+
+import pytest
+import yaml
+from apiserver import ApiServer
+from conftest import CA, NAMESPACE, Helm, parse_set, prepare
+from former_release import chart
+
+VALUES = {
+    **parse_set("featureFlags.RATIFY_CERT_ROTATION=true"),
+    "notationCerts": [CA],
+}
+
+# The names that clients, credentials and policies of a Ratify user refer to.
+KEPT = {
+    ("Deployment", "ratify"),
+    ("Service", "ratify"),
+    ("ServiceAccount", "ratify-admin"),
+    ("ConfigMap", "ratify-configuration"),
+    ("Provider", "ratify-provider"),
+    ("Provider", "ratify-mutation-provider"),
+    ("Store", "store-oras"),
+    ("Verifier", "verifier-notation"),
+    ("Policy", "ratify-policy"),
+    ("KeyManagementProvider", "ratify-notation-inline-cert-0"),
+    ("Secret", "ratify-tls"),
+    ("ClusterRole", "ratify-manager-cluster-role"),
+    ("Role", "ratify-manager-role"),
+}
+ADOPTED = {("Provider", "ratify-provider"), ("Provider", "ratify-mutation-provider"), ("Store", "store-oras"), ("Verifier", "verifier-notation"), ("KeyManagementProvider", "ratify-notation-inline-cert-0")}
+
+
+@pytest.fixture(scope="module")
+def ratify(tmp_path_factory):
+    """The chart of Ratify."""
+    return chart(tmp_path_factory.mktemp("former") / "ratify")
+
+
+@pytest.fixture(scope="module")
+def with_ratify(ratify):
+    """A cluster in which it was installed with VALUES."""
+    with ApiServer() as server:
+        prepare(server)
+        Helm(server).install(VALUES, chart=ratify)
+        yield server
+
+
+@pytest.fixture
+def server(with_ratify):
+    with with_ratify.copy() as server:
+        yield server
+
+
+@pytest.fixture
+def helm(server):
+    return Helm(server)
+
+
+@pytest.fixture
+def empty():
+    """A cluster without it."""
+    with ApiServer() as server:
+        prepare(server)
+        yield server
+
+
+def names(server):
+    return {(o["kind"], o["metadata"]["name"]) for o in server.all()}
+
+
+def manifest(release):
+    return {(o["kind"], o["metadata"]["name"]) for o in yaml.safe_load_all(release["manifest"]) if o}
+
+
+def image(server):
+    (container,) = server.one("Deployment", "ratify")["spec"]["template"]["spec"]["containers"]
+    return container["image"]
+
+
+@pytest.fixture(scope="module")
+def after_the_switch(with_ratify):
+    """A Ratify release that was upgraded to Countersign with the same values. Ratify has filled its Secret meanwhile."""
+    with with_ratify.copy() as server:
+        server.objects["", "secrets", NAMESPACE, "ratify-tls"]["data"] = {"ca.crt": "bGl2ZQ==", "ca.key": "a2V5", "tls.crt": "Y3J0", "tls.key": "a2V5"}
+        for name in ["ratify-provider", "ratify-mutation-provider"]:
+            server.objects["externaldata.gatekeeper.sh", "providers", None, name]["spec"]["caBundle"] = "bGl2ZQ=="
+        Helm(server).upgrade(VALUES)
+        yield server
+
+
+@pytest.fixture
+def switched(after_the_switch):
+    with after_the_switch.copy() as server:
+        server.log = list(after_the_switch.log)
+        yield Helm(server)
+
+
+@pytest.mark.parametrize("server_side", ["false", "true"], ids=["client-side", "server-side"])
+def test_one_upgrade_keeps_the_names(helm, server, server_side):
+    helm.upgrade(VALUES, server_side_apply=server_side)
+    assert names(server) >= KEPT
+    assert image(server) == "countersign:0.1.0-dev"
+    (container,) = server.one("Deployment", "ratify")["spec"]["template"]["spec"]["containers"]
+    assert container["name"] == "countersign", "Ratify's container is gone"
+    assert {r["resources"][0] for r in server.one("ClusterRole", "ratify-manager-cluster-role")["rules"]}.isdisjoint({"secrets"}), "every Secret of the cluster could be read"
+    assert not [o for o in server.find("Assign") if o["metadata"]["name"] in ("mutate-workload-image-ephemeral", "mutate-cronjob-image-ephemeral")]
+
+
+def test_what_ratify_rotated_stays(switched):
+    server = switched.server
+    assert server.one("Secret", "ratify-tls")["data"]["ca.crt"] == "bGl2ZQ=="
+    assert ("delete", "Secret", NAMESPACE, "ratify-tls") not in server.log
+    for name in ["ratify-provider", "ratify-mutation-provider"]:
+        assert server.one("Provider", name)["spec"]["caBundle"] == "bGl2ZQ=="
+        assert server.one("Provider", name)["spec"]["url"].startswith(f"https://ratify.{NAMESPACE}:6001/ratify/gatekeeper/v1/")
+
+
+def test_objects_without_owner_are_made_anew_once(switched):
+    server = switched.server
+    made = {(kind, name) for verb, kind, _, name in server.log if verb == "create"}
+    assert ADOPTED <= made
+    server.log.clear()
+    switched.upgrade(VALUES)
+    touched = {(kind, name) for verb, kind, _, name in server.log if kind != "Secret"}
+    assert touched.isdisjoint(ADOPTED), "nothing is deleted, or even changed, when nothing has changed"
+
+
+def test_values_reach_adopted_objects_in_later_upgrades(switched):
+    server = switched.server
+    switched.upgrade(VALUES)
+    switched.upgrade({**VALUES, "oras": {"useHttp": True}})
+    assert server.one("Store", "store-oras")["spec"]["parameters"]["useHttp"] is True
+
+
+def test_rollback_to_ratify(switched):
+    """`helm rollback` deletes what only the present revision's manifest has, and runs none of Ratify's hooks. (The library
+    that Helm comes in here cannot roll back, so what it would do is read from the revisions.)"""
+    ours, theirs = switched.stored(2), switched.stored(1)
+    deleted = manifest(ours) - manifest(theirs)
+    assert deleted.isdisjoint(KEPT), "without its custom resources and Providers Ratify would refuse everything"
+
+
+def test_rollback_to_ratify_after_more_upgrades(switched, ratify):
+    server = switched.server
+    switched.upgrade(VALUES)
+    switched.upgrade({**VALUES, "adoption": "always"})
+    switched.upgrade(VALUES, chart=ratify)
+    assert image(server).endswith("ratify:v1.4.0")
+    assert names(server) >= KEPT
+
+
+def test_uninstalling_after_the_second_upgrade_leaves_nothing_that_refers_to_us(switched):
+    server = switched.server
+    switched.upgrade(VALUES)
+    switched.uninstall()
+    assert names(server).isdisjoint(KEPT - {("Secret", "ratify-tls")})
+
+
+def test_reused_values_do_not_bring_ratifys_image(helm, server):
+    helm.upgrade({}, reuse_values=True)
+    assert image(server) == "countersign:0.1.0-dev"
+    assert "image.repository, image.tag" in helm.notes()
+
+
+def test_notes_name_what_ratify_left(switched):
+    assert "kubectl delete verifier verifier-cosign" in switched.notes()
+
+
+def test_certificates_that_were_given_to_ratify(empty, ratify):
+    helm, server = Helm(empty), empty
+    tls = {"crt": "CERTIFICATE", "key": "KEY", "caCert": "CA", "caKey": "CA KEY", "cabundle": base64.b64encode(b"CA").decode()}
+    values = {"notationCerts": [CA], "provider": {"tls": tls}}
+    helm.install(values, chart=ratify)
+    helm.upgrade(values)
+    secret = server.one("Secret", "ratify-tls")
+    assert base64.b64decode(secret["data"]["tls.crt"]) == b"CERTIFICATE"
+    assert server.one("Provider", "ratify-provider")["spec"]["caBundle"] == tls["cabundle"]
+    (container,) = server.one("Deployment", "ratify")["spec"]["template"]["spec"]["containers"]
+    assert {"name": "RATIFY_CERT_ROTATION", "value": "false"} in container["env"]
+
+
+def test_other_release_names_keep_ratifys_rule(empty):
+    helm, server = Helm(empty), empty
+    helm.install(VALUES, release="signatures")
+    assert server.one("Deployment", "signatures-ratify")
+    assert server.one("Provider", "ratify-provider")["spec"]["url"] == f"https://signatures-ratify.{NAMESPACE}:6001/ratify/gatekeeper/v1/verify"
+
+
+def test_somebody_elses_object_is_not_taken(empty):
+    helm, server = Helm(empty), empty
+    server.put({"apiVersion": "externaldata.gatekeeper.sh/v1beta1", "kind": "Provider", "metadata": {"name": "ratify-provider", "labels": {"app.kubernetes.io/managed-by": "Helm"}, "annotations": {"meta.helm.sh/release-name": "other", "meta.helm.sh/release-namespace": NAMESPACE}}, "spec": {}})
+    with pytest.raises(Exception, match="ratify-provider.*cannot be imported"):
+        helm.install(VALUES)
+
+
+def test_objects_of_kubectl_apply_are_taken_over(empty):
+    helm, server = Helm(empty), empty
+    server.put({"apiVersion": "config.ratify.deislabs.io/v1beta1", "kind": "Store", "metadata": {"name": "store-oras"}, "spec": {"name": "oras"}})
+    helm.install(VALUES)
+    assert server.one("Store", "store-oras")["metadata"]["annotations"]["meta.helm.sh/release-name"] == "ratify"
+
+
+def test_adoption_can_be_forbidden(empty):
+    helm, server = Helm(empty), empty
+    server.put(yaml.safe_load("{apiVersion: config.ratify.deislabs.io/v1beta1, kind: Store, metadata: {name: store-oras}, spec: {name: oras}}"))
+    with pytest.raises(Exception, match="store-oras.*cannot be imported"):
+        helm.install({**VALUES, "adoption": "never"})
