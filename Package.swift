@@ -71,7 +71,8 @@ var targets: [Target] = [
     .target(
         name: "TestSupport",
         dependencies: [
-            "COpenSSL", "PKI", "OCI", "HTTP", "Notation", "StrictJSON", hummingbird, nio, nioPosix, nioHTTP1, nioSSL,
+            "COpenSSL", "PKI", "OCI", "HTTP", "Kubernetes", "Notation", "StrictJSON", hummingbird, nio, nioPosix,
+            nioHTTP1, nioSSL,
         ],
         path: "Tests/TestSupport", swiftSettings: strict),
     // Measures the rooms from inside, and the command as Gatekeeper sees it (`make bench`).
@@ -86,6 +87,7 @@ var targets: [Target] = [
     tests("StrictJSONTests", ["StrictJSON"]),
     tests("YAMLTests", ["YAML", "StrictJSON"]),
     tests("HTTPTests", ["HTTP", "TestSupport"]),
+    tests("KubernetesTests", ["Kubernetes", "HTTP", "StrictJSON", "TestSupport"]),
     tests("OCITests", ["OCI", "HTTP", "StrictJSON", "TestSupport"]),
     tests("PKITests", ["PKI", "TestSupport"]),
     tests("NotationTests", ["Notation", "TestSupport"]),

@@ -1,0 +1,178 @@
+import Foundation
+import Kubernetes
+import StrictJSON
+import TestSupport
+import Testing
+
+@Suite struct ResourceWatchTests {
+    @Test func changesArriveInOrder() async throws {
+        try await withCluster { cluster, client in
+            cluster.put(.widget, widget("a"))
+            try await withWatch(client) { reader in
+                try await reader.until("synced") { $0.names == ["a": 1] }
+                cluster.put(.widget, widget("b"))
+                cluster.put(.widget, widget("a", 7))
+                try await reader.until("changed") { $0.names == ["a": 7, "b": 1] }
+                cluster.remove(.widget, "a")
+                try await reader.until("deleted") { $0.names == ["b": 1] }
+                #expect(await reader.syncs == 1)
+                #expect(await reader.failures.isEmpty)
+            }
+            // Its connection does not stay.
+            let end = ContinuousClock.now + .seconds(5)
+            while cluster.openWatches > 0, ContinuousClock.now < end { try await Task.sleep(for: .milliseconds(5)) }
+            #expect(cluster.openWatches == 0)
+        }
+    }
+
+    @Test func aWatchThatEndsGoesOnWhereItWas() async throws {
+        try await withCluster { cluster, client in
+            try await withWatch(client) { reader in
+                try await reader.until("synced") { $0.syncs == 1 }
+                for round in 0..<6 {
+                    while cluster.openWatches == 0 { try await Task.sleep(for: .milliseconds(2)) }
+                    if round.isMultiple(of: 2) { cluster.endWatches() } else { cluster.dropWatches() }
+                    cluster.put(.widget, widget("w\(round)"))
+                    try await reader.until("round \(round)") { $0.names.count == round + 1 }
+                }
+                #expect(await reader.syncs == 1)
+                #expect(await reader.changes == 6)
+                #expect(await reader.failures.isEmpty)
+            }
+        }
+    }
+
+    @Test func bookmarksMoveTheVersionOn() async throws {
+        try await withCluster { cluster, client in
+            cluster.put(.widget, widget("a"))
+            try await withWatch(client) { reader in
+                try await reader.until("synced") { $0.syncs == 1 }
+                while cluster.openWatches == 0 { try await Task.sleep(for: .milliseconds(2)) }
+                // Others' changes, and a bookmark past them; then the past is forgotten.
+                for number in 0..<5 {
+                    cluster.put(.secret, ["metadata": ["name": .string("s\(number)"), "namespace": "default"]])
+                }
+                cluster.bookmark()
+                try await Task.sleep(for: .milliseconds(100))
+                cluster.compact()
+                cluster.endWatches()
+                cluster.put(.widget, widget("b"))
+                try await reader.until("changed") { $0.names.count == 2 }
+                #expect(await reader.syncs == 1)
+            }
+        }
+    }
+
+    @Test func aForgottenVersionIsListedAgain() async throws {
+        try await withCluster { cluster, client in
+            cluster.put(.widget, widget("a"))
+            cluster.put(.widget, widget("b"))
+            try await withWatch(client) { reader in
+                try await reader.until("synced") { $0.names.count == 2 }
+                while cluster.openWatches == 0 { try await Task.sleep(for: .milliseconds(2)) }
+                await cluster.down()
+                cluster.remove(.widget, "a")
+                cluster.put(.widget, widget("c"))
+                cluster.compact()
+                try await cluster.up()
+                // The deletion that no event told of is seen.
+                try await reader.until("synced again") { $0.names.keys.sorted() == ["b", "c"] }
+                #expect(await reader.syncs == 2)
+                // The same as a status instead of an event.
+                cluster.inject(.status(410), count: 1) { $0.isWatch }
+                cluster.endWatches()
+                try await reader.until("synced a third time") { $0.syncs == 3 }
+            }
+        }
+    }
+
+    @Test func anAPIServerThatIsDownIsReportedAndComesBack() async throws {
+        try await withCluster { cluster, client in
+            try await withWatch(client) { reader in
+                try await reader.until("synced") { $0.syncs == 1 }
+                await cluster.down()
+                try await reader.until("failed") { $0.failures.count >= 3 }
+                #expect(await reader.failures.allSatisfy { $0.isPassing })
+                try await cluster.up()
+                cluster.put(.widget, widget("a"))
+                try await reader.until("back") { $0.names.count == 1 }
+                #expect(await reader.syncs == 1)
+            }
+        }
+    }
+
+    @Test(arguments: [
+        KubernetesEmulator.Fault.status(500), .status(429, retryAfter: 0), .status(403), .garbage("no event\n"),
+        .garbage("{}\n"), .garbage("{\"type\":\"ADDED\",\"object\":{}}\n"),
+        .garbage("{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"code\":500}}\n"), .garbage("{\"type\":"),
+        .reset,
+    ]) func faultsOfWatchesPass(_ fault: KubernetesEmulator.Fault) async throws {
+        try await withCluster { cluster, client in
+            cluster.inject(fault, count: 3) { $0.isWatch }
+            try await withWatch(client) { reader in
+                try await reader.until("synced") { $0.syncs >= 1 }
+                cluster.put(.widget, widget("a"))
+                try await reader.until("the change") { $0.names == ["a": 1] }
+            }
+        }
+    }
+
+    @Test func anEventThatIsTooLargeDoesNotGrowForEver() async throws {
+        try await withCluster({ $0.maximumEventBytes = 10_000 }) { cluster, client in
+            try await withWatch(client) { reader in
+                try await reader.until("synced") { $0.syncs == 1 }
+                cluster.put(
+                    .widget, ["metadata": ["name": "a"], "text": .string(String(repeating: "x", count: 50_000))])
+                try await reader.until("reported") { $0.failures.contains { $0.kind == .tooLarge } }
+                // The list has room for it.
+                try await reader.until("listed") { $0.names.count == 1 }
+            }
+        }
+    }
+
+    @Test func aStormOfChangesArrivesWhole() async throws {
+        try await withCluster { cluster, client in
+            try await withWatch(client) { reader in
+                try await reader.until("synced") { $0.syncs == 1 }
+                for number in 0..<2000 {
+                    cluster.put(.widget, widget("w\(number % 100)", Int64(number)))
+                    if number.isMultiple(of: 500) { cluster.dropWatches() }
+                }
+                try await reader.until("the last ones") { $0.names.count == 100 && $0.names.values.min() == 1900 }
+                #expect(await reader.failures.isEmpty)
+            }
+        }
+    }
+
+    @Test func aSelectionIsWatched() async throws {
+        try await withCluster { cluster, client in
+            try await withWatch(client, .init(name: "a")) { reader in
+                try await reader.until("synced") { $0.syncs == 1 }
+                cluster.put(.widget, widget("b"))
+                cluster.put(.widget, widget("a"))
+                try await reader.until("a") { $0.names == ["a": 1] }
+                #expect(await reader.changes == 1)
+            }
+        }
+    }
+
+    @Test func aSlowReaderKeepsTheServerWaiting() async throws {
+        try await withCluster { cluster, client in
+            var events = client.watch(.widget).makeAsyncIterator()
+            _ = await events.next()
+            let text = JSONValue.string(String(repeating: "x", count: 100_000))
+            while cluster.openWatches == 0 {
+                cluster.put(.widget, ["metadata": ["name": "first"]])
+                _ = await events.next()
+            }
+            // 20 MB, of which nothing is read for a while.
+            for number in 0..<200 { cluster.put(.widget, ["metadata": ["name": .string("w\(number)")], "text": text]) }
+            try await Task.sleep(for: .milliseconds(300))
+            var seen = 0
+            while seen < 200, case .changed(let object)? = await events.next() {
+                if object["text"] != nil { seen += 1 }
+            }
+            #expect(seen == 200)
+        }
+    }
+}
