@@ -9,6 +9,7 @@ Needs Python 3.9 or later and nothing else. What it makes:
     manifests/base/constrainttemplate.yaml       from rego/lib and rego/ratifyverification
     manifests/templates/<name>/template.yaml     from rego/lib and rego/<name>, for each other template
     manifests/base/mutation.yaml                 from the table MUTATED in this file
+    manifests/azure-policy/*.json                the same templates within Azure Policy definitions (azure_policy.py)
     manifests/crds/*.yaml                        from manifests/crd_schemas.py
 """
 
@@ -19,6 +20,7 @@ import sys
 from pathlib import Path
 
 sys.dont_write_bytecode = True
+import azure_policy  # noqa: E402
 import crd_schemas  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -181,8 +183,10 @@ def custom_resource_definitions():
 
 def generated():
     """Every generated file: path below the project's root → content."""
+    constraint_templates = {template["directory"]: (template["output"], constraint_template(template)) for template in templates()}
     return {
-        **{template["output"]: constraint_template(template) for template in templates()},
+        **dict(constraint_templates.values()),
+        **azure_policy.definitions({directory: text for directory, (_, text) in constraint_templates.items()}),
         "manifests/base/mutation.yaml": mutation(),
         **custom_resource_definitions(),
     }
