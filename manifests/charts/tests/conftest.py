@@ -157,9 +157,13 @@ def helm(server):
 
 @pytest.fixture
 def install(server):
-    """Installs the chart: install({...values}) or install("a.b=c", "d=e")."""
+    """Installs the chart: install({...values}) or install("a.b=c", "d=e"). A second installation in the same test begins
+    with an empty cluster: two would quarrel about the cluster's names."""
 
     def run(*values, release="ratify", into=NAMESPACE):
+        if server.find("Deployment"):
+            server.objects.clear()
+            prepare(server, into)
         helm = Helm(server, into)
         given = parse_set(*values) if values and isinstance(values[0], str) else (values[0] if values else {})
         return Release(server, helm, helm.install(given, release))
