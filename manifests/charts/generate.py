@@ -47,7 +47,7 @@ def described_values():
     lines = (CHART / "values.yaml").read_text(encoding="utf-8").split("\n")
     for number, line in enumerate(lines):
         comment = re.match(r"\s*# -- (.*)", line)
-        key = re.match(r"( *)([A-Za-z_]+):(?: (.*))?$", line)
+        key = re.match(r"( *)([A-Za-z0-9_]+):(?: (.*))?$", line)
         if comment:
             description = comment.group(1)
         elif key:
