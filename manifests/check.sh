@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks the manifests: generated files are current, base, constraint and the example overlay render with kustomize, and
+# Checks the manifests: generated files are current, base, constraint and the overlays render with kustomize, and
 # what they render to is what we promise (manifests/tests). The set-up for Azure does what it says (manifests/azure/tests).
 #
 #   manifests/check.sh
@@ -36,7 +36,7 @@ cp -R "$here/." "$work/manifests"
 rm -rf "$work/manifests/overlays/example/tls"
 bash "$work/manifests/make-certs.sh" --out "$work/manifests/overlays/example/tls" >/dev/null
 
-for part in base constraint overlays/example; do
+for part in base constraint overlays/example overlays/azure; do
     "${render[@]}" "$work/manifests/$part" >"$work/$(basename "$part").yaml"
     echo "manifests/$part renders: $(grep -c '^kind:' "$work/$(basename "$part").yaml") objects"
 done

@@ -14,7 +14,7 @@ MANIFESTS = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(scope="session")
 def rendered(tmp_path_factory):
-    """name → list of objects, for base, constraint and example."""
+    """name → list of objects, for base, constraint and the overlays."""
     if "RENDERED" in os.environ:
         directory = Path(os.environ["RENDERED"])
     else:
@@ -26,11 +26,11 @@ def rendered(tmp_path_factory):
         shutil.copytree(MANIFESTS, directory / "manifests", ignore=shutil.ignore_patterns("tls"))
         example = directory / "manifests" / "overlays" / "example"
         subprocess.run(["bash", str(MANIFESTS / "make-certs.sh"), "--out", str(example / "tls")], check=True, capture_output=True)
-        for part in ["base", "constraint", "overlays/example"]:
+        for part in ["base", "constraint", "overlays/example", "overlays/azure"]:
             output = subprocess.run([*found, str(directory / "manifests" / part)], check=True, capture_output=True).stdout
             (directory / f"{Path(part).name}.yaml").write_bytes(output)
     return {
-        name: list(yaml.safe_load_all((directory / f"{name}.yaml").read_text())) for name in ["base", "constraint", "example"]
+        name: list(yaml.safe_load_all((directory / f"{name}.yaml").read_text())) for name in ["base", "constraint", "example", "azure"]
     }
 
 
