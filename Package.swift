@@ -49,7 +49,7 @@ var targets: [Target] = [
     room("PKI", ["COpenSSL", crypto, cryptoExtras]),
     room("Notation", ["OCI", "PKI", "HTTP", "StrictJSON", crypto, cryptoExtras]),
     room("KeyManagement", ["PKI"]),
-    room("Azure", ["HTTP", "OCI", "KeyManagement", "StrictJSON"]),
+    room("Azure", ["HTTP", "OCI", "PKI", "KeyManagement", "StrictJSON"]),
     room("Kubernetes", ["HTTP", "StrictJSON", "YAML", subprocess]),
     room("Verification", ["OCI", "KeyManagement", "StrictJSON", logging]),
     room(
@@ -93,7 +93,7 @@ var targets: [Target] = [
     tests("NotationTests", ["Notation", "TestSupport"]),
     tests("ConformanceTests", ["Notation", "HTTP", "OCI", "StrictJSON", "TestSupport"]),
     tests("KeyManagementTests", ["KeyManagement", "TestSupport"]),
-    tests("AzureTests", ["Azure", "HTTP", "OCI", "StrictJSON", "TestSupport"]),
+    tests("AzureTests", ["Azure", "HTTP", "KeyManagement", "OCI", "PKI", "StrictJSON", "TestSupport"]),
     tests("VerificationTests", ["Verification", "TestSupport"]),
     tests(
         "GatekeeperProviderTests",

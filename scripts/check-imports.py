@@ -12,7 +12,7 @@ ALLOWED = {
     "PKI": {"COpenSSL"},
     "Notation": {"OCI", "PKI", "HTTP", "StrictJSON"},
     "KeyManagement": {"PKI"},
-    "Azure": {"HTTP", "OCI", "KeyManagement", "StrictJSON"},
+    "Azure": {"HTTP", "OCI", "PKI", "KeyManagement", "StrictJSON"},
     "Kubernetes": {"HTTP", "StrictJSON", "YAML"},
     "Verification": {"OCI", "KeyManagement", "StrictJSON"},
     "GatekeeperProvider": {"Verification", "StrictJSON"},

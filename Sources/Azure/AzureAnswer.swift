@@ -8,9 +8,11 @@ struct AzureComplaint: Sendable {
     var code: String?
     /// In Azure's words.
     var text: String?
+    /// What a key vault adds to its code: `SecretDisabled`, `ForbiddenByRbac`.
+    var innerCode: String?
 
-    /// Reads the error documents of the token endpoint and of the metadata service (RFC 6749, section 5.2), and of a
-    /// registry (distribution specification, "Error Codes").
+    /// Reads the error documents of the token endpoint and of the metadata service (RFC 6749, section 5.2), of a
+    /// registry (distribution specification, "Error Codes"), and of a key vault.
     ///
     /// - Parameter secrets: what must not be repeated, should the peer send it back.
     init(_ response: HTTPResponse, without secrets: [String]) {
@@ -18,17 +20,22 @@ struct AzureComplaint: Sendable {
         if let first = document["errors"]?.array?.first {
             code = first["code"]?.string
             text = first["message"]?.string
+        } else if let error = document["error"], error.object != nil {
+            code = error["code"]?.string
+            text = error["message"]?.string
+            innerCode = error["innererror"]?["code"]?.string
         } else {
             code = document["error"]?.string
             text = document["error_description"]?.string
         }
         code = code.map { AzureComplaint.clean($0, limit: 80, without: secrets) }
+        innerCode = innerCode.map { AzureComplaint.clean($0, limit: 80, without: secrets) }
         text = text.map { AzureComplaint.clean($0, limit: 500, without: secrets) }
     }
 
     /// Ready to follow a status.
     var suffix: String {
-        let parts = [code, text].compactMap { $0 }.filter { !$0.isEmpty }
+        let parts = [code, innerCode, text].compactMap { $0 }.filter { !$0.isEmpty }
         return parts.isEmpty ? "" : ": " + parts.joined(separator: ": ")
     }
 

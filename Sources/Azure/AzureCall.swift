@@ -1,4 +1,5 @@
 import HTTP
+import StrictJSON
 
 /// Sends requests to one of Azure's endpoints, again after passing faults, and tells of each fault as it happens.
 struct AzureCall: Sendable {
@@ -15,28 +16,36 @@ struct AzureCall: Sendable {
     /// The answer, of a status that is not tried again.
     func send(
         _ method: HTTPMethod, _ url: String, headers: HTTPHeaders, form: [(String, String)]? = nil,
-        deadline: ContinuousClock.Instant, note: @Sendable (AzureError) -> Void
+        json: JSONValue? = nil, deadline: ContinuousClock.Instant, note: @Sendable (AzureError) -> Void
     ) async throws(AzureError) -> HTTPResponse {
         var headers = headers
         headers.set("Accept", "application/json")
         if form != nil { headers.set("Content-Type", "application/x-www-form-urlencoded") }
-        // Asking twice for a token gives two tokens, which harms nobody. A redirect would carry a secret elsewhere.
-        let request = HTTPRequest(
-            method, url, headers: headers, body: form.map { Array(AzureForm.encode($0).utf8) },
+        if json != nil { headers.set("Content-Type", "application/json") }
+        // Asking twice for a token or a signature gives two, which harms nobody. A redirect would carry a secret
+        // elsewhere.
+        var request = HTTPRequest(
+            method, url, headers: headers, body: form.map { Array(AzureForm.encode($0).utf8) } ?? json?.bytes,
             maximumResponseBytes: 256 * 1024, deadline: deadline,
             retry: RetryPolicy(maximumAttempts: 1, attemptTimeout: .seconds(10), retriesNonIdempotent: true),
             redirects: .refuse)
+        request.answersEveryStatus = true
         var attempt = 1
         var backoff = baseBackoff
         while true {
             let fault: AzureError
             do throws(HTTPError) {
                 let response = try await http.send(request)
-                guard retried.contains(response.status) else { return response }
+                let isThrottled = response.status == 429
+                guard isThrottled || response.status >= 500 || retried.contains(response.status) else {
+                    return response
+                }
                 let complaint = AzureComplaint(response, without: form?.map(\.1) ?? [])
                 fault = AzureError(
-                    .unavailable, endpoint: endpoint,
-                    detail: "\(purpose): it answers \(response.status)\(complaint.suffix)", code: complaint.code)
+                    isThrottled ? .throttled : .unavailable, endpoint: endpoint,
+                    detail:
+                        "\(purpose): it \(isThrottled ? "limits requests" : "answers") (\(response.status))\(complaint.suffix)",
+                    code: complaint.code, retryAfter: response.retryAfter)
             } catch {
                 fault = AzureError(error, endpoint: endpoint, purpose: purpose)
                 guard fault.isPassing, fault.kind != .cancelled, .now < deadline else { throw fault }

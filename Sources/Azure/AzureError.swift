@@ -12,6 +12,10 @@ package struct AzureError: Error, Hashable, Sendable, CustomStringConvertible {
         case assertion
         /// Azure refuses the identity or what it asks for.
         case refused
+        /// What was asked for is not there.
+        case missing
+        /// What was asked for is there, and its owner disabled it.
+        case disabled
         /// Azure limits requests.
         case throttled
         /// No answer that means anything: name lookup, connection, TLS, or a 5xx status.
@@ -50,7 +54,7 @@ package struct AzureError: Error, Hashable, Sendable, CustomStringConvertible {
     package var isPassing: Bool {
         switch kind {
         case .assertion, .throttled, .unavailable, .timeout, .cancelled: true
-        case .configuration, .refused, .malformed: false
+        case .configuration, .refused, .missing, .disabled, .malformed: false
         }
     }
 

@@ -3,11 +3,13 @@ import FoundationEssentials
 /// One exchange with Azure that is over, for metrics.
 package struct AzureExchange: Sendable {
     /// What was exchanged.
-    package enum Kind: Sendable {
+    package enum Kind: Hashable, Sendable {
         /// An identity's proof for an access token.
         case accessToken
         /// An access token for a registry's refresh token.
         case registryToken
+        /// An access token for a certificate or key of a vault, by its name.
+        case vaultObject(String)
     }
 
     /// What was exchanged.

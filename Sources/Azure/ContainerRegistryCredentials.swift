@@ -64,7 +64,7 @@ package final class ContainerRegistryCredentials: RegistryCredentials {
                 case .timeout: .timeout
                 case .cancelled: .cancelled
                 // Says nothing about the image: whoever corrects the identity gets another answer.
-                case .configuration, .assertion, .refused, .malformed: .credentials
+                case .configuration, .assertion, .refused, .missing, .disabled, .malformed: .credentials
                 }
             throw RegistryError(
                 kind, host: endpoint, detail: "getting credentials from Azure: \(error)", retryAfter: error.retryAfter)

@@ -24,6 +24,7 @@ package struct ConfigurationBuilder: Sendable {
     private let azure: AzureAccess
     private let environment: [String: String]
     private let privateAddresses: PrivateAddresses
+    private let logger: Logger
     /// What is known of revoked certificates; a server runs it.
     package let revocation = RevocationCaches()
 
@@ -40,6 +41,7 @@ package struct ConfigurationBuilder: Sendable {
         privateAddresses = followsStrangers ? .allowed : .refused
         self.metrics = metrics
         self.environment = environment
+        self.logger = logger
         azure = AzureAccess(metrics: metrics)
         clients = HTTPClients(logger: logger)
         metrics.collect { [revocation] metrics in revocation.report(to: metrics) }
@@ -57,7 +59,9 @@ package struct ConfigurationBuilder: Sendable {
         var warnings = configuration.warnings
         let trusted = TrustedCertificates()
         for plugin in configuration.keyManagementProviders {
-            trusted.add(try KeyManagementFactory().make(plugin, warnings: &warnings))
+            trusted.add(
+                try KeyManagementFactory(clients: clients, azure: azure, environment: environment, logger: logger).make(
+                    plugin, warnings: &warnings))
         }
         var stores: [any ReferrerStore] = []
         for plugin in configuration.stores {

@@ -35,12 +35,17 @@ final class HTTPClients: Sendable {
     /// A client that uses no proxy, for services of the machine itself.
     func withoutProxy() throws(HTTPError) -> HTTPClient {
         if let client = direct.withLock(\.self) { return client }
-        let environment = ProcessInfo.processInfo.environment.filter { !$0.key.lowercased().hasSuffix("_proxy") }
-        let client = try HTTPClient(
-            configuration: HTTPClientConfiguration(
-                connectTimeout: .seconds(2), userAgent: Release.agent, environment: environment))
+        let client = try HTTPClients.makeWithoutProxy()
         direct.withLock { $0 = client }
         return client
+    }
+
+    /// Another client that uses no proxy.
+    static func makeWithoutProxy() throws(HTTPError) -> HTTPClient {
+        let environment = ProcessInfo.processInfo.environment.filter { !$0.key.lowercased().hasSuffix("_proxy") }
+        return try HTTPClient(
+            configuration: HTTPClientConfiguration(
+                connectTimeout: .seconds(2), userAgent: Release.agent, environment: environment))
     }
 
     func shutdown() async {

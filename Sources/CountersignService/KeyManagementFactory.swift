@@ -1,10 +1,16 @@
 import FoundationEssentials
 import KeyManagement
+import Logging
 import StrictJSON
 import Verification
 
 /// Makes certificate providers from a configuration.
 struct KeyManagementFactory {
+    let clients: HTTPClients
+    let azure: AzureAccess
+    let environment: [String: String]
+    let logger: Logger
+
     func make(
         _ plugin: ServiceConfiguration.Plugin, warnings: inout [String]
     ) throws(ConfigurationError) -> any CertificateProvider {
@@ -22,10 +28,13 @@ struct KeyManagementFactory {
         case "files":
             return try KeyManagementFactory.files(
                 name: plugin.name, paths: try reader.strings("paths") ?? [], path: plugin.path + ".paths")
+        case "azurekeyvault": return try vault(plugin, &reader)
         default:
             throw ConfigurationError(
                 path: "\(plugin.path).type",
-                problem: "is \"\(plugin.type)\": not supported in this version; known are \"inline\" and \"files\"")
+                problem:
+                    "is \"\(plugin.type)\": not supported in this version; known are \"inline\", \"files\" and \"azurekeyvault\""
+            )
         }
     }
 

@@ -8,6 +8,8 @@ import Verification
 struct AzureAccess: Sendable {
     let tokens: AzureTokenCache
     let observe: AzureObserver
+    /// The providers of key vaults that are alive.
+    let vaults = KeyVaultProviders()
 
     init(metrics: MetricsRegistry) {
         let observe: AzureObserver = { exchange in
@@ -23,6 +25,10 @@ struct AzureAccess: Sendable {
                 metrics.observe(
                     "ratify_acr_exchange_duration", result, milliseconds,
                     help: "Milliseconds to exchange an access token at Azure Container Registry.")
+            case .vaultObject(let name):
+                metrics.observe(
+                    "ratify_akv_certificate_duration", [("certificate_name", name)] + result, milliseconds,
+                    help: "Milliseconds to get a certificate or key with its versions from Azure Key Vault.")
             }
         }
         self.observe = observe

@@ -1,3 +1,5 @@
+import FoundationEssentials
+
 /// The methods of a request.
 public enum HTTPMethod: String, Sendable, Hashable {
     case get = "GET"
@@ -94,12 +96,16 @@ public struct HTTPResponse: Sendable {
         self.url = url
         self.attempts = attempts
     }
+
+    /// How long the host asks to wait before the next attempt (RFC 9110, section 10.2.3).
+    public var retryAfter: Duration? { headers["Retry-After"].flatMap { RetryAfter.parse($0, now: Date()) } }
 }
 
 /// Sends requests: ``HTTPClient``, or a stand-in in a test.
 public protocol HTTPSending: Sendable {
     /// Sends a request and returns its answer.
     ///
-    /// - Throws: when there is no answer, and for 429 and 5xx that persist. Other statuses are answers.
+    /// - Throws: when there is no answer, and for 429 and 5xx that persist unless the request wants every status. Other
+    ///   statuses are answers.
     func send(_ request: HTTPRequest) async throws(HTTPError) -> HTTPResponse
 }

@@ -38,19 +38,26 @@ package final class CertificateHolder: Sendable {
     /// - Parameters:
     ///   - offered: all certificates that are now in the source. Those that cannot be trusted are refused here.
     ///   - problems: what could not be read. The certificates then are those that could, and the status says so.
+    ///   - findings: what the source said and its owner should know, such as that a certificate was deleted. They show in
+    ///     the status as problems do, but keep nothing in force.
     ///   - others: what the source has besides and does not offer: disabled versions, those that could not be read.
     ///   - warnings: what an administrator should change although everything works.
+    ///   - keepsFormer: whether a look with problems that gave nothing leaves what was. A provider that has already put
+    ///     what stays of the former into `offered` says no.
     ///   - moment: when the source was read.
     package func install(
-        _ offered: [TrustedCertificate], problems: [String] = [], others: [ProviderStatus.Properties] = [],
-        warnings: [String] = [], at moment: Date
+        _ offered: [TrustedCertificate], problems: [String] = [], findings: [String] = [],
+        others: [ProviderStatus.Properties] = [], warnings: [String] = [], keepsFormer: Bool = true, at moment: Date
     ) {
         let (trusted, refused) = CertificateSet.part(offered)
-        var errors = problems
+        var errors = problems + findings
         if trusted.isEmpty {
+            let states = others.map { "\($0.name)/\($0.version) is \($0.problem ?? "in force")" }
+            let none = states.isEmpty ? "" : " in force: " + states.prefix(3).joined(separator: ", ")
             errors.append(
                 refused.isEmpty
-                    ? "there is no certificate" : "there is no certificate that can be trusted: \(Self.list(refused))")
+                    ? "there is no certificate\(none)"
+                    : "there is no certificate that can be trusted: \(Self.list(refused))")
         }
         let (generation, listeners) = state.withLock { state -> (UInt64, [AsyncStream<UInt64>.Continuation]) in
             state.status.isSuccess = errors.isEmpty
@@ -58,7 +65,7 @@ package final class CertificateHolder: Sendable {
             state.status.refused = refused
             state.status.warnings = warnings
             if problems.isEmpty { state.status.lastFetched = moment }
-            if trusted.isEmpty, !problems.isEmpty { return (0, []) }
+            if trusted.isEmpty, !problems.isEmpty, keepsFormer { return (0, []) }
             state.status.properties =
                 offered.map { entry in
                     let isRefused = refused.contains { $0.certificate == entry.certificate && $0.name == entry.name }

@@ -76,6 +76,13 @@ package final class TrustedCertificates: Sendable {
         providers.filter { !$0.isReady }.map { "\($0.name): \($0.status.error ?? "no certificates")" }
     }
 
+    /// Lets all providers look at their sources once, side by side: for whoever does not run them.
+    package func refresh() async {
+        await withDiscardingTaskGroup { group in
+            for provider in providers { group.addTask { await provider.refresh() } }
+        }
+    }
+
     /// Runs all providers until the task is cancelled.
     package func run() async {
         await withDiscardingTaskGroup { group in

@@ -1,13 +1,13 @@
 /// One challenge of a `WWW-Authenticate` header (RFC 9110, section 11.6.1).
-struct AuthenticationChallenge: Hashable, Sendable {
+package struct AuthenticationChallenge: Hashable, Sendable {
     /// The scheme in lower case: `bearer`, `basic`.
-    let scheme: String
+    package let scheme: String
     /// The parameters, names in lower case.
-    let parameters: [String: String]
+    package let parameters: [String: String]
 
     /// Reads the challenges of all `WWW-Authenticate` fields of an answer. A field that breaks the grammar gives what
     /// came before the fault: which challenges are usable is for the caller to say.
-    static func parse(_ fields: [String]) -> [AuthenticationChallenge] {
+    package static func parse(_ fields: [String]) -> [AuthenticationChallenge] {
         fields.flatMap { field -> [AuthenticationChallenge] in
             guard field.utf8.count <= 16 * 1024 else { return [] }
             var parser = ChallengeParser(bytes: Array(field.utf8))

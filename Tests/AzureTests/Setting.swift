@@ -52,6 +52,24 @@ struct Setting {
             environment: environment, http: http, observe: observe)
     }
 
+    /// A client of the emulator's vault.
+    func vault(_ uri: String? = nil, tokens: AzureTokenCache = .init()) throws -> KeyVaultClient {
+        try KeyVaultClient(vaultURI: uri ?? azure.vaultURL, source: workload, tokens: tokens, http: http)
+    }
+
+    /// A provider of the emulator's vault that is in no hurry unless a test says so.
+    func provider(
+        _ certificates: [KeyVaultObject], keys: [KeyVaultObject] = [], interval: Duration = .seconds(3600),
+        former: KeyVaultCertificates? = nil, observe: @escaping AzureObserver = { _ in },
+        notice: @escaping @Sendable (KeyVaultNotice) -> Void = { _ in }
+    ) throws -> KeyVaultCertificates {
+        var settings = KeyVaultCertificates.Settings(
+            certificates: certificates, keys: keys, refreshInterval: interval)
+        settings.retryInterval = .milliseconds(20)
+        return try KeyVaultCertificates(
+            name: "vault", client: vault(), settings: settings, former: former, observe: observe, notice: notice)
+    }
+
     func client(_ credentials: any RegistryCredentials) -> RegistryClient {
         var options = RegistryOptions()
         options.plainHTTPForLoopback = false

@@ -24,9 +24,11 @@ final class RunningService: Sendable {
     ///
     /// - Parameters:
     ///   - remembers: how long verdicts are remembered; long, so that what must not be remembered shows.
+    ///   - environment: where identities of the pod come from.
     ///   - change: changes how the provider serves.
     init(
         _ configuration: ConfigurationText, remembers: Duration = .seconds(300),
+        environment: [String: String] = ProcessInfo.processInfo.environment,
         _ change: (inout ProviderConfiguration) -> Void = { _ in }
     ) async throws {
         directory = try TemporaryDirectory()
@@ -37,7 +39,7 @@ final class RunningService: Sendable {
         let logger = Logger(label: "test") { label in
             StructuredLogHandler(label: label, format: .text, level: .debug) { log.add($0) }
         }
-        builder = ConfigurationBuilder(metrics: metrics, logger: logger)
+        builder = ConfigurationBuilder(metrics: metrics, logger: logger, environment: environment)
         let file = ConfigurationFile(
             path: path, builder: builder, interval: .milliseconds(50), metrics: metrics, logger: logger)
         try file.load()
@@ -141,9 +143,10 @@ func eventually(_ condition: () async throws -> Bool) async throws -> Bool {
 /// Starts a service, and ends it whatever happens.
 func withService<Value>(
     _ configuration: ConfigurationText, remembers: Duration = .seconds(300),
+    environment: [String: String] = ProcessInfo.processInfo.environment,
     _ change: (inout ProviderConfiguration) -> Void = { _ in }, _ body: (RunningService) async throws -> Value
 ) async throws -> Value {
-    let service = try await RunningService(configuration, remembers: remembers, change)
+    let service = try await RunningService(configuration, remembers: remembers, environment: environment, change)
     do {
         let value = try await body(service)
         await service.stop()

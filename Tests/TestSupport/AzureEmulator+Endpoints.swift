@@ -46,10 +46,17 @@ extension AzureEmulator {
                 "AADSTS700213: No matching federated identity record found for \(form["client_assertion"] ?? "nothing")."
             )
         }
-        guard form["scope"] == Self.registryResource + "/.default" else {
+        let scope = form["scope"] ?? ""
+        let resource = String(scope.dropLast("/.default".count))
+        guard scope.hasSuffix("/.default"), isKnown(resource, request) else {
             return Self.refusal(400, "invalid_scope", "AADSTS70011: The provided value for 'scope' is not valid.")
         }
-        return issue(&state, numbersAsText: false)
+        return issue(&state, for: resource, numbersAsText: false)
+    }
+
+    /// Whether there is something that tokens can be for.
+    private func isKnown(_ resource: String, _ request: FaultyRegistry.Request) -> Bool {
+        resource == Self.registryResource || resource == "https://vault.\(request.header("Host") ?? "")"
     }
 
     /// The metadata service.
@@ -60,21 +67,23 @@ extension AzureEmulator {
         guard request.query["client_id"] == state.settings.client else {
             return Self.refusal(400, "invalid_request", "Identity not found")
         }
-        guard request.query["resource"] == Self.registryResource else {
+        guard let resource = request.query["resource"], isKnown(resource, request) else {
             return Self.refusal(400, "invalid_resource", "AADSTS500011: The resource principal was not found.")
         }
-        return issue(&state, numbersAsText: true)
+        return issue(&state, for: resource, numbersAsText: true)
     }
 
-    private func issue(_ state: inout State, numbersAsText: Bool) -> RegistryAnswer {
+    private func issue(_ state: inout State, for resource: String, numbersAsText: Bool) -> RegistryAnswer {
         state.counter += 1
         let token = "eyJhbGciOiJub25lIn0.access-token-\(state.counter).x"
-        state.accessTokens[token] = Issued(Self.registryResource, seconds: state.settings.accessTokenLifetime)
+        state.accessTokens[token] = Issued(resource, seconds: state.settings.accessTokenLifetime)
         let seconds = String(state.settings.accessTokenLifetime)
         var answer: JSONObject = [
             "token_type": "Bearer", "expires_in": numbersAsText ? .string(seconds) : .number(seconds),
             "access_token": .string(token),
         ]
+        let expiry = Int(Date().timeIntervalSince1970) + state.settings.clockSkew + state.settings.accessTokenLifetime
+        answer["expires_on"] = numbersAsText ? .string(String(expiry)) : .number(String(expiry))
         if let time = state.settings.refreshIn { answer["refresh_in"] = .number(String(time)) }
         return Self.json(200, .object(answer))
     }

@@ -7,7 +7,7 @@ import StrictJSON
 import Synchronization
 
 /// Azure in the test's process, with real TLS on loopback: the token endpoint of Microsoft Entra ID, the metadata
-/// service, and a container registry whose contents a ``FaultyRegistry`` keeps. It checks what it is sent as Azure
+/// service, a key vault, and a container registry whose contents a ``FaultyRegistry`` keeps. It checks what it is sent as Azure
 /// does, fails on demand, and remembers every request.
 package final class AzureEmulator: Sendable {
     /// What it expects and how long its tokens live.
@@ -23,6 +23,8 @@ package final class AzureEmulator: Sendable {
         package var refreshIn: Int?
         package var refreshTokenLifetime = 3 * 3600
         package var pullTokenLifetime = 300
+        /// By how many seconds its clock is wrong: the `Date` of answers, and every time that is no duration.
+        package var clockSkew = 0
 
         package init() {}
     }
@@ -49,6 +51,7 @@ package final class AzureEmulator: Sendable {
         var refreshTokens: [String: Issued] = [:]
         /// Tokens for pulling, for their repository.
         var pullTokens: [String: Issued] = [:]
+        var vault = KeyVaultContents()
         var counter = 0
         var listener: (any Channel)?
         var serving: [Task<Void, Never>] = []
@@ -76,7 +79,7 @@ package final class AzureEmulator: Sendable {
     /// Starts an emulator.
     package static func start(_ settings: Settings = .init()) async throws -> AzureEmulator {
         let authority = try CertificateAuthority(name: "emulator authority")
-        let identity = try authority.issue(.server("localhost"))
+        let identity = try authority.issue(.server("localhost", dns: ["localhost", "*.vault.localhost"]))
         let chain = try NIOSSLCertificate.fromPEMBytes(Array(identity.chainPEM.utf8))
         let context = try NIOSSLContext(
             configuration: .makeServerConfiguration(
@@ -193,6 +196,15 @@ package final class AzureEmulator: Sendable {
         if !headers.contains(name: "Content-Length") {
             headers.add(name: "Content-Length", value: String(answer.body.count))
         }
+        let skew = state.withLock { $0.settings.clockSkew }
+        if skew != 0 {
+            let format = DateFormatter()
+            format.locale = Locale(identifier: "en_US_POSIX")
+            format.timeZone = .gmt
+            format.dateFormat = "EEE, dd MMM yyyy HH:mm:ss 'GMT'"
+            let date = format.string(from: Date(timeIntervalSinceNow: TimeInterval(skew)))
+            headers.replaceOrAdd(name: "Date", value: date)
+        }
         try await outbound.write(
             .head(HTTPResponseHead(version: .http1_1, status: .init(statusCode: answer.status), headers: headers)))
         if request.method != "HEAD" { try await outbound.write(.body(.byteBuffer(ByteBuffer(bytes: answer.body)))) }
@@ -201,6 +213,7 @@ package final class AzureEmulator: Sendable {
 
     private func respond(to request: FaultyRegistry.Request) -> RegistryAnswer {
         state.withLock { state in
+            if Self.isForVault(request) { return vault(request, &state) }
             switch request.path {
             case "/\(state.settings.tenant)/oauth2/v2.0/token": return accessToken(request, &state)
             case AzureEmulator.metadataPath: return metadata(request, &state)

@@ -1,0 +1,117 @@
+import Azure
+import HTTP
+import KeyManagement
+import Logging
+import Synchronization
+import Verification
+
+/// The providers of key vaults that are in use, held weakly: one that takes the place of another begins with what that
+/// one knows.
+final class KeyVaultProviders: Sendable {
+    private struct Entry {
+        weak var provider: KeyVaultCertificates?
+    }
+
+    private let entries = Mutex<[String: Entry]>([:])
+
+    /// The provider of a name, if it is still in use.
+    func provider(named name: String) -> KeyVaultCertificates? { entries.withLock { $0[name]?.provider } }
+
+    /// Remembers a provider for as long as somebody uses it.
+    func remember(_ provider: KeyVaultCertificates) {
+        entries.withLock { entries in
+            entries = entries.filter { $0.value.provider != nil }
+            entries[provider.name] = Entry(provider: provider)
+        }
+    }
+}
+
+extension KeyManagementFactory {
+    /// The shortest interval: a vault limits how often it is asked.
+    private static let shortestInterval = Duration.seconds(1)
+
+    /// A provider of Ratify's type `azurekeyvault`. It reads the vault when it runs, and is not ready before.
+    func vault(
+        _ plugin: ServiceConfiguration.Plugin, _ reader: inout ConfigurationReader
+    ) throws(ConfigurationError) -> any CertificateProvider {
+        let uri = trimmed(try reader.requiredString("vaultURI"))
+        let tenant = try reader.string("tenantID").map(trimmed)
+        let client = try reader.string("clientID").map(trimmed)
+        let identity = try reader.string("identity") ?? "workload"
+        let bundle = try reader.string("caBundle")
+        let certificates = try objects("certificates", &reader)
+        let keys = try objects("keys", &reader)
+        var settings = KeyVaultCertificates.Settings(certificates: certificates, keys: keys)
+        // Ratify's resource reads once when there is no interval; that leaves revoked and new versions unseen for good.
+        if let text = try reader.string("refreshInterval"), !text.isEmpty {
+            guard let interval = DurationText.parse(text), interval == .zero || interval >= Self.shortestInterval else {
+                throw ConfigurationError(
+                    path: "\(plugin.path).refreshInterval",
+                    problem:
+                        "is \"\(text.prefix(40))\": expected a duration such as \"1m\", at least 1s, or \"0\" to read once"
+                )
+            }
+            settings.refreshInterval = interval
+        }
+        guard identity == "workload" || identity == "managed" else {
+            throw ConfigurationError(
+                path: "\(plugin.path).identity",
+                problem:
+                    "is \"\(identity.prefix(40))\": known are \"workload\" (Microsoft Entra Workload ID) and \"managed\""
+            )
+        }
+        do {
+            let http = try clients.client(caBundle: bundle)
+            let source: any AzureTokenSource =
+                identity == "managed"
+                ? try ManagedIdentity(clientID: client, environment: environment, http: try clients.withoutProxy())
+                : try WorkloadIdentity(clientID: client, tenantID: tenant, environment: environment, http: http)
+            let former = azure.vaults.provider(named: plugin.name)
+            let label = plugin.name
+            let provider = try KeyVaultCertificates(
+                name: plugin.name,
+                client: KeyVaultClient(vaultURI: uri, source: source, tokens: azure.tokens, http: http),
+                settings: settings, former: former, observe: azure.observe
+            ) { [logger] notice in
+                switch notice {
+                case .refreshed(let certificates, let keys):
+                    logger.info(
+                        "key vault read",
+                        metadata: ["provider": "\(label)", "certificates": "\(certificates)", "keys": "\(keys)"])
+                case .failing(let error):
+                    logger.error("key vault: \(error)", metadata: ["provider": "\(label)"])
+                case .exportableKey(let warning):
+                    logger.warning("key vault: \(warning)", metadata: ["provider": "\(label)"])
+                }
+            }
+            azure.vaults.remember(provider)
+            return provider
+        } catch { throw ConfigurationError(path: plugin.path, problem: "cannot be used: \(error)") }
+    }
+
+    private func objects(
+        _ member: String, _ reader: inout ConfigurationReader
+    ) throws(ConfigurationError) -> [KeyVaultObject] {
+        var objects: [KeyVaultObject] = []
+        for var section in try reader.sections(member) {
+            let name = try section.requiredString("name")
+            let version = try section.string("version") ?? ""
+            let limit = try section.integer(
+                "versionHistoryLimit", in: 0...Int64(KeyVaultObject.maximumHistory))
+            do throws(AzureError) {
+                objects.append(
+                    try KeyVaultObject(
+                        name: trimmed(name), version: trimmed(version), versionHistoryLimit: Int(limit ?? 0)))
+            } catch { throw ConfigurationError(path: section.path, problem: "cannot be used: \(error)") }
+            reader.warnings += section.unused()
+        }
+        return objects
+    }
+
+    /// Without white space around it, which values of YAML easily have.
+    private func trimmed(_ text: String) -> String {
+        let start = text.drop { $0.isWhitespace }
+        guard let last = start.lastIndex(where: { !$0.isWhitespace }) else { return "" }
+        return String(start[...last])
+    }
+}

@@ -1,0 +1,208 @@
+import Foundation
+import PKI
+import StrictJSON
+import TestSupport
+import Testing
+
+/// The whole service on Azure's emulator: workload identity, registry and key vault, from `config.json` and the
+/// environment of a pod.
+@Suite struct KeyVaultServiceTests {
+    private struct Pod {
+        let azure: AzureEmulator
+        let directory: TemporaryDirectory
+        let environment: [String: String]
+        let signers: Signers
+        private let bundle: String
+
+        init() async throws {
+            azure = try await AzureEmulator.start()
+            directory = try TemporaryDirectory()
+            let settings = AzureEmulator.Settings()
+            environment = [
+                "AZURE_CLIENT_ID": settings.client, "AZURE_TENANT_ID": settings.tenant,
+                "AZURE_FEDERATED_TOKEN_FILE": directory.write(settings.assertion, to: "token"),
+                "AZURE_AUTHORITY_HOST": azure.url + "/",
+            ]
+            bundle = directory.write(azure.authorityPEM, to: "authority.pem")
+            signers = try Signers.shared.get()
+        }
+
+        func configuration(_ certificates: JSONValue..., interval: String = "1s") -> ConfigurationText {
+            var text = ConfigurationText()
+            text.stores = [
+                [
+                    "name": "oras", "caBundle": .string(bundle),
+                    "authProvider": ["name": "azureWorkloadIdentity", "endpoints": [.string(azure.host)]],
+                ]
+            ]
+            text.providers = [
+                [
+                    "name": "release-ca", "type": "azurekeyvault", "vaultURI": .string(azure.vaultURL + "/"),
+                    "tenantID": .string(AzureEmulator.Settings().tenant), "caBundle": .string(bundle),
+                    "clientID": .string(AzureEmulator.Settings().client), "refreshInterval": .string(interval),
+                    "certificates": .array(certificates),
+                ]
+            ]
+            return text
+        }
+
+        /// Pushes an image that is signed, and gives its name at the emulator.
+        func push(_ tag: String, signedBy signer: TestSigner) async throws -> String {
+            let repository = try Repository("\(azure.registry.endpoint)/team/app")
+            try await repository.push(tag, signedBy: signer)
+            return "\(azure.host)/team/app:\(tag)"
+        }
+
+        func end() async {
+            await azure.stop()
+            directory.remove()
+        }
+    }
+
+    private func withPod(_ body: (Pod) async throws -> Void) async throws {
+        let pod = try await Pod()
+        do { try await body(pod) } catch {
+            await pod.end()
+            throw error
+        }
+        await pod.end()
+    }
+
+    @Test func fromAFreshStartToTheFirstVerifiedImage() async throws {
+        try await withPod { pod in
+            try pod.azure.addCertificate("release", pod.signers.release.identity, form: .pkcs12, isExportable: true)
+            let image = try await pod.push("v1", signedBy: pod.signers.release)
+            let strange = try await pod.push("v2", signedBy: pod.signers.stranger)
+            try await withService(pod.configuration(["name": "release"]), environment: pod.environment) {
+                (service: RunningService) in
+                #expect(try await eventually { try await service.readiness().status == 200 })
+                expectAdmitted(try await service.verify(image))
+                expectDenied(try await service.verify(strange))
+                #expect(try await service.hasLogged("non-exportable"))
+                #expect(
+                    try await eventually {
+                        service.metrics.render().contains(
+                            "ratify_akv_certificate_duration_count{certificate_name=\"release\",result=\"success\"}")
+                    })
+            }
+        }
+    }
+
+    @Test func aVaultThatIsDownAtTheStartDelaysReadiness() async throws {
+        try await withPod { pod in
+            try pod.azure.addCertificate("release", pod.signers.release.identity)
+            pod.azure.inject(.status(503), path: "/secrets/release")
+            let image = try await pod.push("v1", signedBy: pod.signers.release)
+            try await withService(pod.configuration(["name": "release"]), environment: pod.environment) {
+                (service: RunningService) in
+                // The reason arrives when all attempts of the first look have failed.
+                #expect(
+                    try await eventually {
+                        let reply = try await service.readiness()
+                        return reply.status == 503 && reply.text.contains("(503)")
+                    })
+                // A passing fault: no verdict, and nothing remembered.
+                let answer = try await service.verify(image)
+                #expect(!answer.admits(image) && answer.systemError?.contains("release-ca") == true)
+                pod.azure.clearFaults()
+                #expect(try await eventually { try await service.readiness().status == 200 })
+                expectAdmitted(try await service.verify(image))
+            }
+        }
+    }
+
+    @Test func aVaultThatIsDownLongerThanTheIntervalTakesNothingAway() async throws {
+        try await withPod { pod in
+            try pod.azure.addCertificate("release", pod.signers.release.identity)
+            let images = [
+                try await pod.push("v1", signedBy: pod.signers.release),
+                try await pod.push("v2", signedBy: pod.signers.release),
+            ]
+            try await withService(pod.configuration(["name": "release"]), environment: pod.environment) {
+                (service: RunningService) in
+                expectAdmitted(try await service.verify(images[0]) { $0.admits() })
+                pod.azure.inject(.status(503), path: "/secrets/release")
+                #expect(try await service.hasLogged("stays in force", "(503)"))
+                #expect(try await service.readiness().status == 200)
+                expectAdmitted(try await service.verify(images[1]))
+                pod.azure.clearFaults()
+                #expect(try await service.hasLogged("key vault read"))
+            }
+        }
+    }
+
+    @Test func rotationTrustsOldAndNewTogether() async throws {
+        try await withPod { pod in
+            let first = try pod.azure.addCertificate("release", pod.signers.release.identity)
+            let old = try await pod.push("old", signedBy: pod.signers.release)
+            let new = try await pod.push("new", signedBy: pod.signers.stranger)
+            let configuration = pod.configuration(["name": "release", "versionHistoryLimit": 2])
+            try await withService(configuration, remembers: .zero, environment: pod.environment) {
+                (service: RunningService) in
+                expectAdmitted(try await service.verify(old) { $0.admits() })
+                expectDenied(try await service.verify(new))
+                try pod.azure.addCertificate("release", pod.signers.stranger.identity, form: .pkcs12)
+                expectAdmitted(try await service.verify(new) { $0.admits() })
+                expectAdmitted(try await service.verify(old))
+                // Whoever disables the old version ends what it vouches for.
+                pod.azure.setEnabled(first, false)
+                expectDenied(try await service.verify(old) { $0.denies() })
+                expectAdmitted(try await service.verify(new))
+            }
+        }
+    }
+
+    @Test func aConfigurationThatChangesOpensNoGap() async throws {
+        try await withPod { pod in
+            try pod.azure.addCertificate("release", pod.signers.release.identity)
+            let image = try await pod.push("v1", signedBy: pod.signers.release)
+            var configuration = pod.configuration(["name": "release"])
+            try await withService(configuration, remembers: .zero, environment: pod.environment) {
+                (service: RunningService) in
+                expectAdmitted(try await service.verify(image) { $0.admits() })
+                pod.azure.inject(.status(503), path: "/secrets/release")
+                configuration.verificationTimeout = 14_000
+                try service.write(configuration)
+                #expect(try await service.hasMetric("countersign_configuration_generation 2"))
+                expectAdmitted(try await service.verify(image))
+                #expect(try await service.readiness().status == 200)
+            }
+        }
+    }
+
+    @Test func anAudienceThatIsNotTheVaultsGetsNoToken() async throws {
+        try await withPod { pod in
+            try pod.azure.addCertificate("release", pod.signers.release.identity)
+            pod.azure.challenge(resource: "https://management.azure.com")
+            try await withService(pod.configuration(["name": "release"]), environment: pod.environment) {
+                (service: RunningService) in
+                let isLogged = try await service.hasLogged("countersign.vault.localhost", "management.azure.com")
+                let readiness = try await service.readiness()
+                #expect(isLogged && readiness.status == 503)
+            }
+            #expect(pod.azure.count(pod.azure.tokenPath) == 0)
+        }
+    }
+
+    @Test func whatCannotWorkIsRefusedAtTheMember() async throws {
+        try await withPod { pod in
+            func problem(_ name: String, _ value: JSONValue?) async -> String {
+                var configuration = pod.configuration(["name": "release"])
+                guard var provider = configuration.providers[0].object else { return "" }
+                provider[name] = value
+                configuration.providers = [.object(provider)]
+                do {
+                    try await withService(configuration, environment: pod.environment) { _ in }
+                    return ""
+                } catch { return "\(error)" }
+            }
+            #expect(await problem("vaultURI", nil).contains("vaultURI is missing"))
+            #expect(await problem("vaultURI", "http://a.vault.azure.net").contains("https"))
+            #expect(await problem("certificates", nil).contains("neither certificates nor keys"))
+            #expect(await problem("certificates", [["name": "a/b"]]).contains("certificates[0]"))
+            #expect(await problem("refreshInterval", "1ms").contains("refreshInterval"))
+            #expect(await problem("identity", "device").contains("workload"))
+            #expect(await problem("tenantID", "../other").contains("tenant"))
+        }
+    }
+}
