@@ -1,4 +1,5 @@
 import FoundationEssentials
+import OCI
 import Synchronization
 
 /// Remembers verdicts for a short time, so that a pod's retries and its replicas cost one verification.
@@ -19,6 +20,13 @@ package final class DecisionCache: Sendable {
             self.trustGeneration = trustGeneration
             self.namespace = namespace
             self.reference = reference
+        }
+
+        /// The same, for an image by its digest.
+        func by(_ digest: Digest, of image: ImageReference) -> Key {
+            Key(
+                generation: generation, trustGeneration: trustGeneration, namespace: namespace,
+                reference: "\(image.scopeName)@\(digest)")
         }
     }
 

@@ -44,6 +44,7 @@ package enum PipelineResult: Sendable {
 package struct Pipeline: Sendable {
     private let snapshot: ConfigurationSnapshot
     private let metrics: MetricsRegistry
+    private let hosts: HostLabels
     private let onStage: @Sendable (PassingFault.Stage) -> Void
 
     /// How many artifacts of one image are judged side by side.
@@ -53,11 +54,12 @@ package struct Pipeline: Sendable {
     ///
     /// - Parameter onStage: told which step begins, for whoever does not wait for the end.
     package init(
-        snapshot: ConfigurationSnapshot, metrics: MetricsRegistry,
+        snapshot: ConfigurationSnapshot, metrics: MetricsRegistry, hosts: HostLabels = HostLabels(),
         onStage: @escaping @Sendable (PassingFault.Stage) -> Void = { _ in }
     ) {
         self.snapshot = snapshot
         self.metrics = metrics
+        self.hosts = hosts
         self.onStage = onStage
     }
 
@@ -95,8 +97,10 @@ package struct Pipeline: Sendable {
         }
         let descriptor: Descriptor
         let store: any ReferrerStore
+        var start = ContinuousClock.now
         onStage(.resolve)
         do {
+            defer { took("resolve", &start, reference) }
             (descriptor, store) = try await resolve(reference, deadline: deadline)
         } catch {
             return failed(reference, digest: reference.digest, stage: .resolve, error)
@@ -104,13 +108,25 @@ package struct Pipeline: Sendable {
         let artifacts: [Descriptor]
         onStage(.referrers)
         do {
+            defer { took("referrers", &start, reference) }
             artifacts = try await self.artifacts(of: descriptor, reference: reference, store: store, deadline: deadline)
         } catch {
             return failed(reference, digest: descriptor.digest, stage: .referrers, error)
         }
         onStage(.fetch)
+        defer { took("judge", &start, reference) }
         return await judge(
             artifacts, waivers: waivers, subject: descriptor, reference: reference, store: store, deadline: deadline)
+    }
+
+    /// Observes how long a stage took, and begins the next one.
+    private func took(_ stage: String, _ start: inout ContinuousClock.Instant, _ reference: ImageReference) {
+        let now = ContinuousClock.now
+        metrics.observe(
+            "countersign_stage_duration_milliseconds",
+            [("stage", stage), ("host", hosts.label(reference.endpoint))], start.duration(to: now).milliseconds,
+            help: "Time of each stage of a verification, in milliseconds: resolve, referrers, judge.")
+        start = now
     }
 
     /// The artifacts that some verifier judges, listed once.

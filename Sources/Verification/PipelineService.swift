@@ -36,6 +36,9 @@ package final class PipelineService: VerificationService {
     private let metrics: MetricsRegistry
     private let verifications = SingleFlight<FlightKey, PipelineResult>()
     private let resolutions = SingleFlight<FlightKey, MutationAnswer>()
+    private let places = WorkPlaces()
+    private let verified = VerifiedImages()
+    private let hosts = HostLabels()
     /// How far each verification has come, for those who do not wait for its end.
     private let stages = Mutex<[FlightKey: PassingFault.Stage]>([:])
 
@@ -48,7 +51,8 @@ package final class PipelineService: VerificationService {
         self.source = source
         self.cache = cache
         self.metrics = metrics
-        metrics.collect { [cache, verifications] metrics in
+        metrics.collect { [cache, verifications, places, verified] metrics in
+            PipelineService.report(places, verified, to: metrics)
             let statistics = cache.statistics
             metrics.gauge(
                 "countersign_decision_cache_entries", [], Double(statistics.entries), help: "Decisions kept now.")
@@ -96,23 +100,66 @@ package final class PipelineService: VerificationService {
             if let decision = cache.decision(for: cacheKey) { return .decided(decision, validUntil: nil) }
             metrics.count("countersign_verifications_total", help: "Images taken through the whole pipeline.")
             let time = max(snapshot.settings.verificationTimeout * 2, PipelineService.minimumFlightTime)
+            stages.withLock { $0[flightKey] = .queue }
             defer { stages.withLock { $0[flightKey] = nil } }
-            let pipeline = Pipeline(snapshot: snapshot, metrics: metrics) { [self] stage in
+            let pipeline = Pipeline(snapshot: snapshot, metrics: metrics, hosts: hosts) { [self] stage in
                 stages.withLock { $0[flightKey] = stage }
             }
-            let result = await pipeline.run(key.reference, deadline: .now + time)
+            let end = ContinuousClock.now + time
+            let result = await places.work(
+                at: key.reference.endpoint, limits: snapshot.settings.limits, patience: deadline, deadline: end,
+                overloaded: { .fault(PassingFault(stage: .queue, host: key.reference.endpoint, cause: $0)) }
+            ) {
+                await pipeline.run(key.reference, deadline: end)
+            }
             if case .decided(let decision, let validUntil) = result {
                 cache.keep(decision, for: cacheKey, validFor: validUntil.map { .seconds($0.timeIntervalSinceNow) })
+                if let digest = decision.digest {
+                    verified.note(
+                        decision, for: cacheKey.by(digest, of: key.reference), validUntil: validUntil,
+                        window: snapshot.settings.staleIfError)
+                }
             }
             return result
         }
         switch result {
         case .decided(let decision, _): return .decided(decision)
-        case .fault(let fault): return .fault(fault)
+        case .fault(let fault): return earlier(cacheKey, key, snapshot, fault)
         case nil:
             let stage = stages.withLock { $0[flightKey] } ?? .verify
-            return .fault(PipelineService.late(stage, key, deadline: deadline))
+            return earlier(cacheKey, key, snapshot, PipelineService.late(stage, key, deadline: deadline))
         }
+    }
+
+    /// What is answered instead of a fault: an earlier admission of this very digest, if the configuration allows it.
+    private func earlier(
+        _ cacheKey: DecisionCache.Key, _ key: VerificationKey, _ snapshot: ConfigurationSnapshot, _ fault: PassingFault
+    ) -> KeyAnswer {
+        guard snapshot.settings.staleIfError > .zero, let digest = key.reference.digest,
+            let (decision, validFor) = verified.decision(
+                for: cacheKey.by(digest, of: key.reference), insteadOf: fault, window: snapshot.settings.staleIfError)
+        else { return .fault(fault) }
+        // Kept as others are, so that a registry that hangs does not hold up every pod for the whole deadline.
+        cache.keep(decision, for: cacheKey, validFor: validFor)
+        return .decided(decision)
+    }
+
+    private static func report(_ places: WorkPlaces, _ verified: VerifiedImages, to metrics: MetricsRegistry) {
+        let (working, waiting, refused) = places.counts
+        metrics.gauge(
+            "countersign_work_in_progress", [], Double(working), help: "Images that are being asked about now.")
+        metrics.gauge(
+            "countersign_work_queued", [], Double(waiting), help: "Images that wait for a place (executor.maximum…).")
+        metrics.set(
+            total: Double(refused), of: "countersign_overloaded_total",
+            help: "Images that were turned away for want of a place.")
+        let (images, _, admissions) = verified.counts
+        metrics.gauge(
+            "countersign_stale_images", [], Double(images),
+            help: "Admitted images that may stand in for a verification that a fault prevents (cache.staleIfError).")
+        metrics.set(
+            total: Double(admissions), of: "countersign_stale_admissions_total",
+            help: "Answers by an earlier verification because of a fault (cache.staleIfError).")
     }
 
     package func mutate(key text: String, traceID: String, deadline: ContinuousClock.Instant) async -> MutationAnswer {
@@ -130,14 +177,20 @@ package final class PipelineService: VerificationService {
             decision: DecisionCache.Key(
                 generation: snapshot.generation, trustGeneration: 0, namespace: key.namespace,
                 reference: key.reference.description), isMutation: true)
-        let answer = await resolutions.value(for: flightKey, deadline: deadline) { [metrics] in
-            do throws(RegistryError) {
-                let (descriptor, _) = try await Pipeline(snapshot: snapshot, metrics: metrics)
-                    .resolve(key.reference, deadline: .now + PipelineService.minimumFlightTime)
-                return MutationAnswer.reference("\(key.reference.scopeName)@\(descriptor.digest)")
-            } catch {
-                guard error.isPassing else { return .refused(error.description) }
-                return .fault(PassingFault(stage: .resolve, host: error.host, cause: error.description))
+        let answer = await resolutions.value(for: flightKey, deadline: deadline) { [metrics, places] in
+            let end = ContinuousClock.now + PipelineService.minimumFlightTime
+            return await places.work(
+                at: key.reference.endpoint, limits: snapshot.settings.limits, patience: deadline, deadline: end,
+                overloaded: { .fault(PassingFault(stage: .queue, host: key.reference.endpoint, cause: $0)) }
+            ) {
+                do throws(RegistryError) {
+                    let (descriptor, _) = try await Pipeline(snapshot: snapshot, metrics: metrics)
+                        .resolve(key.reference, deadline: end)
+                    return MutationAnswer.reference("\(key.reference.scopeName)@\(descriptor.digest)")
+                } catch {
+                    guard error.isPassing else { return .refused(error.description) }
+                    return .fault(PassingFault(stage: .resolve, host: error.host, cause: error.description))
+                }
             }
         }
         return answer ?? .fault(PipelineService.late(.resolve, key, deadline: deadline))

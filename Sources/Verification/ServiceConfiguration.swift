@@ -64,6 +64,7 @@ package struct ServiceConfiguration: Sendable, Equatable {
             warnings += section.unused()
         }
         try readExecutor(&root)
+        try readCache(&root)
         try readLogger(&root)
         root.ignore("crl")
         warnings += root.unused()
@@ -117,6 +118,27 @@ package struct ServiceConfiguration: Sendable, Equatable {
         }
         if let milliseconds = try section.integer("mutationRequestTimeout", in: 1...600_000) {
             settings.mutationTimeout = .milliseconds(milliseconds)
+        }
+        if let count = try section.integer("maximumConcurrent", in: 1...100_000) {
+            settings.limits.overall = Int(count)
+        }
+        if let count = try section.integer("maximumConcurrentPerRegistry", in: 1...100_000) {
+            settings.limits.perRegistry = Int(count)
+        }
+        if let count = try section.integer("maximumQueued", in: 0...1_000_000) { settings.limits.queued = Int(count) }
+        warnings += section.unused()
+    }
+
+    /// `"cache": {"staleIfError": "10m"}`.
+    private mutating func readCache(_ root: inout ConfigurationReader) throws(ConfigurationError) {
+        guard var section = try root.section("cache") else { return }
+        if let text = try section.string("staleIfError"), !text.isEmpty {
+            guard let duration = DurationText.parse(text), duration >= .zero, duration <= .seconds(86_400) else {
+                throw ConfigurationError(
+                    path: "cache.staleIfError",
+                    problem: "is \"\(text)\": expected a duration up to 24h, 10m for instance")
+            }
+            settings.staleIfError = duration
         }
         warnings += section.unused()
     }

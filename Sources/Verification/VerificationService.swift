@@ -33,15 +33,22 @@ package struct ServiceSettings: Sendable, Equatable {
     package var mutationTimeout: Duration
     /// Request headers that may carry a trace id, the first one present wins.
     package var traceIDHeaderNames: [String]
+    /// How many images are worked on at once.
+    package var limits: WorkPlaces.Limits
+    /// How long a verification may stand in for one that a fault prevents; zero: not at all.
+    package var staleIfError: Duration
 
     /// Settings, by default those of Ratify.
     package init(
         verificationTimeout: Duration = .milliseconds(2900), mutationTimeout: Duration = .milliseconds(950),
-        traceIDHeaderNames: [String] = []
+        traceIDHeaderNames: [String] = [], limits: WorkPlaces.Limits = WorkPlaces.Limits(),
+        staleIfError: Duration = .zero
     ) {
         self.verificationTimeout = verificationTimeout
         self.mutationTimeout = mutationTimeout
         self.traceIDHeaderNames = traceIDHeaderNames
+        self.limits = limits
+        self.staleIfError = staleIfError
     }
 }
 

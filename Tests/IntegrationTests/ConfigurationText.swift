@@ -14,6 +14,10 @@ struct ConfigurationText: Sendable {
     /// Milliseconds; long, because these machines may be busy.
     var verificationTimeout = 15_000
     var mutationTimeout = 15_000
+    /// Further members of `executor`.
+    var executor: JSONObject = [:]
+    /// `cache.staleIfError`.
+    var staleIfError: String?
     var traceIDHeaders: [String] = []
     /// How revocation is checked.
     var revocation: JSONValue = [:]
@@ -62,11 +66,11 @@ struct ConfigurationText: Sendable {
     }
 
     var json: JSONValue {
-        [
-            "executor": [
-                "verificationRequestTimeout": .number(String(verificationTimeout)),
-                "mutationRequestTimeout": .number(String(mutationTimeout)),
-            ],
+        var executor = executor
+        executor["verificationRequestTimeout"] = .number(String(verificationTimeout))
+        executor["mutationRequestTimeout"] = .number(String(mutationTimeout))
+        return [
+            "executor": .object(executor), "cache": ["staleIfError": staleIfError.map(JSONValue.string) ?? .null],
             "store": ["version": "1.0.0", "plugins": .array(stores)],
             "keyManagementProvider": ["plugins": .array(providers)],
             "verifier": [

@@ -79,6 +79,9 @@ import Testing
         (#"{"executor":{"verificationRequestTimeout":0},"#, "executor.verificationRequestTimeout is 0"),
         (#"{"executor":{"verificationRequestTimeout":"5s"},"#, "expected a whole number"),
         (#"{"logger":{"formatter":"xml"},"#, "logger.formatter"),
+        (#"{"executor":{"maximumConcurrent":0},"#, "executor.maximumConcurrent is 0"),
+        (#"{"cache":{"staleIfError":"forever"},"#, "cache.staleIfError is \"forever\": expected a duration up to 24h"),
+        (#"{"cache":{"staleIfError":"25h"},"#, "expected a duration up to 24h"),
     ])
     func refusesWrongValues(prefix: String, expected: String) {
         #expect {

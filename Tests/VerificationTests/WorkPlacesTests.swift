@@ -1,0 +1,131 @@
+import Synchronization
+import Testing
+
+@testable import Verification
+
+/// Who works, who waits, who is turned away.
+@Suite struct WorkPlacesTests {
+    /// How many were at work at once.
+    private final class Peaks: Sendable {
+        private let counts = Mutex<[String: (now: Int, peak: Int)]>([:])
+
+        var seen: [String: Int] { counts.withLock { $0.mapValues(\.peak) } }
+
+        func begin(_ names: String...) {
+            counts.withLock { counts in
+                for name in names {
+                    let now = (counts[name]?.now ?? 0) + 1
+                    counts[name] = (now, max(counts[name]?.peak ?? 0, now))
+                }
+            }
+        }
+
+        func end(_ names: String...) { counts.withLock { counts in for name in names { counts[name]?.now -= 1 } } }
+    }
+
+    private func work(
+        _ places: WorkPlaces, at host: String, _ limits: WorkPlaces.Limits, patience: Duration = .seconds(10),
+        _ body: @escaping @Sendable () async -> Void
+    ) async -> String {
+        await places.work(
+            at: host, limits: limits, patience: .now + patience, deadline: .now + patience, overloaded: { $0 }
+        ) {
+            await body()
+            return "done"
+        }
+    }
+
+    @Test func neverMoreThanTheLimits() async {
+        let places = WorkPlaces()
+        let limits = WorkPlaces.Limits(overall: 5, perRegistry: 3, queued: 1000)
+        let peaks = Peaks()
+        let answers = await withTaskGroup(of: String.self) { group in
+            for number in 0..<60 {
+                let host = "r\(number % 3)"
+                group.addTask {
+                    await work(places, at: host, limits) {
+                        peaks.begin(host, "all")
+                        try? await Task.sleep(for: .milliseconds(5))
+                        peaks.end(host, "all")
+                    }
+                }
+            }
+            return await group.reduce(into: []) { $0.append($1) }
+        }
+        #expect(answers == Array(repeating: "done", count: 60))
+        let seen = peaks.seen
+        #expect(seen["all"] == 5)
+        #expect(["r0", "r1", "r2"].allSatisfy { (1...3).contains(seen[$0] ?? 0) })
+        #expect(places.counts == (0, 0, 0))
+    }
+
+    @Test func aSlowRegistryHoldsUpItsOwnImagesOnly() async {
+        let places = WorkPlaces()
+        let limits = WorkPlaces.Limits(overall: 8, perRegistry: 4, queued: 1000)
+        await withTaskGroup(of: Void.self) { group in
+            for _ in 0..<20 {
+                group.addTask {
+                    _ = await work(places, at: "slow", limits) { try? await Task.sleep(for: .milliseconds(200)) }
+                }
+            }
+            while places.counts.working < 4 { await Task.yield() }
+            let start = ContinuousClock.now
+            for _ in 0..<10 { #expect(await work(places, at: "fast", limits) {} == "done") }
+            #expect(start.duration(to: .now) < .milliseconds(150))
+            #expect(places.counts.waiting > 0)
+        }
+        #expect(places.counts.working == 0)
+    }
+
+    @Test func aFullQueueIsSaidAtOnce() async {
+        let places = WorkPlaces()
+        let limits = WorkPlaces.Limits(overall: 1, perRegistry: 1, queued: 1)
+        await withTaskGroup(of: Void.self) { group in
+            for _ in 0..<2 {
+                group.addTask {
+                    _ = await work(places, at: "r", limits) { try? await Task.sleep(for: .milliseconds(300)) }
+                }
+            }
+            while places.counts.waiting < 1 { await Task.yield() }
+            let start = ContinuousClock.now
+            let answer = await work(places, at: "r", limits) {}
+            #expect(answer.hasPrefix("overloaded: 1 images wait already"))
+            #expect(start.duration(to: .now) < .milliseconds(100))
+        }
+        #expect(places.counts.refused == 1)
+        #expect(await work(places, at: "r", limits) {} == "done")
+    }
+
+    @Test func whoHasNoChanceIsToldAtOnce() async {
+        let places = WorkPlaces()
+        let limits = WorkPlaces.Limits(overall: 2, perRegistry: 2, queued: 100)
+        await withTaskGroup(of: Void.self) { group in
+            // A first one that ends while others are there tells how long a place is held.
+            for milliseconds in [100, 600, 600, 600, 600] {
+                group.addTask {
+                    _ = await work(places, at: "r", limits) { try? await Task.sleep(for: .milliseconds(milliseconds)) }
+                }
+            }
+            try? await Task.sleep(for: .milliseconds(250))
+            let start = ContinuousClock.now
+            let answer = await work(places, at: "r", limits, patience: .milliseconds(50)) {}
+            #expect(answer.hasPrefix("overloaded:") && answer.contains("images of this registry wait already"))
+            #expect(start.duration(to: .now) < .milliseconds(45))
+        }
+    }
+
+    @Test func waitingEndsWithTheDeadline() async {
+        let places = WorkPlaces()
+        let limits = WorkPlaces.Limits(overall: 1, perRegistry: 1, queued: 100)
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask {
+                _ = await work(places, at: "r", limits) { try? await Task.sleep(for: .milliseconds(400)) }
+            }
+            while places.counts.working < 1 { await Task.yield() }
+            let answer = await work(places, at: "r", limits, patience: .milliseconds(60)) {}
+            #expect(answer.hasPrefix("overloaded: no place was free in time"))
+            #expect(places.counts.waiting == 0)
+        }
+        #expect(places.counts == (0, 0, 1))
+    }
+}
