@@ -6,7 +6,7 @@ import json
 import pytest
 from regopy import Interpreter
 
-from engine import STAND_IN, TEMPLATES, answer, input_document, messages, package, pod, report, template_rego, value
+from engine import DEFAULT, STAND_IN, TEMPLATES, answer, input_document, messages, package, pod, report, template_rego, value
 from matrix import FITTING
 
 A = "registry.example/app:v1"
@@ -29,8 +29,11 @@ def inputs(template):
     good = FITTING[template]
     key = f"[team-a]{A}" if template == "multi-tenancy-validation" else A
     yield input_document({"answer": answer((key, good["value"]))}, pod(A), good["parameters"])
-    for review, response in QUESTIONS:
+    # Most rules are the same in all templates: once is enough for them.
+    for review, response in QUESTIONS if template == DEFAULT else QUESTIONS[:1]:
         yield input_document({"answer": response}, review, good["parameters"])
+    if template != DEFAULT:
+        return
     yield input_document({"answer": answer((A, value()))}, pod(A), {**good["parameters"], "exemptImages": [A, "*"], "nonsense": 1})
 
 
