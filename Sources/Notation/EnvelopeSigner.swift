@@ -3,14 +3,14 @@ import OCI
 import PKI
 import StrictJSON
 
-/// Makes signature envelopes under the scheme ``SigningScheme/x509`` with a local key (signature specification; JWS and COSE
+/// Makes signature envelopes under the scheme ``SigningScheme/x509`` with a local key or one elsewhere (signature specification; JWS and COSE
 /// envelope specifications), in the shape that the reference implementation writes.
 public struct EnvelopeSigner: Sendable {
     /// The certificate chain, leaf first.
     public let chain: [Certificate]
     /// The algorithm, which the key decides.
     public let algorithm: SigningAlgorithm
-    private let key: PrivateKey
+    private let key: EnvelopeKey
     private let verificationKey: VerificationKey
 
     /// A signer with a key and the chain of its certificate.
@@ -22,6 +22,20 @@ public struct EnvelopeSigner: Sendable {
         guard key.matches(leaf) else {
             throw SigningError("the private key is not that of the first certificate, \"\(leaf.subject)\"")
         }
+        try self.init(.local(key), chain)
+    }
+
+    /// A signer whose key is elsewhere.
+    ///
+    /// Whether the key is that of the first certificate shows when the first signature is checked.
+    ///
+    /// - Throws: ``SigningError`` when the chain breaks a rule.
+    public init(remote key: any RemoteSigningKey, chain: [Certificate]) throws(SigningError) {
+        try self.init(.remote(key), chain)
+    }
+
+    private init(_ key: EnvelopeKey, _ chain: [Certificate]) throws(SigningError) {
+        guard let leaf = chain.first else { throw SigningError("there is no certificate to sign with") }
         if let violation = CodeSigningChain.violation(in: chain) {
             throw SigningError("the certificate chain breaks the rules for code signing: \(violation)")
         }
@@ -34,42 +48,48 @@ public struct EnvelopeSigner: Sendable {
         algorithm = verificationKey.algorithm
     }
 
-    /// Signs an artifact.
+    /// Signs an artifact with a local key.
     ///
     /// - Parameters:
     ///   - artifact: the artifact; its media type, digest and size are signed, and of annotations those in the options.
     ///   - now: the signing time, in whole seconds: "the optional fractional second SHOULD NOT be used".
     /// - Returns: the envelope.
     public func sign(_ artifact: Descriptor, _ options: SigningOptions, now: Date) throws(SigningError) -> [UInt8] {
-        try sealed(draft(artifact, options, now), nil, options)
+        let draft = try draft(artifact, options, now)
+        let signature = try key.signature(over: draft.message, algorithm: algorithm)
+        return try sealed(draft, signature, nil, options)
     }
 
-    /// Signs an artifact, and has a timestamp authority countersign.
+    /// Signs an artifact wherever the key is, and has a timestamp authority countersign if there is one.
     ///
     /// - Parameters:
     ///   - timestamps: the authority.
-    ///   - deadline: when it must have answered.
-    /// - Returns: the envelope with a timestamp that verifies.
+    ///   - deadline: when it and the key must have answered.
+    /// - Returns: the envelope, with a timestamp that verifies.
     public func sign(
-        _ artifact: Descriptor, _ options: SigningOptions, now: Date, timestamps: TimestampClient,
+        _ artifact: Descriptor, _ options: SigningOptions, now: Date, timestamps: TimestampClient?,
         deadline: ContinuousClock.Instant
     ) async throws(SigningError) -> [UInt8] {
         let draft = try draft(artifact, options, now)
+        let signature = try await key.signature(over: draft.message, algorithm: algorithm, deadline: deadline)
+        // What does not verify is not worth a timestamp either.
+        let unstamped = try sealed(draft, signature, nil, options)
+        guard let timestamps else { return unstamped }
         let token = try await timestamps.token(
-            over: draft.signature, hash: algorithm.hash, chain: chain, now: now, deadline: deadline)
-        return try sealed(draft, token, options)
+            over: signature, hash: algorithm.hash, chain: chain, now: now, deadline: deadline)
+        return try sealed(draft, signature, token, options)
     }
 
-    /// A signature, and how it becomes an envelope once it is known whether there is a timestamp over it.
+    /// What is signed, and how it becomes an envelope with the signature and a timestamp over that.
     private struct Draft {
-        let signature: [UInt8]
-        let envelope: (_ timestamp: [UInt8]?) -> [UInt8]
+        let message: [UInt8]
+        let envelope: (_ signature: [UInt8], _ timestamp: [UInt8]?) -> [UInt8]
     }
 
     private func sealed(
-        _ draft: Draft, _ timestamp: [UInt8]?, _ options: SigningOptions
+        _ draft: Draft, _ signature: [UInt8], _ timestamp: [UInt8]?, _ options: SigningOptions
     ) throws(SigningError) -> [UInt8] {
-        let envelope = draft.envelope(timestamp)
+        let envelope = draft.envelope(signature, timestamp)
         try check(envelope, options.format)
         return envelope
     }
@@ -98,15 +118,9 @@ public struct EnvelopeSigner: Sendable {
                 mediaType: artifact.mediaType, digest: artifact.digest, size: artifact.size,
                 annotations: options.userMetadata))
         return switch options.format {
-        case .jws: try jws(payload, time, expiry, options)
-        case .cose: try cose(payload, time, expiry, options)
+        case .jws: jws(payload, time, expiry, options)
+        case .cose: cose(payload, time, expiry, options)
         }
-    }
-
-    private func signature(_ parts: [[UInt8]]) throws(SigningError) -> [UInt8] {
-        do {
-            return try key.envelopeSignature(over: Array(parts.joined()), hash: algorithm.hash)
-        } catch { throw SigningError("signing failed: \(error)") }
     }
 
     /// What was made must read and verify: a key that does not fit its certificate is noticed here, not by users.
@@ -114,7 +128,9 @@ public struct EnvelopeSigner: Sendable {
         do {
             let envelope = try SignatureEnvelope(parsing: bytes, mediaType: format.mediaType)
             guard verificationKey.isValid(envelope.signature, over: envelope.signedParts) else {
-                throw SigningError("the new signature does not verify with the certificate's key")
+                throw SigningError(
+                    "the new signature does not verify with the key of the first certificate: the key that signed is another one"
+                )
             }
         } catch let error as SigningError { throw error } catch {
             throw SigningError("the new signature cannot be read: \(error)")
@@ -124,7 +140,7 @@ public struct EnvelopeSigner: Sendable {
     /// The members of the protected header are in the order of their names, as the reference implementation has them.
     private func jws(
         _ payload: SignaturePayload, _ time: Date, _ expiry: Date?, _ options: SigningOptions
-    ) throws(SigningError) -> Draft {
+    ) -> Draft {
         var critical: [JSONValue] = [.string(NotaryName.signingScheme)]
         if expiry != nil { critical.append(.string(NotaryName.expiry)) }
         var header: JSONObject = [
@@ -135,8 +151,7 @@ public struct EnvelopeSigner: Sendable {
         header[NotaryName.signingTime] = .string(RFC3339.text(time))
         let protectedText = Base64Text.encodeURL(JSONValue.object(header).bytes)
         let payloadText = Base64Text.encodeURL(payload.json(.jws).bytes)
-        let signature = try signature([Array(protectedText.utf8), [UInt8(ascii: ".")], Array(payloadText.utf8)])
-        return Draft(signature: signature) { timestamp in
+        return Draft(message: Array("\(protectedText).\(payloadText)".utf8)) { signature, timestamp in
             var unprotected = JSONObject()
             if let timestamp { unprotected[NotaryName.timestampSignature] = .string(Base64Text.encode(timestamp)) }
             unprotected["x5c"] = .array(chain.map { .string(Base64Text.encode($0.der)) })
@@ -151,7 +166,7 @@ public struct EnvelopeSigner: Sendable {
 
     private func cose(
         _ payload: SignaturePayload, _ time: Date, _ expiry: Date?, _ options: SigningOptions
-    ) throws(SigningError) -> Draft {
+    ) -> Draft {
         func seconds(_ date: Date) -> CBORValue { .tagged(1, .integer(Int64(date.timeIntervalSince1970))) }
         var critical: [CBORValue] = [.text(NotaryName.signingScheme)]
         if expiry != nil { critical.append(.text(NotaryName.expiry)) }
@@ -164,8 +179,8 @@ public struct EnvelopeSigner: Sendable {
         if let expiry { header.append(.text(NotaryName.expiry), seconds(expiry)) }
         let protectedBytes = CBOREncoder.encode(.map(header))
         let payloadBytes = payload.json(.cose).bytes
-        let signature = try signature(COSEParser.signedParts(protected: protectedBytes, payload: payloadBytes))
-        return Draft(signature: signature) { timestamp in
+        let parts = COSEParser.signedParts(protected: protectedBytes, payload: payloadBytes)
+        return Draft(message: Array(parts.joined())) { signature, timestamp in
             var unprotected: CBORMap = [.integer(33): .array(chain.map { .bytes($0.der) })]
             if !options.signingAgent.isEmpty {
                 unprotected.append(.text(NotaryName.signingAgent), .text(options.signingAgent))

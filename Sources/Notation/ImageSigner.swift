@@ -38,12 +38,8 @@ public struct ImageSigner: Sendable {
         _ image: Descriptor, in reference: ImageReference, _ options: SigningOptions = SigningOptions(), now: Date,
         deadline: ContinuousClock.Instant
     ) async throws(SigningError) -> Signed {
-        let envelope: [UInt8]
-        if let timestamps {
-            envelope = try await signer.sign(image, options, now: now, timestamps: timestamps, deadline: deadline)
-        } else {
-            envelope = try signer.sign(image, options, now: now)
-        }
+        let envelope = try await signer.sign(
+            image, options, now: now, timestamps: timestamps, deadline: deadline)
         let annotations = [
             NotaryName.thumbprintAnnotation: Self.thumbprints(signer.chain),
             NotaryName.createdAnnotation: RFC3339.text(now),

@@ -5,7 +5,8 @@ public struct SigningError: Error, Hashable, Sendable, CustomStringConvertible {
     /// Whether it may well work in a moment: a registry that does not answer.
     public let isPassing: Bool
 
-    init(_ description: String, isPassing: Bool = false) {
+    /// An error with its text: for keys that sign elsewhere.
+    public init(_ description: String, isPassing: Bool = false) {
         self.description = description
         self.isPassing = isPassing
     }

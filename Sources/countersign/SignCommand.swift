@@ -10,7 +10,8 @@ import Verification
 /// `countersign sign REF`
 struct SignCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "sign", abstract: "Sign an image with a local key, and push the signature.",
+        commandName: "sign",
+        abstract: "Sign an image with a local key or one in Azure Key Vault, and push the signature.",
         discussion: """
             EXAMPLES
               countersign sign registry.example.com/app@sha256:… --key release.key --certificate-chain release.chain
@@ -18,6 +19,7 @@ struct SignCommand: AsyncParsableCommand {
                 --signature-format cose --expiry 720h --user-metadata build=1234
               countersign sign registry.example.com/app:v1 --key release.key --certificate-chain release.chain \\
                 --timestamp-url http://tsa.example.com --timestamp-root tsa-root.pem
+              countersign sign registry.example.com/app:v1 --akv-key https://example.vault.azure.net/certificates/release
             """)
 
     @OptionGroup var image: ReferenceArgument
@@ -26,12 +28,25 @@ struct SignCommand: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp(
             "The private key in PEM, not encrypted: RSA 2048, 3072, 4096, or P-256, P-384, P-521.", valueName: "file"))
-    var key: String
+    var key: String?
 
     @Option(
         help: ArgumentHelp(
-            "The certificate chain in PEM: the signing certificate first, the root last.", valueName: "file"))
-    var certificateChain: String
+            "A key in Azure Key Vault, https://VAULT/keys/NAME/VERSION or https://VAULT/certificates/NAME/VERSION; without a version the latest. The digest goes there, the key stays.",
+            valueName: "id"))
+    var akvKey: String?
+
+    @Option(
+        help:
+            "Who signs in the vault: workload or managed. (default: workload where $AZURE_FEDERATED_TOKEN_FILE is set, else managed)"
+    )
+    var akvIdentity: VaultIdentity?
+
+    @Option(
+        help: ArgumentHelp(
+            "The certificate chain in PEM: the signing certificate first, the root last. With --akv-key it may be that of the vault's certificate.",
+            valueName: "file"))
+    var certificateChain: String?
 
     @Option(help: "jws or cose.")
     var signatureFormat = SignatureFormat.jws
@@ -65,7 +80,20 @@ struct SignCommand: AsyncParsableCommand {
         var envelope: EnvelopeFormat { self == .jws ? .jws : .cose }
     }
 
+    enum VaultIdentity: String, ExpressibleByArgument, CaseIterable {
+        case workload, managed
+    }
+
     func validate() throws {
+        guard (key == nil) != (akvKey == nil) else {
+            throw ValidationError("give either --key with --certificate-chain, or --akv-key")
+        }
+        guard key == nil || certificateChain != nil else {
+            throw ValidationError("--key needs --certificate-chain")
+        }
+        guard akvIdentity == nil || akvKey != nil else {
+            throw ValidationError("--akv-identity belongs to --akv-key")
+        }
         guard (timestampURL == nil) == (timestampRoot == nil) else {
             throw ValidationError("--timestamp-url and --timestamp-root belong together: give both")
         }
@@ -75,10 +103,10 @@ struct SignCommand: AsyncParsableCommand {
         let reference = try image.parse()
         let now = Date()
         let options = try signingOptions(now: now)
-        let signer = try signer()
+        let deadline = store.deadline()
+        let signer = try await signer(deadline)
         let timestamps = try timestampClient()
         let destination = try store.open()
-        let deadline = store.deadline()
         let subject = try await asking { () async throws(RegistryError) in
             try await destination.resolve(reference, deadline: deadline)
         }
@@ -133,19 +161,35 @@ struct SignCommand: AsyncParsableCommand {
             url: timestampURL, roots: roots, http: http, revocation: RevocationChecker(http: http))
     }
 
-    private func signer() throws -> EnvelopeSigner {
-        let keyBytes = try readFile(key, "--key")
-        let chainBytes = try readFile(certificateChain, "--certificate-chain")
+    private func signer(_ deadline: ContinuousClock.Instant) async throws -> EnvelopeSigner {
+        let chain = try certificateChain.map { path throws -> [Certificate] in
+            let bytes = try readFile(path, "--certificate-chain")
+            do { return try Certificate.parsePEM(bytes) } catch {
+                throw CommandFailure(.usage, "--certificate-chain: \(path): \(error)")
+            }
+        }
+        if let akvKey { return try await vaultSigner(akvKey, chain, deadline) }
+        let path = key ?? ""
+        let keyBytes = try readFile(path, "--key")
         let privateKey: PrivateKey
-        let chain: [Certificate]
         do { privateKey = try PrivateKey(pem: keyBytes) } catch {
-            throw CommandFailure(.usage, "--key: \(key): \(error)")
+            throw CommandFailure(.usage, "--key: \(path): \(error)")
         }
-        do { chain = try Certificate.parsePEM(chainBytes) } catch {
-            throw CommandFailure(.usage, "--certificate-chain: \(certificateChain): \(error)")
-        }
-        do { return try EnvelopeSigner(key: privateKey, chain: chain) } catch {
+        do { return try EnvelopeSigner(key: privateKey, chain: chain ?? []) } catch {
             throw CommandFailure(.usage, "\(error)")
         }
+    }
+
+    private func vaultSigner(
+        _ identifier: String, _ chain: [Certificate]?, _ deadline: ContinuousClock.Instant
+    ) async throws -> EnvelopeSigner {
+        let http = try store.http()
+        do throws(SigningError) {
+            return try await KeyVaultSigner(
+                identifier: identifier,
+                identity: akvIdentity.flatMap { KeyVaultSigner.Identity(rawValue: $0.rawValue) },
+                environment: ProcessInfo.processInfo.environment, http: http
+            ).signer(chain: chain, deadline: deadline)
+        } catch { throw CommandFailure(error.isPassing ? .undetermined : .usage, "--akv-key: \(error)") }
     }
 }
