@@ -14,6 +14,7 @@ setup: ## Install what building and the demo need (apt; says what it does)
 
 setup-tests: ## Install what the tests need besides
 	@scripts/setup tests
+	@Tests/AzureSDK/setup
 
 build: setup ## Build everything for debugging
 	$(SWIFT) build
@@ -30,6 +31,7 @@ run: release ## Serve demo images on loopback until Ctrl-C, with a request to co
 test: setup-tests lint test-rego test-swift ## Everything: lint, Rego and manifest tests, Swift tests
 
 test-swift: ## Unit and integration tests (a real registry process, real TLS)
+	@Tests/AzureSDK/setup
 	$(SWIFT) test --no-parallel
 
 conformance: ## The corpus against the reference verifier's answers; rewrites the table in docs/conformance.md
@@ -64,4 +66,4 @@ manifests: ## Write the generated manifests anew, the chart's parts among them
 	python3 manifests/charts/generate.py
 
 clean: ## Remove what was built, and the demo's files
-	rm -rf .build .demo .venv rego/.venv manifests/charts/.venv
+	rm -rf .build .demo .venv rego/.venv manifests/charts/.venv Tests/AzureSDK/.venv
