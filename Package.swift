@@ -106,7 +106,7 @@ var targets: [Target] = [
         "IntegrationTests",
         [
             "CountersignService", "GatekeeperProvider", "Verification", "Notation", "OCI", "PKI", "HTTP", "StrictJSON",
-            "TestSupport", lifecycle, logging, nio, nioSSL,
+            "Kubernetes", "TestSupport", lifecycle, logging, nio, nioSSL,
         ]),
 ]
 

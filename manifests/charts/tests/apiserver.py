@@ -254,10 +254,10 @@ class ApiServer:
                 return self.watch(request, parts.path, query)
             with self.lock:
                 code, answer = self.route(request.command, parts.path, query, body, request.headers.get("Content-Type") or "")
+                data = json.dumps(answer).encode()
         except Refused as refused:
             code = refused.code
-            answer = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": str(refused), "reason": refused.reason, "code": code}
-        data = json.dumps(answer).encode()
+            data = json.dumps({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": str(refused), "reason": refused.reason, "code": code}).encode()
         request.send_response(code)
         request.send_header("Content-Type", "application/json")
         request.send_header("Content-Length", str(len(data)))

@@ -208,9 +208,9 @@ def test_notes_warn_when_nobody_is_trusted(install):
 
 
 def test_notes_name_values_without_effect(install):
-    values = {"notationCerts": [CA], "cosignKeys": ["KEY"], "policy": {"useRego": True}, "provider": {"cache": {"type": "dapr", "name": "redis"}}, "featureFlags": {"RATIFY_EXPERIMENTAL_HIGH_AVAILABILITY": True}, "crds": {}}
+    values = {"notationCerts": [CA], "cosignKeys": ["KEY"], "policy": {"useRego": True}, "provider": {"cache": {"type": "dapr", "name": "redis"}}, "featureFlags": {"RATIFY_EXPERIMENTAL_HIGH_AVAILABILITY": True}, "alibabacloudAcrConfig": {}}
     release = install(values)
-    for name in ["cosignKeys", "policy.useRego", "provider.cache.type=dapr", "featureFlags.RATIFY_EXPERIMENTAL_HIGH_AVAILABILITY", "- crds"]:
+    for name in ["cosignKeys", "policy.useRego", "provider.cache.type=dapr", "featureFlags.RATIFY_EXPERIMENTAL_HIGH_AVAILABILITY", "alibabacloudAcrConfig"]:
         assert name in release.notes
     assert release.flags["--cache-type"] == "ristretto"
 

@@ -89,6 +89,7 @@ MAXIMAL = {
     "logger": {"formatter": "json", "level": "debug", "requestHeaders": {"traceIDHeaderName": ["x-request-id"]}},
     "monitoring": {"serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}}, "prometheusRule": {"enabled": True}, "dashboard": {"enabled": True}},
     "kyverno": {"enabled": True},
+    "upgradeCRDs": {"enabled": True},
     "networkPolicy": {"enabled": True, "metricsFrom": ["monitoring"]},
 }
 

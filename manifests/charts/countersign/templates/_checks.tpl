@@ -77,10 +77,11 @@ Ratify refused, or leave registries unreadable.
 - featureFlags.{{ $name }}
 {{- end }}
 {{- end }}
-{{- range $name := list "alibabacloudAcrConfig" "upgradeCRDs" "crds" }}
-{{- if hasKey $values $name }}
-- {{ $name }}
+{{- if hasKey $values "alibabacloudAcrConfig" }}
+- alibabacloudAcrConfig
 {{- end }}
+{{- if .Values.crds.securityContext }}
+- crds.securityContext: the Job runs with the least there is
 {{- end }}
 {{- if .Values.image.crdRepository }}
 - image.crdRepository

@@ -197,3 +197,25 @@ therefore begins by filling in what is missing (files/defaults.yaml is a copy of
 {{- end }}
 {{- end }}
 {{- end }}
+
+{{/* What namespaces with the restricted Pod Security Standard ask of pods and containers. */}}
+{{- define "countersign.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+# Makes mounted keys readable for the group, and for nobody else.
+fsGroup: 65532
+{{- if .Values.enableRuntimeDefaultSeccompProfile }}
+seccompProfile:
+  type: RuntimeDefault
+{{- end }}
+{{- end }}
+
+{{- define "countersign.containerSecurity" -}}
+allowPrivilegeEscalation: false
+privileged: false
+readOnlyRootFilesystem: true
+runAsNonRoot: true
+capabilities:
+  drop: ["ALL"]
+{{- end }}
