@@ -61,7 +61,7 @@ def test_rights(azure):
     assert [(r["apiGroups"], r["verbs"]) for r in rules] == [
         (["config.ratify.deislabs.io"], ["get", "list", "watch"]),
         (["config.ratify.deislabs.io"], ["patch"]),
-        (["externaldata.gatekeeper.sh"], ["get", "patch"]),
+        (["externaldata.gatekeeper.sh"], ["get", "list", "watch", "patch"]),
     ]
     assert all(r.endswith("/status") for r in rules[1]["resources"])
     assert rules[2]["resourceNames"] == ["ratify-provider", "ratify-mutation-provider"]

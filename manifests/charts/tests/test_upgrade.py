@@ -164,8 +164,17 @@ def test_reused_values_do_not_bring_ratifys_image(helm, server):
     assert "image.repository, image.tag" in helm.notes()
 
 
-def test_notes_name_what_ratify_left(switched):
-    assert "kubectl delete verifier verifier-cosign" in switched.notes()
+def test_verifiers_of_other_types_go(switched):
+    """An image that has a cosign signature too would be refused as long as a Verifier nobody knows claims it."""
+    assert [v["metadata"]["name"] for v in switched.server.find("Verifier")] == ["verifier-notation"]
+
+
+def test_a_verifier_that_somebody_else_made_stays_and_is_named(helm, server):
+    item = server.one("Verifier", "verifier-cosign")
+    del server.objects["config.ratify.deislabs.io", "verifiers", None, "verifier-cosign"]["metadata"]["annotations"]
+    helm.upgrade(VALUES)
+    assert server.one("Verifier", "verifier-cosign")["spec"] == item["spec"]
+    assert "kubectl delete verifier verifier-cosign" in helm.notes()
 
 
 def test_certificates_that_were_given_to_ratify(empty, ratify):
