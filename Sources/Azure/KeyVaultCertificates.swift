@@ -53,7 +53,8 @@ package final class KeyVaultCertificates: CertificateProvider {
         var reading: Task<Void, Never>?
         var failures = 0
         var retryAfter: Duration?
-        var lastError: String??
+        /// What was told last: nothing yet, that all is well, or what is wrong.
+        var told: [String]?
         var warned: Set<String> = []
     }
 
@@ -183,7 +184,7 @@ package final class KeyVaultCertificates: CertificateProvider {
             state.retryAfter = faults.compactMap(\.retryAfter).max()
         }
         install(known, problems: Self.distinct(ordered.flatMap(\.problems)), notes: ordered.flatMap(\.notes))
-        tell(known)
+        tell(faults)
     }
 
     private func read(
@@ -240,12 +241,17 @@ package final class KeyVaultCertificates: CertificateProvider {
         "certificate \(name) version \(version) comes with its private key, which was dropped: whoever may read this secret can sign. Make the key non-exportable in the certificate's policy"
     }
 
-    /// Tells of what is new.
-    private func tell(_ known: [Place: [KeyVaultFinding]]) {
+    /// Tells of what is new. Azure's words are new each time, they have a time and a number of the request in them: the
+    /// same fault is told once.
+    private func tell(_ faults: [AzureError]) {
         let status = holder.status
+        let wrong: [String] =
+            faults.isEmpty
+            ? [status.error].compactMap(\.self)
+            : Set(faults.map { "\($0.kind.rawValue) \($0.endpoint) \($0.code ?? "")" }).sorted()
         let (isNew, warnings) = state.withLock { state -> (Bool, [String]) in
-            let isNew = state.lastError.map { $0 != status.error } ?? true
-            state.lastError = .some(status.error)
+            let isNew = state.told != wrong
+            state.told = wrong
             let warnings = status.warnings.filter { state.warned.insert($0).inserted }
             if state.warned.count > 1_000 { state.warned = Set(status.warnings) }
             return (isNew, warnings)

@@ -12,16 +12,21 @@ final class KeyVaultProviders: Sendable {
         weak var provider: KeyVaultCertificates?
     }
 
-    private let entries = Mutex<[String: Entry]>([:])
+    private let entries = Mutex<[String: [Entry]]>([:])
 
-    /// The provider of a name, if it is still in use.
-    func provider(named name: String) -> KeyVaultCertificates? { entries.withLock { $0[name]?.provider } }
+    /// The newest provider of a name that is in use and has what it is for.
+    ///
+    /// A configuration that is refused leaves its providers behind for a moment; the one in force is older than those.
+    func provider(named name: String) -> KeyVaultCertificates? {
+        let living = entries.withLock { ($0[name] ?? []).compactMap(\.provider) }
+        return living.last(where: \.isReady)
+    }
 
     /// Remembers a provider for as long as somebody uses it.
     func remember(_ provider: KeyVaultCertificates) {
         entries.withLock { entries in
-            entries = entries.filter { $0.value.provider != nil }
-            entries[provider.name] = Entry(provider: provider)
+            entries = entries.mapValues { $0.filter { $0.provider != nil } }.filter { !$0.value.isEmpty }
+            entries[provider.name, default: []].append(Entry(provider: provider))
         }
     }
 }

@@ -161,6 +161,12 @@ import Testing
                 (service: RunningService) in
                 expectAdmitted(try await service.verify(image) { $0.admits() })
                 pod.azure.inject(.status(503), path: "/secrets/release")
+                // One that is refused comes between.
+                let trustStores = configuration.trustStores
+                configuration.trustStores = ["ca": ["release": ["nobody"]]]
+                try service.write(configuration)
+                #expect(try await service.hasMetric("countersign_configuration_valid 0"))
+                configuration.trustStores = trustStores
                 configuration.verificationTimeout = 14_000
                 try service.write(configuration)
                 #expect(try await service.hasMetric("countersign_configuration_generation 2"))
