@@ -79,6 +79,10 @@ import Testing
                 expectAdmitted(try await service.verify(image))
                 expectDenied(try await service.verify(strange))
                 #expect(try await service.hasLogged("non-exportable"))
+                // Neither a private key nor a token, nor the assertion that got it.
+                for secret in ["PRIVATE KEY", "eyJ", "MII"] {
+                    #expect(!service.logged.contains { $0.contains(secret) })
+                }
                 #expect(
                     try await eventually {
                         service.metrics.render().contains(
@@ -209,6 +213,25 @@ import Testing
             #expect(await problem("refreshInterval", "1ms").contains("refreshInterval"))
             #expect(await problem("identity", "device").contains("workload"))
             #expect(await problem("tenantID", "../other").contains("tenant"))
+        }
+    }
+
+    @Test func theCommandReadsTheVaultOfAConfiguration() async throws {
+        try await withPod { pod in
+            try pod.azure.addCertificate("release", pod.signers.release.identity)
+            let files = try CommandFiles()
+            defer { files.remove() }
+            let app = try Repository("registry.test/app", layout: files.path("layout"))
+            try await app.push("v1", signedBy: pod.signers.release)
+            var configuration = pod.configuration(["name": "release"])
+            configuration.stores = [ConfigurationText.layout(files.path("layout"))]
+            let config = files.directory.write(configuration.json.bytes, to: "vault.json")
+            let verify = ["verify", app.name("v1"), "--config", config]
+            let verified = try await Command.run(verify, environment: pod.environment)
+            #expect(verified.status == 0, "\(verified)")
+            pod.azure.setForbidden("release", true)
+            let refused = try await Command.run(verify, environment: pod.environment)
+            #expect(refused.status == 3 && refused.description.contains("ForbiddenByRbac"), "\(refused)")
         }
     }
 }

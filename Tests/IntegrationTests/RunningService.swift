@@ -114,6 +114,9 @@ final class RunningService: Sendable {
         try await eventually { self.log.all.contains { line in texts.allSatisfy { line.contains($0) } } }
     }
 
+    /// Everything that was logged so far.
+    var logged: [String] { log.all }
+
     /// Writes another configuration, as an editor does: at once.
     func write(_ configuration: ConfigurationText) throws { try write(configuration.json.text) }
 
