@@ -3,8 +3,11 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 SWIFT ?= swift
 RELEASE_FLAGS := -c release --static-swift-stdlib
+# How long make soak takes, and which tests run under a sanitizer.
+SECONDS ?= 3600
+TESTS ?= .*
 
-.PHONY: help setup setup-tests build release demo run test test-swift test-rego conformance lint format bench fuzz docs image manifests clean
+.PHONY: help setup setup-tests build release demo run test test-swift test-rego conformance lint format bench soak test-tsan test-asan sbom test-sbom fuzz docs image manifests clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,7 +31,7 @@ demo: release ## Sign, tamper, serve, and ask as Gatekeeper does: a table of ver
 run: release ## Serve demo images on loopback until Ctrl-C, with a request to copy
 	@python3 demo/demo.py --countersign "$$($(SWIFT) build $(RELEASE_FLAGS) --show-bin-path)/countersign" --stay
 
-test: setup-tests lint test-rego test-swift ## Everything: lint, Rego and manifest tests, Swift tests
+test: setup-tests lint test-rego test-swift test-sbom ## Everything: lint, Rego and manifest tests, Swift tests, bill of materials
 
 test-swift: ## Unit and integration tests (a real registry process, real TLS)
 	@Tests/AzureSDK/setup
@@ -47,6 +50,22 @@ lint: ## Formatting, and rules the compiler does not know
 
 format: ## Format the Swift sources in place
 	$(SWIFT) format --configuration .swift-format -i -r Package.swift Sources Tests Benchmarks Fuzz/Sources
+
+soak: setup ## The command under load and random faults for SECONDS=3600: flat memory, no wrong verdict
+	COUNTERSIGN_SOAK_SECONDS=$(SECONDS) $(SWIFT) test --no-parallel --filter SoakTests
+
+test-tsan: setup ## The tests under ThreadSanitizer (TESTS=regex; docs/testing.md says what does not run)
+	$(SWIFT) test --scratch-path .build/tsan --sanitize=thread --no-parallel --filter '$(TESTS)'
+
+test-asan: setup ## The tests under AddressSanitizer (TESTS=regex)
+	ASAN_OPTIONS=detect_leaks=0 $(SWIFT) test --scratch-path .build/asan --sanitize=address --no-parallel --filter '$(TESTS)'
+
+test-sbom: ## The bill of materials is valid and complete
+	@scripts/sbom --check
+
+sbom: ## Write the release's bill of materials, .build/countersign.spdx.json
+	@mkdir -p .build
+	@scripts/sbom --output .build/countersign.spdx.json
 
 bench: setup ## Measure: verifications per second, provider requests, memory, start-up
 	@scripts/bench

@@ -173,11 +173,17 @@ public struct ImageVerifier: Sendable {
         _ manifest: Descriptor, of subject: Descriptor, in reference: ImageReference,
         _ deadline: ContinuousClock.Instant
     ) async -> Fetched {
-        guard SignatureManifest.isPossible(manifest.mediaType), manifest.size <= SignatureManifest.maximumBytes else {
+        guard SignatureManifest.isPossible(manifest.mediaType) else {
             return .failure(
                 ValidationFailure(
-                    "the signature manifest \(manifest.digest) is too large or of the media type "
+                    "the signature manifest \(manifest.digest) is of the media type "
                         + "\"\(manifest.mediaType.prefix(100))\", which signatures do not have"))
+        }
+        guard manifest.size <= SignatureManifest.maximumBytes else {
+            return .failure(
+                ValidationFailure(
+                    "the signature manifest \(manifest.digest) has \(manifest.size) bytes; at most "
+                        + "\(SignatureManifest.maximumBytes) are accepted"))
         }
         do throws(RegistryError) {
             let content = try await store.manifest(manifest, in: reference, deadline: deadline)

@@ -30,6 +30,8 @@ public struct SignatureEnvelope: Sendable {
     public static let defaultMaximumBytes = 10 << 20
     /// How many certificates a chain may have.
     public static let maximumCertificates = 32
+    /// How large a certificate of the chain may be: 64 KiB.
+    public static let maximumCertificateBytes = 64 << 10
     /// How many JSON values the envelope, its protected header and its payload may have each: far more than any use, and
     /// few enough that memory and the time for looking names up stay small whatever the envelope's size.
     static let maximumValues = 10_000
@@ -74,6 +76,12 @@ public struct SignatureEnvelope: Sendable {
                 .certificates,
                 "the certificate chain has \(certificates.count) certificates; at most \(Self.maximumCertificates) "
                     + "are accepted")
+        }
+        if let size = certificates.map(\.count).max(), size > Self.maximumCertificateBytes {
+            throw EnvelopeError(
+                .certificates,
+                "the certificate chain has a certificate of \(size) bytes; at most \(Self.maximumCertificateBytes) are "
+                    + "accepted")
         }
         guard attributes.signingTime != RFC3339.zero else {
             throw EnvelopeError(.header, "the signing time is missing")

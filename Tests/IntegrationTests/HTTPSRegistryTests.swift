@@ -56,6 +56,37 @@ import Testing
         }
     }
 
+    enum WrongCertificate: String, CaseIterable { case expired, ofAnotherHost, notYetValid }
+
+    /// Who answers is not who was asked: that says nothing about the image.
+    @Test(arguments: WrongCertificate.allCases)
+    func aCertificateThatIsNotGood(wrong: WrongCertificate) async throws {
+        let files = try TemporaryDirectory()
+        defer { files.remove() }
+        let authority = try CertificateAuthority(name: "registry root")
+        var template = CertificateTemplate.server("registry", ip: [[0, 0, 0, 0]])
+        switch wrong {
+        case .expired: template.notAfter = Date(timeIntervalSinceNow: -3600)
+        case .notYetValid: template.notBefore = Date(timeIntervalSinceNow: 3600)
+        case .ofAnotherHost: template = .server("registry", ip: [[10, 0, 0, 1]])
+        }
+        let server = try authority.issue(template)
+        var options = FaultyRegistry.Options()
+        options.tls = (server.chainPEM, try server.keyPEM)
+        try await withRegistry(options) { registry in
+            var configuration = try ConfigurationText.trustingRelease()
+            let bundle = files.write(authority.certificate.pem, to: "ca.pem")
+            configuration.stores = [["name": "oras", "caBundle": .string(bundle)]]
+            try await withService(configuration) { service in
+                let start = ContinuousClock.now
+                let answer = try await service.verify("0.0.0.0:\(registry.port)/app:v1")
+                expectFault(answer, nil, "resolving the image", "the host's certificate is not accepted")
+                #expect(start.duration(to: .now) < .seconds(3), "not tried again and again")
+                #expect(registry.requests.isEmpty)
+            }
+        }
+    }
+
     @Test func anAuthorityFromTheEnvironment() async throws {
         let files = try CommandFiles()
         defer { files.remove() }

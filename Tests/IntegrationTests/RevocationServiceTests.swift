@@ -84,6 +84,29 @@ import Testing
         }
     }
 
+    /// A list that comes too slowly is a fault that names it, in time.
+    @Test func aSlowListIsNotWaitedFor() async throws {
+        let server = try ScriptedServer { _ in [.wait(.seconds(5)), .reply(503)] }
+        defer { server.stop() }
+        let authority = try CertificateAuthority(name: "release root")
+        var template = CertificateTemplate.codeSigning("release")
+        template.extensions.append(.crlDistributionPoints(["\(server.url)/slow.crl"]))
+        template.extensions.append(.ocsp(["\(server.url)/ocsp"]))
+        let directory = try TemporaryDirectory()
+        defer { directory.remove() }
+        let app = try Repository("registry.example/app", layout: directory.path("layout"))
+        try await app.push("v1", signedBy: TestSigner(try authority.issue(template)))
+        var configuration = ConfigurationText.trusting(authority.certificate.pem)
+        configuration.stores = [ConfigurationText.layout(directory.path("layout"))]
+        configuration.revocation = ["crlTimeout": 400, "ocspTimeout": 300, "allowPrivateAddresses": true]
+        try await IntegrationTests.withService(configuration, remembers: .zero) { service in
+            let start = ContinuousClock.now
+            let answer = try await service.verify(app.name("v1"))
+            expectFault(answer, nil, "verifying a signature", "/slow.crl", "/ocsp")
+            #expect(start.duration(to: .now) < .seconds(4))
+        }
+    }
+
     @Test func aLevelThatOnlyLogsAdmits() async throws {
         try await withService(level: "permissive") { service, _, _, _, image in
             expectAdmitted(try await service.verify(image))

@@ -21,10 +21,12 @@ final class ServeProcess: Sendable {
 
     /// Starts it on free ports, and waits until it is ready.
     ///
-    /// - Parameter config: the configuration file; `nil` for the one that the environment says.
+    /// - Parameters:
+    ///   - config: the configuration file; `nil` for the one that the environment says.
+    ///   - limits: commands of a shell before it becomes the program: `ulimit -n 100`.
     init(
         config: String?, tls: ServingFiles, _ options: [String] = [], environment: [String: String] = [:],
-        hasMetrics: Bool = true
+        hasMetrics: Bool = true, limits: String? = nil
     ) async throws {
         let directory = try TemporaryDirectory()
         self.directory = directory
@@ -36,6 +38,10 @@ final class ServeProcess: Sendable {
                 "serve", "--http", "127.0.0.1:0", "--health-port", "127.0.0.1:0", "--metrics-port",
                 "127.0.0.1:0", "--cert-dir", tls.directory, "--ca-cert-file", tls.directory + "/gatekeeper.crt",
             ] + options + (config.map { ["-c", $0] } ?? [])
+        if let limits {
+            process.executableURL = URL(filePath: "/bin/sh")
+            process.arguments = ["-c", limits + #"; exec "$0" "$@""#, Command.path] + (process.arguments ?? [])
+        }
         process.environment = Command.environment(home: directory.path).merging(environment) { $1 }
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = FileHandle.nullDevice
@@ -87,6 +93,8 @@ final class ServeProcess: Sendable {
 
     /// What it has logged.
     var log: String { (try? String(contentsOfFile: directory.path("log"), encoding: .utf8)) ?? "" }
+
+    var identifier: Int32 { process.processIdentifier }
 
     var isRunning: Bool { process.isRunning }
 

@@ -1,0 +1,139 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// `countersign serve` when something runs out: descriptors, the disk that its log goes to, patience.
+@Suite struct ExhaustionTests {
+    private func withSigned(
+        _ body: (FaultyRegistry, String, CommandFiles, ServingFiles) async throws -> Void
+    ) async throws {
+        let files = try CommandFiles()
+        defer { files.remove() }
+        try await withRegistry { registry in
+            let app = try Repository("\(registry.endpoint)/app")
+            try await app.push("v1", signedBy: try Signers.shared.get().release)
+            try await body(registry, app.name("v1"), files, try ServingFiles(in: files.directory))
+        }
+    }
+
+    private func ask(_ port: Int, _ tls: ServingFiles, _ key: String) async throws -> Answer {
+        Answer(
+            try await TestClient.post(port: port, tls.gatekeeper, body: TestClient.request([key])), asked: [key])
+    }
+
+    /// Sockets that connect and say nothing.
+    private func idleConnections(_ count: Int, port: Int) -> [Int32] {
+        (0..<count).compactMap { _ in
+            let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+            var address = sockaddr_in()
+            address.sin_family = sa_family_t(AF_INET)
+            address.sin_port = in_port_t(UInt16(port).bigEndian)
+            address.sin_addr.s_addr = inet_addr("127.0.0.1")
+            let connected = withUnsafePointer(to: &address) { pointer in
+                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
+                }
+            }
+            if !connected { close(descriptor) }
+            return connected ? descriptor : nil
+        }
+    }
+
+    @Test func outOfFileDescriptors() async throws {
+        try await withSigned { _, key, files, tls in
+            let process = try await ServeProcess(config: files.path("config.json"), tls: tls, limits: "ulimit -n 64")
+            expectAdmitted(try await ask(process.port, tls, key))
+            let sockets = idleConnections(100, port: process.port)
+            #expect(sockets.count > 60)
+            try await Task.sleep(for: .milliseconds(500))
+            #expect(process.isRunning, "\(process.log)")
+            for descriptor in sockets { close(descriptor) }
+            let recovered = try await eventually { (try? await ask(process.port, tls, key))?.admits() == true }
+            #expect(recovered, "\(process.log)")
+            process.signal(SIGINT)
+            #expect(await process.ended() == 0)
+        }
+    }
+
+    @Test func twoThousandIdleConnections() async throws {
+        try await withSigned { _, key, files, tls in
+            let process = try await ServeProcess(config: files.path("config.json"), tls: tls, ["--idle-timeout", "2s"])
+            let before = try memory(process.identifier)
+            let sockets = idleConnections(2000, port: process.port)
+            defer { for descriptor in sockets { close(descriptor) } }
+            #expect(sockets.count == 2000)
+            let start = ContinuousClock.now
+            expectAdmitted(try await ask(process.port, tls, key))
+            #expect(start.duration(to: .now) < .seconds(10))
+            let after = try memory(process.identifier)
+            #expect(after - before < 200 << 20, "\(before >> 20) MiB, then \(after >> 20)")
+            // They end by themselves: nobody has to be told.
+            let areClosed = try await eventually { try descriptors(process.identifier) < 200 }
+            #expect(areClosed)
+        }
+    }
+
+    /// A log that cannot be written is no reason to stop admission.
+    @Test func aFullDiskUnderTheLog() async throws {
+        try await withSigned { _, key, files, tls in
+            let ports = try freePorts(3)
+            let process = Process()
+            process.executableURL = URL(filePath: Command.path)
+            process.arguments = [
+                "serve", "--http", "127.0.0.1:\(ports[0])", "--health-port", "127.0.0.1:\(ports[1])", "--metrics-port",
+                "127.0.0.1:\(ports[2])", "--cert-dir", tls.directory, "--ca-cert-file",
+                tls.directory + "/gatekeeper.crt",
+                "-c", files.path("config.json"),
+            ]
+            process.environment = Command.environment(home: files.directory.path)
+            process.standardInput = FileHandle.nullDevice
+            process.standardOutput = FileHandle(forWritingAtPath: "/dev/full")
+            process.standardError = FileHandle(forWritingAtPath: "/dev/full")
+            try process.run()
+            defer { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
+            let isReady = try await eventually {
+                (try? await TestClient.ask(port: ports[1], method: "GET", path: "/readyz"))?.status == 200
+            }
+            #expect(isReady)
+            for _ in 0..<3 { expectAdmitted(try await ask(ports[0], tls, key)) }
+            expectDenied(try await ask(ports[0], tls, key.replacing(":v1", with: ":none")))
+            #expect(process.isRunning)
+        }
+    }
+
+    /// As many keys as a body can hold, and more than it may.
+    @Test func aMebibyteOfKeys() async throws {
+        try await withService(try .trustingRelease()) { service in
+            let start = ContinuousClock.now
+            let many = (0..<20_000).map { "registry.invalid/app:\($0)" }
+            let answer = try await service.send(TestClient.request(many))
+            #expect(answer.systemError?.contains("1000") == true, "\(answer.text.prefix(300))")
+            #expect(answer.items.isEmpty)
+            let long = (0..<500).map { "\(String(repeating: "x", count: 1900))\($0)" }
+            let refused = try await service.send(TestClient.request(long))
+            #expect(refused.items.count == 500)
+            #expect(refused.items.allSatisfy { $0["error"]?.string?.isEmpty == false })
+            let huge = try await service.send(TestClient.request((0..<60_000).map { "registry.invalid/app:\($0)" }))
+            #expect(huge.systemError?.contains("1048576") == true, "\(huge.text.prefix(300))")
+            #expect(start.duration(to: .now) < .seconds(10))
+            #expect(try await service.readiness().status == 200)
+        }
+    }
+
+    private func freePorts(_ count: Int) throws -> [Int] {
+        let servers = try (0..<count).map { _ in try ScriptedServer(answers: [[.close]]) }
+        defer { for server in servers { server.stop() } }
+        return servers.map(\.port)
+    }
+}
+
+/// The resident memory of a process in bytes.
+func memory(_ process: Int32) throws -> Int {
+    let text = try String(contentsOfFile: "/proc/\(process)/statm", encoding: .utf8)
+    return (Int(text.split(separator: " ")[1]) ?? 0) * 4096
+}
+
+/// How many file descriptors a process has open.
+func descriptors(_ process: Int32) throws -> Int {
+    try FileManager.default.contentsOfDirectory(atPath: "/proc/\(process)/fd").count
+}
