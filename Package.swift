@@ -50,6 +50,7 @@ var targets: [Target] = [
     room("Notation", ["OCI", "PKI", "HTTP", "StrictJSON", crypto, cryptoExtras]),
     room("KeyManagement", ["PKI"]),
     room("Azure", ["HTTP", "OCI", "PKI", "KeyManagement", "StrictJSON"]),
+    room("Audit", ["Kubernetes", "KeyManagement", "OCI", "PKI", "StrictJSON", "Verification", "YAML"]),
     room("Kubernetes", ["HTTP", "StrictJSON", "YAML", subprocess]),
     room("Verification", ["OCI", "KeyManagement", "StrictJSON", logging]),
     room(
@@ -66,7 +67,7 @@ var targets: [Target] = [
             "StrictJSON", "YAML", "Kubernetes", lifecycle, logging,
         ]),
     .executableTarget(
-        name: "countersign", dependencies: ["CountersignService", argumentParser], swiftSettings: strict),
+        name: "countersign", dependencies: ["CountersignService", "Audit", argumentParser], swiftSettings: strict),
 
     .target(
         name: "TestSupport",
@@ -85,6 +86,7 @@ var targets: [Target] = [
         path: "Benchmarks", swiftSettings: strict),
 
     tests("StrictJSONTests", ["StrictJSON"]),
+    tests("AuditTests", ["Audit", "Kubernetes", "OCI", "StrictJSON", "TestSupport"]),
     tests("YAMLTests", ["YAML", "StrictJSON"]),
     tests("HTTPTests", ["HTTP", "TestSupport"]),
     tests("KubernetesTests", ["Kubernetes", "HTTP", "StrictJSON", "TestSupport"]),

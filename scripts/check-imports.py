@@ -14,6 +14,7 @@ ALLOWED = {
     "KeyManagement": {"PKI"},
     "Azure": {"HTTP", "OCI", "PKI", "KeyManagement", "StrictJSON"},
     "Kubernetes": {"HTTP", "StrictJSON", "YAML"},
+    "Audit": {"Kubernetes", "KeyManagement", "OCI", "PKI", "StrictJSON", "Verification", "YAML"},
     "Verification": {"OCI", "KeyManagement", "StrictJSON"},
     "GatekeeperProvider": {"Verification", "StrictJSON"},
     "CountersignService": {
@@ -22,7 +23,7 @@ ALLOWED = {
     },
     "countersign": {
         "HTTP", "OCI", "PKI", "Notation", "KeyManagement", "Verification", "GatekeeperProvider", "StrictJSON",
-        "YAML", "Kubernetes", "CountersignService",
+        "YAML", "Kubernetes", "CountersignService", "Audit",
     },
 }
 ROOMS = set(ALLOWED) | {"CCurl", "COpenSSL", "CYAML"}

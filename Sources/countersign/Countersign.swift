@@ -22,7 +22,7 @@ struct Countersign: AsyncParsableCommand {
         version: Release.version,
         subcommands: [
             ServeCommand.self, VerifyCommand.self, DiscoverCommand.self, InspectCommand.self, ResolveCommand.self,
-            SignCommand.self, ProbeCommand.self, CRDsCommand.self, VersionCommand.self,
+            SignCommand.self, AuditCommand.self, ProbeCommand.self, CRDsCommand.self, VersionCommand.self,
         ])
 
     static func main() async {

@@ -43,10 +43,17 @@ enum Terminal {
 
     /// Says what went wrong, on standard error.
     static func complain(_ text: String, isPlain: Bool = false) {
-        let line = (isPlain ? text : "countersign: \(plain(text))") + "\n"
-        var bytes = Array(line.utf8)[...]
+        write((isPlain ? text : "countersign: \(plain(text))") + "\n")
+    }
+
+    /// Whether a person sees standard error.
+    static let isErrorTerminal = isatty(STDERR_FILENO) == 1
+
+    /// Writes to standard error as it is.
+    static func write(_ text: String) {
+        var bytes = Array(text.utf8)[...]
         while !bytes.isEmpty {
-            let written = bytes.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+            let written = bytes.withUnsafeBytes { systemWrite(STDERR_FILENO, $0.baseAddress, $0.count) }
             guard written > 0 else { return }
             bytes = bytes.dropFirst(written)
         }
@@ -54,4 +61,9 @@ enum Terminal {
 
     /// Writes out what `print` still holds.
     static func flush() { fflush(nil) }
+}
+
+/// The system's call, where `write` is a name of our own.
+private func systemWrite(_ descriptor: Int32, _ bytes: UnsafeRawPointer?, _ count: Int) -> Int {
+    write(descriptor, bytes, count)
 }
