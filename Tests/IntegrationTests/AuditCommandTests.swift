@@ -50,7 +50,8 @@ import Testing
     @Test func aClusterIsAuditedWithoutBeingChanged() async throws {
         try await withImages { files, images in
             let cluster = try await KubernetesEmulator.start()
-            let kubeconfig = try cluster.writeKubeconfig(to: files.path("kubeconfig"))
+            cluster.add(token: "auditor", KubernetesEmulator.User("auditor"))
+            let kubeconfig = try cluster.writeKubeconfig(to: files.path("kubeconfig"), token: "auditor")
             for name in ["shop", "kube-system"] {
                 cluster.put(
                     .namespace, ["metadata": ["name": .string(name), "labels": ["team": .string("t-\(name)")]]])
