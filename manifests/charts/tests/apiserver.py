@@ -164,6 +164,7 @@ class ApiServer:
         self.objects = {}  # (group, plural, namespace, name) → object
         self.applied = {}  # the same → what Helm applied last
         self.log = []  # (verb, kind, namespace, name)
+        self.requests = []  # (user agent, method, path, query)
         self.events = []
         self.version = 1000
         self.lock = threading.RLock()
@@ -249,6 +250,7 @@ class ApiServer:
         query = {k: v[0] for k, v in parse_qs(parts.query).items()}
         length = int(request.headers.get("Content-Length") or 0)
         body = request.rfile.read(length) if length else b""
+        self.requests.append((request.headers.get("User-Agent") or "", request.command, parts.path, query))
         try:
             if request.command == "GET" and query.get("watch") in ("true", "1"):
                 return self.watch(request, parts.path, query)
