@@ -56,8 +56,9 @@ struct StoreFactory {
         warnings += reader.unused()
         options.onAnswer = { [metrics] host, status in
             metrics.count(
-                "ratify_registry_request_count", [("status", status.map(String.init) ?? "none")],
-                help: "Requests to registries and their token endpoints, by status.")
+                "ratify_registry_request_count",
+                [("status_code", status.map(String.init) ?? "none"), ("registry_host", metrics.host(host))],
+                help: "Requests to registries and their token endpoints, by status and host.")
         }
         return RegistryClient(name: plugin.name, http: client, credentials: credentials, options: options)
     }

@@ -2,7 +2,8 @@ import Synchronization
 
 /// The program's metrics, rendered in the Prometheus text format (version 0.0.4).
 ///
-/// Names and labels are fixed in code, never taken from requests, so the number of series is bounded.
+/// Names and labels are fixed in code, never taken from requests, so the number of series is bounded; hosts' names go
+/// through ``host(_:)``.
 package final class MetricsRegistry: Sendable {
     /// Labels of a series, in the order in which they are written.
     package typealias Labels = [(String, String)]
@@ -23,6 +24,10 @@ package final class MetricsRegistry: Sendable {
 
     private let families = Mutex<[String: Family]>([:])
     private let collectors = Mutex<[@Sendable (MetricsRegistry) -> Void]>([])
+    private let hosts = Mutex<Set<String>>([])
+
+    /// How many hosts have series of their own.
+    package static let maximumHosts = 100
 
     /// Bounds in milliseconds for request latencies.
     package static let latencyBounds: [Double] = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000]
@@ -62,6 +67,16 @@ package final class MetricsRegistry: Sendable {
 
     /// Removes the series of a family: before gauges of things that may have gone are set anew.
     package func reset(_ name: String) { families.withLock { $0[name]?.series = [:] } }
+
+    /// A label's value for a host: its name for the first hundred hosts that are seen, `other` for further ones.
+    package func host(_ name: String) -> String {
+        hosts.withLock { hosts in
+            guard !hosts.contains(name) else { return name }
+            guard hosts.count < MetricsRegistry.maximumHosts else { return "other" }
+            hosts.insert(name)
+            return name
+        }
+    }
 
     /// Registers a function that brings gauges up to date just before each rendering.
     package func collect(_ collector: @escaping @Sendable (MetricsRegistry) -> Void) {

@@ -59,8 +59,10 @@ ROWS = [
         "Where the time goes",
         [
             ("Judging one signature", "ms", "Verifier, with fetching the envelope, trust, revocation.", quantiles("ratify_verifier_duration", "verifier")),
-            ("Requests to registries by status", "ops", "none: no answer. 429: throttled.", [(rate("ratify_registry_request_count", "status"), "{{status}}")]),
+            ("Requests to registries by status", "ops", "none: no answer. 429: throttled.", [(rate("ratify_registry_request_count", "status_code"), "{{status_code}}")]),
+            ("Failing requests by registry", "ops", "No answer, throttled, or 5xx.", [(rate("ratify_registry_request_count", "registry_host, status_code", 'status_code=~"429|5..|none"'), "{{registry_host}} {{status_code}}")]),
             ("Getting Entra ID tokens", "ms", "By result.", quantiles("ratify_aad_exchange_duration", "result")),
+            ("Reading a Key Vault", "ms", "One certificate or key, by result.", quantiles("ratify_akv_certificate_duration", "result")),
             ("Exchanging them at the registry", "ms", "By result.", quantiles("ratify_acr_exchange_duration", "result")),
         ],
     ),

@@ -1,5 +1,9 @@
-"""What runs around an installation: the Job that brings definitions up to date, and `helm test`."""
+"""What runs around an installation: the Job that brings definitions up to date, `helm test`, and packaging."""
 
+import asyncio
+import tarfile
+
+import helm_sdkpy
 import yaml
 from apiserver import ApiServer
 from conftest import CHART, NAMESPACE, Helm, definitions, namespace
@@ -51,3 +55,11 @@ def test_helm_test_asks_the_service(install, server):
 
 def test_files_that_nobody_uses_are_not_shipped():
     assert {f.name for f in (CHART / "files").iterdir()} == {"alerts.yaml", "dashboard.json", "defaults.yaml", "placeholder-ca.crt"}
+
+
+def test_package(helm, tmp_path):
+    archive = asyncio.run(helm_sdkpy.Package(helm.configuration).run(str(CHART), str(tmp_path)))
+    with tarfile.open(archive) as package:
+        names = {m.name.removeprefix("countersign/") for m in package.getmembers()}
+        assert sum(m.size for m in package.getmembers()) < 500_000, "Helm keeps the chart in a Secret, which may have a megabyte"
+    assert {"Chart.yaml", "values.yaml", "values.schema.json", "README.md", "templates/NOTES.txt", "crds/store.yaml", "files/placeholder-ca.crt"} <= names

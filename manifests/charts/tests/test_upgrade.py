@@ -127,6 +127,13 @@ def test_objects_without_owner_are_made_anew_once(switched):
     assert touched.isdisjoint(ADOPTED), "nothing is deleted, or even changed, when nothing has changed"
 
 
+def test_an_upgrade_that_fails_has_not_touched_what_ratify_needs(switched):
+    """With --atomic the hooks run when the new Pods are ready: everything else comes before."""
+    last = max(i for i, entry in enumerate(switched.server.log) if entry[1] == "Deployment")
+    touched = [i for i, (verb, kind, _, name) in enumerate(switched.server.log) if verb == "delete" and ((kind, name) in ADOPTED or kind == "Verifier")]
+    assert touched and min(touched) > last
+
+
 def test_values_reach_adopted_objects_in_later_upgrades(switched):
     server = switched.server
     switched.upgrade(VALUES)

@@ -114,7 +114,8 @@ mutations.gatekeeper.sh/{{ if include "countersign.isNewGatekeeper" . }}v1{{ els
 {{/*
 Labels and annotations of an object that Ratify's chart made as a hook. Helm refuses to take over an object without an owner, and
 a hook's objects have none. So one that is found without an owner is made anew, once, as a hook too, and gets the
-marks of an owner; from the next upgrade on it is like every other object. `keep` lets it survive a rollback to Ratify.
+marks of an owner; from the next upgrade on it is like every other object. The hook runs last: an upgrade that fails has not
+touched what Ratify needs. `keep` lets the object survive a rollback to Ratify.
 Takes root, apiVersion, kind, name, and namespace ("" for the cluster's kinds).
 */}}
 {{- define "countersign.adoptable" -}}
@@ -127,7 +128,7 @@ labels:
   {{- include "countersign.labels" .root | nindent 2 }}
 {{- if or (eq .root.Values.adoption "always") (and (eq .root.Values.adoption "auto") $ownerless) }}
 annotations:
-  helm.sh/hook: pre-install,pre-upgrade
+  helm.sh/hook: post-install,post-upgrade
   helm.sh/hook-weight: "5"
   helm.sh/hook-delete-policy: before-hook-creation
   helm.sh/resource-policy: keep
