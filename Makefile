@@ -7,7 +7,7 @@ RELEASE_FLAGS := -c release --static-swift-stdlib
 SECONDS ?= 3600
 TESTS ?= .*
 
-.PHONY: help setup setup-tests build release demo run test test-swift test-rego conformance lint format bench soak test-tsan test-asan sbom test-sbom fuzz docs image manifests clean
+.PHONY: help setup setup-tests build release demo run test test-swift test-chart test-rego conformance lint format bench soak test-tsan test-asan sbom test-sbom fuzz docs image manifests clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,10 @@ test: setup-tests lint test-rego test-swift test-sbom ## Everything: lint, Rego 
 test-swift: ## Unit and integration tests (a real registry process, real TLS)
 	@Tests/AzureSDK/setup
 	$(SWIFT) test --no-parallel
+
+test-chart: setup-tests ## The program on what the chart installs: its flags, files, rights, rotation
+	$(SWIFT) build --product countersign
+	COUNTERSIGN="$$($(SWIFT) build --show-bin-path)/countersign" manifests/charts/tests/run-tests.sh test_program.py
 
 conformance: ## The corpus against the reference verifier's answers; rewrites the table in docs/conformance.md
 	COUNTERSIGN_WRITE_CONFORMANCE=1 $(SWIFT) test --filter ConformanceTests
