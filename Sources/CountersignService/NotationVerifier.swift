@@ -42,6 +42,7 @@ package struct NotationVerifier: ArtifactVerifier {
         do { statement = try policy.statement(for: reference) } catch {
             var report = report(on: artifact, of: reference, isSuccess: false)
             report.errorReason = error.description
+            report.failureClass = "trust policy"
             report.remediation =
                 "Add the repository to a statement of trustPolicyDoc, or use an image from one that it names"
             return .judged(report, validUntil: nil)
@@ -75,6 +76,9 @@ package struct NotationVerifier: ArtifactVerifier {
         if let refusal = outcome.refusal {
             report.errorReason = refusal.description
             report.remediation = outcome.remediation
+            // Beside the validations: it could not be read, is about something else, lacks what is demanded.
+            report.failureClass =
+                outcome.failure == nil ? outcome.results.first(where: \.isCritical)?.type.rawValue : "signature"
         }
         if let content = outcome.content {
             // Only what integrity has proven: the chain inside a broken signature is anybody's.

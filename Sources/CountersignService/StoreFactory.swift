@@ -60,7 +60,29 @@ struct StoreFactory {
                 [("status_code", status.map(String.init) ?? "none"), ("registry_host", metrics.host(host))],
                 help: "Requests to registries and their token endpoints, by status and host.")
         }
-        return RegistryClient(name: plugin.name, http: client, credentials: credentials, options: options)
+        let registry = RegistryClient(name: plugin.name, http: client, credentials: credentials, options: options)
+        metrics.collect(for: registry) { registry, metrics in StoreFactory.report(registry, to: metrics) }
+        return registry
+    }
+
+    /// The caches of a store, which begin anew with each configuration.
+    private static func report(_ registry: RegistryClient, to metrics: MetricsRegistry) {
+        let statistics = registry.statistics
+        let caches = [
+            ("content", statistics.contents), ("descriptors", statistics.descriptors), ("tags", statistics.tags),
+            ("referrers", statistics.referrers), ("tokens", statistics.tokens),
+        ]
+        for (cache, counts) in caches {
+            let labels = [("store", registry.name), ("cache", cache)]
+            metrics.gauge(
+                "countersign_registry_cache_size", labels, Double(counts.cost),
+                help: "What a store's cache holds: bytes of content, entries of the others.")
+            for (event, total) in [("hit", counts.hits), ("miss", counts.misses), ("eviction", counts.evictions)] {
+                metrics.set(
+                    total: Double(total), of: "countersign_registry_cache_events_total", labels + [("event", event)],
+                    help: "Hits, misses and evictions of a store's caches since its configuration came into force.")
+            }
+        }
     }
 
     private func credentials(

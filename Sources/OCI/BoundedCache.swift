@@ -68,7 +68,10 @@ final class BoundedCache<Key: Hashable & Sendable, Value: Sendable>: Sendable {
         guard cost <= maximumCost else { return }
         state.withLock { state in
             state.remove(key)
-            while state.cost + cost > maximumCost, let oldest = state.oldest { state.remove(oldest) }
+            while state.cost + cost > maximumCost, let oldest = state.oldest {
+                state.remove(oldest)
+                state.counts.evictions += 1
+            }
             state.entries[key] = Entry(value: value, cost: cost, expires: expires)
             state.cost += cost
             state.linkAsNewest(key)
@@ -99,6 +102,8 @@ public struct CacheCounts: Hashable, Sendable {
     public var hits = 0
     /// How often it was not.
     public var misses = 0
+    /// How many entries made room for others.
+    public var evictions = 0
     /// How many entries are kept.
     public var entries = 0
     /// The sum of the entries' costs: bytes, for contents.

@@ -33,6 +33,12 @@ package struct Decision: Sendable, Hashable {
         return (report.errorReason ?? report.message).boundedQuote
     }
 
+    /// What it rests on, for meters: one of a few words.
+    package var reasonClass: String {
+        if isSuccess { return reports.contains { $0.extensions["stale"] != nil } ? "stale" : "verified" }
+        return reports.first { !$0.isSuccess }?.failureClass ?? "policy"
+    }
+
     /// Appends the item's value: the shape of `ratify-contract.md`, `timestamp` and `traceID` always present.
     package func writeValue(traceID: String, timestamp: String, to output: inout [UInt8]) {
         output.append(contentsOf: #"{"version":""#.utf8)

@@ -23,7 +23,9 @@ package final class MetricsRegistry: Sendable {
     }
 
     private let families = Mutex<[String: Family]>([:])
-    private let collectors = Mutex<[@Sendable (MetricsRegistry) -> Void]>([])
+    /// By number; each says whether it is still of use.
+    private let collectors = Mutex<[Int: @Sendable (MetricsRegistry) -> Bool]>([:])
+    private let lastCollector = Atomic<Int>(0)
     private let hosts = Mutex<Set<String>>([])
 
     /// How many hosts have series of their own.
@@ -40,7 +42,7 @@ package final class MetricsRegistry: Sendable {
         update(name, labels, kind: "counter", help: help) { $0.value += amount }
     }
 
-    /// Sets a counter to a total that is kept elsewhere (a cache's own hit count): it must never go down.
+    /// Sets a counter to a total that is kept elsewhere (a cache's own hit count): it must never go down, but to begin anew.
     package func set(total: Double, of name: String, _ labels: Labels = [], help: String) {
         update(name, labels, kind: "counter", help: help) { $0.value = total }
     }
@@ -80,7 +82,26 @@ package final class MetricsRegistry: Sendable {
 
     /// Registers a function that brings gauges up to date just before each rendering.
     package func collect(_ collector: @escaping @Sendable (MetricsRegistry) -> Void) {
-        collectors.withLock { $0.append(collector) }
+        add { metrics in
+            collector(metrics)
+            return true
+        }
+    }
+
+    /// The same, for as long as something lives: what one configuration made, for instance. It is not kept alive.
+    package func collect<Owner: AnyObject & Sendable>(
+        for owner: Owner, _ collector: @escaping @Sendable (Owner, MetricsRegistry) -> Void
+    ) {
+        add { [weak owner] metrics in
+            guard let owner else { return false }
+            collector(owner, metrics)
+            return true
+        }
+    }
+
+    private func add(_ collector: @escaping @Sendable (MetricsRegistry) -> Bool) {
+        let number = lastCollector.add(1, ordering: .relaxed).newValue
+        collectors.withLock { $0[number] = collector }
     }
 
     private func update(
@@ -116,7 +137,10 @@ package final class MetricsRegistry: Sendable {
 
     /// Everything, in the Prometheus text format.
     package func render() -> String {
-        for collector in collectors.withLock({ $0 }) { collector(self) }
+        // In the order in which they came: of two that set the same gauge the newer one has the last word.
+        for (number, collector) in collectors.withLock({ $0 }).sorted(by: { $0.key < $1.key }) where !collector(self) {
+            collectors.withLock { $0[number] = nil }
+        }
         let snapshot = families.withLock { $0 }
         var text = ""
         for (name, family) in snapshot.sorted(by: { $0.key < $1.key }) {

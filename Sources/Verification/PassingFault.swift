@@ -11,6 +11,18 @@ package struct PassingFault: Error, Sendable, Hashable, CustomStringConvertible 
         case verify = "verifying a signature"
     }
 
+    /// The step in a word, for meters.
+    package var stageName: String {
+        switch stage {
+        case .configuration: "configuration"
+        case .queue: "overloaded"
+        case .resolve: "resolve"
+        case .referrers: "referrers"
+        case .fetch: "fetch"
+        case .verify: "verify"
+        }
+    }
+
     /// The step.
     package let stage: Stage
     /// The host that was slow or down, when one was involved.

@@ -44,7 +44,6 @@ package enum PipelineResult: Sendable {
 package struct Pipeline: Sendable {
     private let snapshot: ConfigurationSnapshot
     private let metrics: MetricsRegistry
-    private let hosts: HostLabels
     private let onStage: @Sendable (PassingFault.Stage) -> Void
 
     /// How many artifacts of one image are judged side by side.
@@ -54,12 +53,11 @@ package struct Pipeline: Sendable {
     ///
     /// - Parameter onStage: told which step begins, for whoever does not wait for the end.
     package init(
-        snapshot: ConfigurationSnapshot, metrics: MetricsRegistry, hosts: HostLabels = HostLabels(),
+        snapshot: ConfigurationSnapshot, metrics: MetricsRegistry,
         onStage: @escaping @Sendable (PassingFault.Stage) -> Void = { _ in }
     ) {
         self.snapshot = snapshot
         self.metrics = metrics
-        self.hosts = hosts
         self.onStage = onStage
     }
 
@@ -124,7 +122,7 @@ package struct Pipeline: Sendable {
         let now = ContinuousClock.now
         metrics.observe(
             "countersign_stage_duration_milliseconds",
-            [("stage", stage), ("host", hosts.label(reference.endpoint))], start.duration(to: now).milliseconds,
+            [("stage", stage), ("host", metrics.host(reference.endpoint))], start.duration(to: now).milliseconds,
             help: "Time of each stage of a verification, in milliseconds: resolve, referrers, judge.")
         start = now
     }
@@ -266,23 +264,25 @@ extension Pipeline {
             error.kind == .notFound
             ? "Check the image's name, and that it was pushed to the registry that the name says"
             : "Check the registry's credentials in the store configuration, and what the registry serves"
-        let report = VerifierReport(
+        var report = VerifierReport(
             subject: reference.description, isSuccess: false,
             message: "failed to verify artifact: \(reference)", errorReason: error.description,
             remediation: remediation)
+        report.failureClass = error.kind == .notFound ? "not found" : "registry"
         return .decided(
             Decision(isSuccess: false, reference: reference.description, digest: digest, reports: [report]),
             validUntil: nil)
     }
 
     private func unsigned(_ reference: ImageReference, subject: Descriptor) -> Decision {
-        let report = VerifierReport(
+        var report = VerifierReport(
             subject: reference.description, isSuccess: false,
             message: "failed to verify artifact: \(reference)",
             errorReason: "no signature is associated with \"\(reference.with(digest: subject.digest))\"",
             remediation:
                 "Sign the image with notation or countersign sign, and push the signature to the same repository",
             extensions: ["subjectDigest": .string(subject.digest.description)])
+        report.failureClass = "unsigned"
         return Decision(
             isSuccess: false, reference: reference.description, digest: subject.digest, reports: [report])
     }

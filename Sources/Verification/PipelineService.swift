@@ -38,7 +38,6 @@ package final class PipelineService: VerificationService {
     private let resolutions = SingleFlight<FlightKey, MutationAnswer>()
     private let places = WorkPlaces()
     private let verified = VerifiedImages()
-    private let hosts = HostLabels()
     /// How far each verification has come, for those who do not wait for its end.
     private let stages = Mutex<[FlightKey: PassingFault.Stage]>([:])
 
@@ -81,6 +80,20 @@ package final class PipelineService: VerificationService {
     }
 
     package func verify(key text: String, traceID: String, deadline: ContinuousClock.Instant) async -> KeyAnswer {
+        let answer = await answer(text, deadline)
+        let (verdict, reason) =
+            switch answer {
+            case .decided(let decision): (decision.isSuccess ? "pass" : "fail", decision.reasonClass)
+            case .refused: ("refused", "reference")
+            case .fault(let fault): ("fault", fault.stageName)
+            }
+        metrics.count(
+            "countersign_verdicts_total", [("verdict", verdict), ("reason", reason)],
+            help: "Answers to verify, by verdict and what it rests on.")
+        return answer
+    }
+
+    private func answer(_ text: String, _ deadline: ContinuousClock.Instant) async -> KeyAnswer {
         let key: VerificationKey
         do { key = try VerificationKey(parsing: text) } catch { return .refused(error.description.boundedQuote) }
         let snapshot: ConfigurationSnapshot
@@ -102,7 +115,7 @@ package final class PipelineService: VerificationService {
             let time = max(snapshot.settings.verificationTimeout * 2, PipelineService.minimumFlightTime)
             stages.withLock { $0[flightKey] = .queue }
             defer { stages.withLock { $0[flightKey] = nil } }
-            let pipeline = Pipeline(snapshot: snapshot, metrics: metrics, hosts: hosts) { [self] stage in
+            let pipeline = Pipeline(snapshot: snapshot, metrics: metrics) { [self] stage in
                 stages.withLock { $0[flightKey] = stage }
             }
             let end = ContinuousClock.now + time

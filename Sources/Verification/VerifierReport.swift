@@ -27,6 +27,8 @@ package struct VerifierReport: Sendable, Hashable {
     package var nestedResults: [VerifierReport]
     /// The verifier's whole outcome, for the command line; not part of the answer to Gatekeeper.
     package var details: JSONValue?
+    /// What it failed by, for meters: one of a few words, such as "revocation" or "unsigned". Not part of the answer.
+    package var failureClass: String?
 
     /// A report with the given fields.
     package init(
