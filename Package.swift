@@ -56,7 +56,8 @@ var targets: [Target] = [
     room(
         "GatekeeperProvider",
         [
-            "Verification", "StrictJSON", hummingbird, hummingbirdCore, httpTypes, nio, nioPosix, nioHTTP1,
+            "Verification", "OCI", "PKI", "StrictJSON", hummingbird, hummingbirdCore, httpTypes, nio, nioPosix,
+            nioHTTP1,
             nioHTTPTypes, nioTLS, nioSSL,
             lifecycle, logging,
         ]),

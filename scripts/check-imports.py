@@ -16,7 +16,7 @@ ALLOWED = {
     "Kubernetes": {"HTTP", "StrictJSON", "YAML"},
     "Audit": {"Kubernetes", "KeyManagement", "OCI", "PKI", "StrictJSON", "Verification", "YAML"},
     "Verification": {"OCI", "KeyManagement", "StrictJSON"},
-    "GatekeeperProvider": {"Verification", "StrictJSON"},
+    "GatekeeperProvider": {"Verification", "OCI", "PKI", "StrictJSON"},
     "CountersignService": {
         "HTTP", "OCI", "PKI", "Notation", "KeyManagement", "Azure", "Verification", "GatekeeperProvider", "StrictJSON",
         "YAML", "Kubernetes",

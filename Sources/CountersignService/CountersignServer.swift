@@ -1,5 +1,6 @@
 import FoundationEssentials
 import GatekeeperProvider
+import Kubernetes
 import Logging
 import ServiceLifecycle
 import Verification
@@ -12,6 +13,8 @@ package struct ServerSettings: Sendable {
     package var provider: ProviderConfiguration
     /// How verdicts are remembered.
     package var decisions: DecisionSettings
+    /// The audiences that a token of Kyverno may have; `nil` for its own and the API server's.
+    package var kyvernoAudiences: [String]?
 
     /// Settings of a server.
     package init(configurationPath: String?, provider: ProviderConfiguration, decisions: DecisionSettings) {
@@ -72,15 +75,37 @@ package final class CountersignServer: Sendable {
             cache: DecisionCache(
                 timeToLive: settings.decisions.lifetime, maximumBytes: settings.decisions.maximumBytes),
             metrics: metrics)
+        let kubernetes = try kyvernosClient(logger)
         let provider = try GatekeeperProviderServer(
-            configuration: settings.provider, service: service, metrics: metrics, logger: logger)
+            configuration: settings.provider, service: service, metrics: metrics, logger: logger,
+            callers: kubernetes.map { TokenReviewer(client: $0, audiences: settings.kyvernoAudiences) })
         var configuration = ServiceGroupConfiguration(
             services: [file, builder.revocation, provider], gracefulShutdownSignals: [.sigterm, .sigint],
             logger: quiet(logger))
         configuration.maximumGracefulShutdownDuration =
             settings.provider.shutdownDelay + settings.provider.shutdownGrace + .seconds(1)
         try await ServiceGroup(configuration: configuration).run()
+        await kubernetes?.shutdown()
         await builder.shutdown()
+    }
+
+    /// The API server that confirms Kyverno's tokens; `nil` when Kyverno is not served, or by client certificate only.
+    private func kyvernosClient(_ logger: Logger) throws -> KubernetesClient? {
+        guard settings.provider.kyverno != nil else { return nil }
+        do {
+            return try KubernetesClient(KubernetesConfiguration.automatic(environment: environment))
+        } catch {
+            guard settings.provider.certificates?.clientAuthorities.isEmpty == false else {
+                throw CountersignServerError(
+                    description:
+                        "Kyverno cannot be told from anybody else: the Kubernetes API, where its token is confirmed, is not to be had (\(error)), and no authorities of client certificates are given (--ca-cert-file)"
+                )
+            }
+            logger.warning(
+                "Kyverno is let in by client certificate only, which it does not have: its token cannot be confirmed",
+                metadata: ["reason": "\(error)"])
+            return nil
+        }
     }
 
     private func quiet(_ logger: Logger) -> Logger {

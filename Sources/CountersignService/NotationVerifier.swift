@@ -85,6 +85,7 @@ package struct NotationVerifier: ArtifactVerifier {
             report.extensions["Issuer"] = .string(content.signer.issuer.description)
             report.extensions["SN"] = .string(content.signer.subject.description)
             report.extensions["userMetadata"] = content.userMetadataJSON
+            report.signingChain = content.chain.map(\.sha256Hex)
         }
         report.details = outcome.json
         return report

@@ -4,6 +4,8 @@ import Synchronization
 package struct ProviderPorts: Sendable, Hashable {
     /// The port for Gatekeeper.
     package let provider: Int
+    /// The port for Kyverno.
+    package let kyverno: Int?
     /// The port of `/healthz` and `/readyz`.
     package let health: Int?
     /// The port of `/metrics`.
@@ -12,7 +14,7 @@ package struct ProviderPorts: Sendable, Hashable {
 
 /// The ports of several servers, for whoever waits until all of them listen.
 final class BoundPorts: Sendable {
-    enum Endpoint: String, Sendable { case provider, health, metrics }
+    enum Endpoint: String, Sendable { case provider, kyverno, health, metrics }
 
     private typealias Outcome = Result<ProviderPorts, ProviderServerError>
     private typealias Waiter = CheckedContinuation<Outcome, Never>
@@ -26,7 +28,9 @@ final class BoundPorts: Sendable {
         var outcome: Outcome? {
             if let failure { return .failure(ProviderServerError(description: failure)) }
             guard let provider = ports[.provider], expected.isSubset(of: ports.keys) else { return nil }
-            return .success(ProviderPorts(provider: provider, health: ports[.health], metrics: ports[.metrics]))
+            return .success(
+                ProviderPorts(
+                    provider: provider, kyverno: ports[.kyverno], health: ports[.health], metrics: ports[.metrics]))
         }
     }
 

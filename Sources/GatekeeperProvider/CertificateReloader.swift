@@ -38,6 +38,9 @@ final class CertificateReloader: Service {
     /// What a new connection is made with.
     var context: NIOSSLContext { state.withLock { $0.current.context } }
 
+    /// The same for a client that may have no certificate: one that it does have must chain to the client authorities.
+    var contextWithOptionalClient: NIOSSLContext { state.withLock { $0.current.contextWithOptionalClient } }
+
     /// Looks at the files once per interval.
     func run() async throws {
         await cancelWhenGracefulShutdown {

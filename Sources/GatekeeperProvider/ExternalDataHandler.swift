@@ -3,30 +3,21 @@ import Logging
 import NIOCore
 import Verification
 
-/// An answer to an HTTP request of the external-data protocol.
-struct ExternalDataAnswer: Sendable {
-    /// The status is for people and meters: Gatekeeper does not look at it.
-    let status: HTTPResponse.Status
-    /// A complete `ProviderResponse`, whatever happened.
-    let body: [UInt8]
-
-    /// The answer to a request that cannot be answered key by key.
+extension JSONAnswer {
+    /// The answer to a request that cannot be answered key by key. The status is for people and meters: Gatekeeper
+    /// does not look at it.
     init(_ error: ProviderRequestError, operation: ExternalDataHandler.Operation?, traceID: String) {
-        status =
+        let status: HTTPResponse.Status =
             switch error.kind {
             case .malformed, .version, .tooManyKeys: .badRequest
             case .tooLarge: .contentTooLarge
             case .route: .notFound
             case .method: .methodNotAllowed
             }
-        body = ProviderResponseWriter(version: error.version, isIdempotent: operation == .mutate)
-            .finish(systemError: "\(error) (trace \(traceID))")
-    }
-
-    /// An answer key by key.
-    init(body: [UInt8]) {
-        self.status = .ok
-        self.body = body
+        self.init(
+            status: status,
+            body: ProviderResponseWriter(version: error.version, isIdempotent: operation == .mutate)
+                .finish(systemError: "\(error) (trace \(traceID))"))
     }
 }
 
@@ -42,7 +33,7 @@ package struct ExternalDataHandler: Sendable {
     let metrics: MetricsRegistry
     let logger: Logger
     let maximumKeys: Int
-    let deadlineMargin: Duration
+    let deadlines: AnswerDeadlines
 
     /// Answers the request whose body has arrived.
     ///
@@ -50,7 +41,7 @@ package struct ExternalDataHandler: Sendable {
     func answer(
         _ operation: Operation, body: [UInt8], arrival: ContinuousClock.Instant, traceID: String,
         eventLoop: any EventLoop
-    ) async -> ExternalDataAnswer {
+    ) async -> JSONAnswer {
         let request: ProviderRequest
         do { request = try ProviderRequest(body: body, maximumKeys: maximumKeys) } catch {
             return refuse(error, operation: operation, traceID: traceID)
@@ -76,22 +67,22 @@ package struct ExternalDataHandler: Sendable {
     }
 
     /// A complete answer to a request that cannot be answered key by key, logged and counted.
-    func refuse(_ error: ProviderRequestError, operation: Operation?, traceID: String) -> ExternalDataAnswer {
+    func refuse(_ error: ProviderRequestError, operation: Operation?, traceID: String) -> JSONAnswer {
         countSystemError(error.kind.rawValue)
         logger.warning(
             "request refused",
             metadata: [
                 "operation": "\(operation?.rawValue ?? "none")", "trace-id": "\(traceID)", "reason": "\(error)",
             ])
-        return ExternalDataAnswer(error, operation: operation, traceID: traceID)
+        return JSONAnswer(error, operation: operation, traceID: traceID)
     }
 
     // MARK: Verify
 
     private func verify(
         _ request: ProviderRequest, arrival: ContinuousClock.Instant, traceID: String, eventLoop: any EventLoop
-    ) async -> ExternalDataAnswer {
-        let (deadline, patience) = deadline(arrival, timeout: service.settings.verificationTimeout)
+    ) async -> JSONAnswer {
+        let (deadline, patience) = deadlines.deadline(arrival, timeout: service.settings.verificationTimeout)
         let answers = await Gathering.ask(request.keys, until: deadline + patience, on: eventLoop) { [service] key in
             await service.verify(key: key, traceID: traceID, deadline: deadline)
         }
@@ -117,20 +108,20 @@ package struct ExternalDataHandler: Sendable {
                     .verify, key: key, verdict: .fault, reason: fault.description, duration: timed?.duration,
                     traceID: traceID)
             case nil:
-                let reason = unanswered(arrival)
+                let reason = deadlines.unanswered(arrival)
                 faults.add(key, reason)
                 record(.verify, key: key, verdict: .fault, reason: reason, duration: .now - arrival, traceID: traceID)
             }
         }
-        return ExternalDataAnswer(body: writer.finish(systemError: systemError(faults, traceID: traceID)))
+        return JSONAnswer(status: .ok, body: writer.finish(systemError: systemError(faults, traceID: traceID)))
     }
 
     // MARK: Mutate
 
     private func mutate(
         _ request: ProviderRequest, arrival: ContinuousClock.Instant, traceID: String, eventLoop: any EventLoop
-    ) async -> ExternalDataAnswer {
-        let (deadline, patience) = deadline(arrival, timeout: service.settings.mutationTimeout)
+    ) async -> JSONAnswer {
+        let (deadline, patience) = deadlines.deadline(arrival, timeout: service.settings.mutationTimeout)
         let answers = await Gathering.ask(request.keys, until: deadline + patience, on: eventLoop) { [service] key in
             await service.mutate(key: key, traceID: traceID, deadline: deadline)
         }
@@ -156,29 +147,15 @@ package struct ExternalDataHandler: Sendable {
                     .mutate, key: key, verdict: .fault, reason: fault.description, duration: timed?.duration,
                     traceID: traceID)
             case nil:
-                let reason = unanswered(arrival)
+                let reason = deadlines.unanswered(arrival)
                 faults.add(key, reason)
                 record(.mutate, key: key, verdict: .fault, reason: reason, duration: .now - arrival, traceID: traceID)
             }
         }
-        return ExternalDataAnswer(body: writer.finish(systemError: systemError(faults, traceID: traceID)))
+        return JSONAnswer(status: .ok, body: writer.finish(systemError: systemError(faults, traceID: traceID)))
     }
 
-    // MARK: Deadlines and faults
-
-    /// When the answers must be there, so that the rest of the timeout is enough to write them, and how much longer the
-    /// service is waited for, which says what was slow better than we can. The margin is never more than a fifth of a
-    /// short timeout.
-    private func deadline(
-        _ arrival: ContinuousClock.Instant, timeout: Duration
-    ) -> (deadline: ContinuousClock.Instant, patience: Duration) {
-        let margin = min(deadlineMargin, timeout / 5)
-        return (arrival + timeout - margin, margin / 2)
-    }
-
-    private func unanswered(_ arrival: ContinuousClock.Instant) -> String {
-        "waiting for a verdict: no answer within \(Int64((.now - arrival).milliseconds)) ms"
-    }
+    // MARK: Faults
 
     private func systemError(_ faults: PassingFaults, traceID: String) -> String? {
         guard let text = faults.text else { return nil }
@@ -189,6 +166,27 @@ package struct ExternalDataHandler: Sendable {
     private func countSystemError(_ kind: String) {
         metrics.count(
             "ratify_system_error_count", [("error", kind)], help: "Answers with a system error, by its kind.")
+    }
+}
+
+/// When answers must be there.
+struct AnswerDeadlines: Sendable {
+    /// How much of a timeout is kept for writing the answer.
+    let margin: Duration
+
+    /// When the answers must be there, so that the rest of the timeout is enough to write them, and how much longer the
+    /// service is waited for, which says what was slow better than we can. The margin is never more than a fifth of a
+    /// short timeout.
+    func deadline(
+        _ arrival: ContinuousClock.Instant, timeout: Duration
+    ) -> (deadline: ContinuousClock.Instant, patience: Duration) {
+        let margin = min(margin, timeout / 5)
+        return (arrival + timeout - margin, margin / 2)
+    }
+
+    /// What is said of a key whose answer did not come.
+    func unanswered(_ arrival: ContinuousClock.Instant) -> String {
+        "waiting for a verdict: no answer within \(Int64((.now - arrival).milliseconds)) ms"
     }
 }
 

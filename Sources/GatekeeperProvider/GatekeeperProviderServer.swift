@@ -2,6 +2,7 @@ import HummingbirdCore
 import Logging
 import NIOCore
 import NIOPosix
+import NIOSSL
 import ServiceLifecycle
 import Verification
 
@@ -19,6 +20,7 @@ package final class GatekeeperProviderServer: Service {
     private let service: any VerificationService
     private let metrics: MetricsRegistry
     private let logger: Logger
+    private let callers: (any CallerAuthenticator)?
     private let certificates: CertificateReloader?
     private let connections: IdleConnections
     private let state = ServingState()
@@ -26,15 +28,21 @@ package final class GatekeeperProviderServer: Service {
 
     /// A provider that does not listen yet. The certificate files are read here, so that ones that cannot be used are
     /// told at once.
+    ///
+    /// - Parameter callers: who confirms the tokens of Kyverno; `nil` lets in client certificates only.
     package init(
-        configuration: ProviderConfiguration, service: any VerificationService, metrics: MetricsRegistry, logger: Logger
+        configuration: ProviderConfiguration, service: any VerificationService, metrics: MetricsRegistry,
+        logger: Logger, callers: (any CallerAuthenticator)? = nil
     ) throws(ProviderServerError) {
+        try GatekeeperProviderServer.check(configuration, callers)
         self.configuration = configuration
         self.service = service
         self.metrics = metrics
         self.logger = logger
+        self.callers = callers
         self.bound = BoundPorts(
             expecting: [.provider]
+                + (configuration.kyverno == nil ? [] : [.kyverno])
                 + (configuration.healthAddress == nil ? [] : [.health])
                 + (configuration.metricsAddress == nil ? [] : [.metrics]))
         if let files = configuration.certificates {
@@ -57,6 +65,25 @@ package final class GatekeeperProviderServer: Service {
             metrics.gauge(
                 "countersign_open_connections", [("state", "busy")], Double(counts.open - counts.idle),
                 help: "Connections to the provider.")
+        }
+    }
+
+    /// Refuses a listener for Kyverno that could not tell its callers apart.
+    private static func check(
+        _ configuration: ProviderConfiguration, _ callers: (any CallerAuthenticator)?
+    ) throws(ProviderServerError) {
+        guard configuration.kyverno != nil else { return }
+        guard let certificates = configuration.certificates else {
+            throw ProviderServerError(
+                description:
+                    "Kyverno cannot be served over plain HTTP, which would show its token: give a certificate directory (--cert-dir)"
+            )
+        }
+        guard callers != nil || !certificates.clientAuthorities.isEmpty else {
+            throw ProviderServerError(
+                description:
+                    "Kyverno cannot be told from anybody else: give access to the Kubernetes API, where its token is confirmed, or the authorities of client certificates (--ca-cert-file)"
+            )
         }
     }
 
@@ -116,6 +143,7 @@ package final class GatekeeperProviderServer: Service {
             services.append(plain(PlainResponder(healthOf: service, state: state), address, .health))
         }
         if let certificates { services.append(certificates) }
+        if let listener = configuration.kyverno { services.append(kyverno(listener)) }
         services.append(provider())
         var quiet = logger
         quiet.logLevel = max(logger.logLevel, .warning)
@@ -128,16 +156,49 @@ package final class GatekeeperProviderServer: Service {
         let routes = ProviderRoutes(
             handler: ExternalDataHandler(
                 service: service, metrics: metrics, logger: logger, maximumKeys: configuration.maximumKeys,
-                deadlineMargin: configuration.deadlineMargin),
-            maximumBodyBytes: configuration.maximumBodyBytes)
+                deadlines: AnswerDeadlines(margin: configuration.deadlineMargin)),
+            maximumBodyBytes: configuration.maximumBodyBytes,
+            kyverno: asksForCertificates ? kyvernoRoute(authenticator: nil, users: []) : nil)
+        var tls: (@Sendable () -> NIOSSLContext)?
+        if let certificates { tls = { certificates.context } }
+        return secure(
+            configuration.address, .provider, tls: tls,
+            responder: { request, writer, channel in try await routes.respond(request, writer, channel) })
+    }
+
+    private func kyverno(_ listener: KyvernoListener) -> any Service {
+        let route = kyvernoRoute(authenticator: callers, users: listener.users)
+        var tls: (@Sendable () -> NIOSSLContext)?
+        if let certificates { tls = { certificates.contextWithOptionalClient } }
+        return secure(
+            listener.address, .kyverno, tls: tls,
+            responder: { request, writer, channel in try await route.respond(request, writer, channel) })
+    }
+
+    private var asksForCertificates: Bool { configuration.certificates?.clientAuthorities.isEmpty == false }
+
+    private func kyvernoRoute(authenticator: (any CallerAuthenticator)?, users: Set<String>) -> KyvernoRoute {
+        KyvernoRoute(
+            handler: KyvernoHandler(
+                service: service, metrics: metrics, logger: logger,
+                maximumImages: min(configuration.maximumKeys, KyvernoHandler.mostImages),
+                deadlines: AnswerDeadlines(margin: configuration.deadlineMargin)),
+            maximumBodyBytes: configuration.maximumBodyBytes, asksForCertificates: asksForCertificates,
+            authenticator: authenticator, users: users)
+    }
+
+    /// A listener with the limits and times of connections from outside.
+    private func secure(
+        _ address: ListenAddress, _ endpoint: BoundPorts.Endpoint, tls: (@Sendable () -> NIOSSLContext)?,
+        responder: @escaping HTTPChannelHandler.Responder
+    ) -> any Service {
         let limits = ConnectionLimits(
             handshake: TimeAmount(configuration.handshakeTimeout), header: TimeAmount(configuration.headerTimeout),
-            body: TimeAmount(configuration.bodyTimeout), isTLS: certificates != nil, connections: connections,
+            body: TimeAmount(configuration.bodyTimeout), isTLS: tls != nil, connections: connections,
             metrics: metrics, logger: logger, refusals: RefusalLog())
-        let channel = ProviderChannel(
-            configuration: configuration, certificates: certificates, limits: limits,
-            responder: { request, writer, channel in try await routes.respond(request, writer, channel) })
-        return listener(channel, configuration.address, .provider)
+        return listener(
+            ProviderChannel(configuration: configuration, tls: tls, limits: limits, responder: responder), address,
+            endpoint)
     }
 
     private func plain(

@@ -3,16 +3,16 @@ import Logging
 import NIOCore
 import NIOSSL
 
-/// A connection from Gatekeeper: TLS with what is in force when it comes, then HTTP/1.1.
+/// A connection from Gatekeeper or Kyverno: TLS with what is in force when it comes, then HTTP/1.1.
 struct ProviderChannel: HTTPChannelHandler {
     typealias Value = HTTP1Channel.Value
 
     private let base: HTTP1Channel
-    private let certificates: CertificateReloader?
+    private let tls: (@Sendable () -> NIOSSLContext)?
 
-    /// - Parameter certificates: `nil` for plain HTTP.
+    /// - Parameter tls: what a new connection is made with; `nil` for plain HTTP.
     init(
-        configuration: ProviderConfiguration, certificates: CertificateReloader?, limits: ConnectionLimits,
+        configuration: ProviderConfiguration, tls: (@Sendable () -> NIOSSLContext)?, limits: ConnectionLimits,
         responder: @escaping Responder
     ) {
         var decoder = HTTP1Channel.Configuration.DecoderConfiguration()
@@ -25,7 +25,7 @@ struct ProviderChannel: HTTPChannelHandler {
                 additionalChannelHandlers: [ConnectionTimeouts(limits: limits)],
                 idleTimeout: TimeAmount(configuration.idleTimeout),
                 httpDecoderConfiguration: decoder))
-        self.certificates = certificates
+        self.tls = tls
     }
 
     var responder: Responder { base.responder }
@@ -34,12 +34,12 @@ struct ProviderChannel: HTTPChannelHandler {
         // Half-closed TCP under TLS means a client that is gone: TLS says itself when one side has ended. With the option,
         // which the server sets for plain HTTP, such a connection would wait out the shutdown timeout with its buffers.
         let option: EventLoopFuture<Void> =
-            certificates == nil
+            tls == nil
             ? channel.eventLoop.makeSucceededVoidFuture()
             : channel.setOption(.allowRemoteHalfClosure, value: false)
         return option.flatMapThrowing {
-            if let certificates {
-                try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: certificates.context))
+            if let tls {
+                try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls()))
             }
             try channel.pipeline.syncOperations.addHandler(ByteArrival())
         }.flatMap {

@@ -4,6 +4,8 @@ package struct ProviderConfiguration: Sendable, Hashable {
     package var address: ListenAddress
     /// Certificate, key and client authorities; `nil` serves plain HTTP, as Ratify's `serve` does without `--cert-dir`.
     package var certificates: ServingCertificateFiles?
+    /// The listener for Kyverno; `nil` for none.
+    package var kyverno: KyvernoListener?
     /// Where `/healthz` and `/readyz` are; `nil` for nowhere.
     package var healthAddress: ListenAddress?
     /// Where `/metrics` is; `nil` for nowhere.

@@ -33,6 +33,8 @@ package struct ServingCertificateError: Error, Sendable, Hashable, CustomStringC
 struct ServingCertificate: Sendable {
     /// What new connections are made with.
     let context: NIOSSLContext
+    /// The same for clients that may prove themselves in another way: one that has a certificate must have a good one.
+    let contextWithOptionalClient: NIOSSLContext
     /// The files as they were when they were read, in the order of ``ServingCertificateFiles/all``.
     let stamps: [FileStamp?]
     /// The end of the leaf's validity, in seconds since 1970.
@@ -73,7 +75,11 @@ struct ServingCertificate: Sendable {
             configuration.certificateVerification = .noHostnameVerification
             configuration.trustRoots = .certificates(authorities)
         }
-        do { context = try NIOSSLContext(configuration: configuration) } catch {
+        do {
+            context = try NIOSSLContext(configuration: configuration)
+            if !authorities.isEmpty { configuration.certificateVerification = .optionalVerification }
+            contextWithOptionalClient = try NIOSSLContext(configuration: configuration)
+        } catch {
             throw ServingCertificateError(
                 "\(files.key) and \(files.certificate) cannot be used together: the key is not the certificate's"
                     + " (\(error)); write both, they are read again at once")

@@ -164,11 +164,12 @@ package struct Pipeline: Sendable {
             case .fault(let fault):
                 faults.append(fault)
                 evidence.append(PolicyEvidence(artifactType: outcome.type, isSuccess: nil))
-                reports.append(
-                    VerifierReport(
-                        subject: reference.description, isSuccess: false, referenceDigest: outcome.digest.description,
-                        artifactType: outcome.type, message: "Could not be judged this time",
-                        errorReason: fault.description, remediation: "Ask again in a moment"))
+                var report = VerifierReport(
+                    subject: reference.description, isSuccess: false, referenceDigest: outcome.digest.description,
+                    artifactType: outcome.type, message: "Could not be judged this time",
+                    errorReason: fault.description, remediation: "Ask again in a moment")
+                report.isUndetermined = true
+                reports.append(report)
             }
         }
         for skipped in artifacts.dropFirst(examined.count) {
@@ -278,7 +279,7 @@ extension Pipeline {
         var report = VerifierReport(
             subject: reference.description, isSuccess: false,
             message: "failed to verify artifact: \(reference)",
-            errorReason: "no signature is associated with \"\(reference.with(digest: subject.digest))\"",
+            errorReason: "\(VerifierReport.unsigned) \"\(reference.with(digest: subject.digest))\"",
             remediation:
                 "Sign the image with notation or countersign sign, and push the signature to the same repository",
             extensions: ["subjectDigest": .string(subject.digest.description)])

@@ -25,10 +25,18 @@ package struct VerifierReport: Sendable, Hashable {
     package var extensions: JSONObject
     /// Reports about artifacts attached to this artifact.
     package var nestedResults: [VerifierReport]
+    /// The SHA-256 of the certificates in the signature's chain, the signing certificate's first, in hexadecimal: only
+    /// of a signature whose integrity is proven. Not part of the answer to Gatekeeper.
+    package var signingChain: [String] = []
+    /// Whether the artifact could not be judged this time.
+    package var isUndetermined = false
     /// The verifier's whole outcome, for the command line; not part of the answer to Gatekeeper.
     package var details: JSONValue?
     /// What it failed by, for meters: one of a few words, such as "revocation" or "unsigned". Not part of the answer.
     package var failureClass: String?
+
+    /// How the reason begins when an image has no signature at all: the reference verifier's words.
+    package static let unsigned = "no signature is associated with"
 
     /// A report with the given fields.
     package init(

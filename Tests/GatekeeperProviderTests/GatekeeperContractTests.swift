@@ -19,7 +19,8 @@ import Verification
         _ service: StubService, metrics: MetricsRegistry = MetricsRegistry(), log: LogCapture = LogCapture()
     ) -> ExternalDataHandler {
         ExternalDataHandler(
-            service: service, metrics: metrics, logger: log.logger(), maximumKeys: 20, deadlineMargin: .milliseconds(50)
+            service: service, metrics: metrics, logger: log.logger(), maximumKeys: 20,
+            deadlines: AnswerDeadlines(margin: .milliseconds(50))
         )
     }
 

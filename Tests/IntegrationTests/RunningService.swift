@@ -29,6 +29,7 @@ final class RunningService: Sendable {
     init(
         _ configuration: ConfigurationText, remembers: Duration = .seconds(300),
         environment: [String: String] = ProcessInfo.processInfo.environment,
+        callers: (any CallerAuthenticator)? = nil,
         _ change: (inout ProviderConfiguration) -> Void = { _ in }
     ) async throws {
         directory = try TemporaryDirectory()
@@ -51,7 +52,7 @@ final class RunningService: Sendable {
         let service = PipelineService(
             source: file, cache: DecisionCache(timeToLive: remembers), metrics: metrics)
         let server = try GatekeeperProviderServer(
-            configuration: settings, service: service, metrics: metrics, logger: logger)
+            configuration: settings, service: service, metrics: metrics, logger: logger, callers: callers)
         let quiet = Logger(label: "group") { _ in SwiftLogNoOpLogHandler() }
         let group = ServiceGroup(configuration: .init(services: [file, builder.revocation, server], logger: quiet))
         self.group = group
@@ -147,9 +148,11 @@ func eventually(_ condition: () async throws -> Bool) async throws -> Bool {
 func withService<Value>(
     _ configuration: ConfigurationText, remembers: Duration = .seconds(300),
     environment: [String: String] = ProcessInfo.processInfo.environment,
+    callers: (any CallerAuthenticator)? = nil,
     _ change: (inout ProviderConfiguration) -> Void = { _ in }, _ body: (RunningService) async throws -> Value
 ) async throws -> Value {
-    let service = try await RunningService(configuration, remembers: remembers, environment: environment, change)
+    let service = try await RunningService(
+        configuration, remembers: remembers, environment: environment, callers: callers, change)
     do {
         let value = try await body(service)
         await service.stop()

@@ -23,6 +23,9 @@ struct ServeCommand: AsyncParsableCommand {
     @OptionGroup(title: "Connections")
     var listening: ServeListenOptions
 
+    @OptionGroup(title: "Kyverno")
+    var kyverno: ServeKyvernoOptions
+
     @OptionGroup(title: "Cache")
     var cache: ServeCacheOptions
 
@@ -34,9 +37,11 @@ struct ServeCommand: AsyncParsableCommand {
         var provider = try listening.providerConfiguration()
         provider.healthAddress = try observation.healthAddress()
         provider.metricsAddress = try observation.metricsAddress()
-        let settings = ServerSettings(
+        provider.kyverno = try kyverno.listener()
+        var settings = ServerSettings(
             configurationPath: configuration.config, provider: provider,
             decisions: try cache.decisionSettings())
+        settings.kyvernoAudiences = kyverno.audiences
         do {
             try await CountersignServer(settings).run()
         } catch let error as CountersignServerError {

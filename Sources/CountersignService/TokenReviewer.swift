@@ -1,0 +1,113 @@
+import FoundationEssentials
+import GatekeeperProvider
+import Kubernetes
+import OCI
+import StrictJSON
+import Synchronization
+import Verification
+
+/// Confirms bearer tokens with the API server (TokenReview, `authentication.k8s.io/v1`).
+///
+/// An answer is remembered for a short time under the token's digest, so that Kyverno's calls do not become as many
+/// calls to the API server; the token itself is kept nowhere.
+package final class TokenReviewer: CallerAuthenticator {
+    /// The audience of the tokens that Kyverno sends from 1.16 on (`apiCallToken.audience` of its chart).
+    package static let kyvernosAudience = "kyverno-svc.kyverno.io"
+
+    private struct Entry {
+        let identity: CallerIdentity
+        let expires: ContinuousClock.Instant
+    }
+
+    private let client: KubernetesClient
+    private let audiences: [String]
+    private let acceptsServersAudience: Bool
+    private let flights = SingleFlight<Digest, CallerIdentity>()
+    private let entries = Mutex<[Digest: Entry]>([:])
+
+    /// How long a confirmed token is taken for good: it may be revoked meanwhile.
+    private static let confirmedLife = Duration.seconds(60)
+    /// How long a refused one is taken for bad: it never becomes good, but its memory is bounded.
+    private static let refusedLife = Duration.seconds(10)
+    private static let maximumEntries = 1000
+    /// How many tokens are reviewed at once: strangers must not make us a burden to the API server.
+    private static let maximumFlights = 32
+    private static let patience = Duration.seconds(5)
+
+    /// A reviewer.
+    ///
+    /// - Parameter audiences: one of these must be among a token's audiences; `nil` accepts Kyverno's own, and the API
+    ///   server's, which tokens of Kyverno up to 1.15 have.
+    package init(client: KubernetesClient, audiences: [String]? = nil) {
+        self.client = client
+        self.audiences = audiences ?? [TokenReviewer.kyvernosAudience]
+        acceptsServersAudience = audiences == nil
+    }
+
+    package func authenticate(token: String, deadline: ContinuousClock.Instant) async -> CallerIdentity {
+        let key = Digest(of: Array(token.utf8))
+        if let known = entries.withLock({ $0[key] }), .now < known.expires { return known.identity }
+        guard flights.count < TokenReviewer.maximumFlights else {
+            return .unavailable("too many tokens are being reviewed at once; ask again in a moment")
+        }
+        let identity = await flights.value(for: key, deadline: deadline) { [self] in
+            let identity = await review(token, deadline: .now + TokenReviewer.patience)
+            keep(identity, for: key)
+            return identity
+        }
+        return identity ?? .unavailable("the Kubernetes API server \(client.host) did not review the token in time")
+    }
+
+    private func keep(_ identity: CallerIdentity, for key: Digest) {
+        let life: Duration
+        switch identity {
+        case .user: life = TokenReviewer.confirmedLife
+        case .unknown: life = TokenReviewer.refusedLife
+        // A fault is no answer.
+        case .unavailable: return
+        }
+        let now = ContinuousClock.now
+        entries.withLock { entries in
+            if entries.count >= TokenReviewer.maximumEntries {
+                entries = entries.filter { now < $0.value.expires }
+                if entries.count >= TokenReviewer.maximumEntries { entries = [:] }
+            }
+            entries[key] = Entry(identity: identity, expires: now + life)
+        }
+    }
+
+    private func review(_ token: String, deadline: ContinuousClock.Instant) async -> CallerIdentity {
+        let first = await review(token, audiences: audiences, deadline: deadline)
+        guard case .unknown = first, acceptsServersAudience else { return first }
+        return await review(token, audiences: [], deadline: deadline)
+    }
+
+    private func review(
+        _ token: String, audiences: [String], deadline: ContinuousClock.Instant
+    ) async -> CallerIdentity {
+        var specification: JSONObject = ["token": .string(token)]
+        if !audiences.isEmpty { specification["audiences"] = .array(audiences.map(JSONValue.string)) }
+        let status: JSONValue?
+        do {
+            status = try await client.create(
+                .tokenReview,
+                [
+                    "apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": .object(specification),
+                ], deadline: deadline)["status"]
+        } catch { return .unavailable("the token could not be reviewed: \(error)") }
+        guard let status = status?.object else {
+            return .unavailable("the Kubernetes API server \(client.host) answered a token review without a status")
+        }
+        guard status["authenticated"]?.bool == true, let name = status["user"]?["username"]?.string, !name.isEmpty
+        else {
+            let reason = status["error"]?.string.map { ": \($0.boundedQuote.prefix(300))" } ?? ""
+            return .unknown("the token is not valid: it has expired, or is for another audience\(reason)")
+        }
+        // A server that knows nothing of audiences names none: then the token is for the server itself
+        // (authentication.k8s.io/v1, TokenReviewStatus.audiences).
+        let granted = status["audiences"]?.strings ?? []
+        guard audiences.isEmpty || granted.contains(where: audiences.contains) || (granted.isEmpty && acceptsServersAudience)
+        else { return .unknown("the token is for another audience than \(audiences.joined(separator: ", "))") }
+        return .user(name)
+    }
+}
