@@ -48,7 +48,8 @@ var targets: [Target] = [
     room("OCI", ["HTTP", "StrictJSON", crypto, subprocess]),
     room("PKI", ["COpenSSL", crypto, cryptoExtras]),
     room("Notation", ["OCI", "PKI", "HTTP", "StrictJSON", crypto, cryptoExtras]),
-    room("KeyManagement", ["PKI"]),
+    room("KeyManagement", ["PKI", crypto]),
+    room("Redis", [nio, nioPosix, nioSSL, logging]),
     room("Azure", ["HTTP", "OCI", "PKI", "KeyManagement", "StrictJSON"]),
     room("Audit", ["Kubernetes", "KeyManagement", "OCI", "PKI", "StrictJSON", "Verification", "YAML"]),
     room("Kubernetes", ["HTTP", "StrictJSON", "YAML", subprocess]),
@@ -65,7 +66,7 @@ var targets: [Target] = [
         "CountersignService",
         [
             "OCI", "HTTP", "PKI", "Notation", "KeyManagement", "Azure", "Verification", "GatekeeperProvider",
-            "StrictJSON", "YAML", "Kubernetes", lifecycle, logging,
+            "StrictJSON", "YAML", "Kubernetes", "Redis", crypto, lifecycle, logging,
         ]),
     .executableTarget(
         name: "countersign", dependencies: ["CountersignService", "Audit", argumentParser], swiftSettings: strict),
@@ -97,6 +98,7 @@ var targets: [Target] = [
     tests("ConformanceTests", ["Notation", "HTTP", "OCI", "StrictJSON", "TestSupport"]),
     tests("KeyManagementTests", ["KeyManagement", "TestSupport"]),
     tests("AzureTests", ["Azure", "HTTP", "KeyManagement", "OCI", "PKI", "StrictJSON", "TestSupport"]),
+    tests("RedisTests", ["Redis", "TestSupport", logging, nio]),
     tests("VerificationTests", ["Verification", "TestSupport"]),
     tests(
         "GatekeeperProviderTests",
@@ -109,7 +111,7 @@ var targets: [Target] = [
         "IntegrationTests",
         [
             "CountersignService", "GatekeeperProvider", "Verification", "Notation", "OCI", "PKI", "HTTP", "StrictJSON",
-            "Kubernetes", "TestSupport", lifecycle, logging, nio, nioSSL,
+            "Redis", "Kubernetes", "TestSupport", lifecycle, logging, nio, nioSSL,
         ]),
 ]
 

@@ -12,6 +12,7 @@ ALLOWED = {
     "PKI": {"COpenSSL"},
     "Notation": {"OCI", "PKI", "HTTP", "StrictJSON"},
     "KeyManagement": {"PKI"},
+    "Redis": set(),
     "Azure": {"HTTP", "OCI", "PKI", "KeyManagement", "StrictJSON"},
     "Kubernetes": {"HTTP", "StrictJSON", "YAML"},
     "Audit": {"Kubernetes", "KeyManagement", "OCI", "PKI", "StrictJSON", "Verification", "YAML"},
@@ -19,11 +20,11 @@ ALLOWED = {
     "GatekeeperProvider": {"Verification", "OCI", "PKI", "StrictJSON"},
     "CountersignService": {
         "HTTP", "OCI", "PKI", "Notation", "KeyManagement", "Azure", "Verification", "GatekeeperProvider", "StrictJSON",
-        "YAML", "Kubernetes",
+        "YAML", "Kubernetes", "Redis",
     },
     "countersign": {
         "HTTP", "OCI", "PKI", "Notation", "KeyManagement", "Verification", "GatekeeperProvider", "StrictJSON",
-        "YAML", "Kubernetes", "CountersignService", "Audit",
+        "YAML", "Kubernetes", "Redis", "CountersignService", "Audit",
     },
 }
 ROOMS = set(ALLOWED) | {"CCurl", "COpenSSL", "CYAML"}

@@ -82,8 +82,16 @@ package struct ConfigurationBuilder: Sendable {
         return BuiltConfiguration(
             snapshot: ConfigurationSnapshot(
                 generation: generation, stores: stores, verifiers: verifiers, policy: policy,
-                settings: configuration.settings),
+                settings: configuration.settings,
+                fingerprint: ConfigurationBuilder.fingerprint(of: content, configuration)),
             trusted: trusted, logger: configuration.logger, warnings: warnings)
+    }
+
+    /// What decisions of a configuration are shared under; `nil` when they cannot be: an image layout is a directory of
+    /// this machine, and another replica's may hold something else.
+    static func fingerprint(of content: [UInt8], _ configuration: ServiceConfiguration) -> String? {
+        guard !configuration.stores.contains(where: { $0.type == "oci-layout" }) else { return nil }
+        return "\(Release.version) \(Digest(of: content))"
     }
 
     /// Closes the outbound connections.

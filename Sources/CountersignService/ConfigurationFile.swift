@@ -139,6 +139,10 @@ package final class ConfigurationFile: ConfigurationSource, Service {
 
     package var trustGeneration: UInt64 { state.withLock { $0.built }?.trusted.generation ?? 0 }
 
+    package func trustFingerprint(for namespace: String?) -> String? {
+        state.withLock { $0.built }?.trusted.fingerprint
+    }
+
     package var readiness: Readiness {
         get async {
             let (built, failure) = state.withLock { ($0.built, $0.failure) }

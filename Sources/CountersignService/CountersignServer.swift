@@ -2,6 +2,7 @@ import FoundationEssentials
 import GatekeeperProvider
 import Kubernetes
 import Logging
+import Redis
 import ServiceLifecycle
 import Verification
 
@@ -13,6 +14,8 @@ package struct ServerSettings: Sendable {
     package var provider: ProviderConfiguration
     /// How verdicts are remembered.
     package var decisions: DecisionSettings
+    /// The cache that replicas share; `nil` for none.
+    package var shared: SharedCacheSettings?
     /// The audiences that a token of Kyverno may have; `nil` for its own and the API server's.
     package var kyvernoAudiences: [String]?
 
@@ -70,23 +73,35 @@ package final class CountersignServer: Sendable {
         metrics.gauge(
             "countersign_build_info", [("version", Release.version)], 1, help: "The version that runs.")
 
+        let shared = try sharedDecisions(metrics, logger)
         let service = PipelineService(
             source: file,
             cache: DecisionCache(
                 timeToLive: settings.decisions.lifetime, maximumBytes: settings.decisions.maximumBytes),
-            metrics: metrics)
+            metrics: metrics, shared: shared)
         let kubernetes = try kyvernosClient(logger)
         let provider = try GatekeeperProviderServer(
             configuration: settings.provider, service: service, metrics: metrics, logger: logger,
             callers: kubernetes.map { TokenReviewer(client: $0, audiences: settings.kyvernoAudiences) })
         var configuration = ServiceGroupConfiguration(
-            services: [file, builder.revocation, provider], gracefulShutdownSignals: [.sigterm, .sigint],
+            services: [file, builder.revocation] + (shared.map { [$0] } ?? []) + [provider],
+            gracefulShutdownSignals: [.sigterm, .sigint],
             logger: quiet(logger))
         configuration.maximumGracefulShutdownDuration =
             settings.provider.shutdownDelay + settings.provider.shutdownGrace + .seconds(1)
         try await ServiceGroup(configuration: configuration).run()
         await kubernetes?.shutdown()
         await builder.shutdown()
+    }
+
+    private func sharedDecisions(_ metrics: MetricsRegistry, _ logger: Logger) throws -> RedisDecisions? {
+        guard let shared = settings.shared, settings.decisions.lifetime > .zero else { return nil }
+        let client: RedisClient
+        do { client = try RedisClient(shared.redis, logger: logger) } catch {
+            throw CountersignServerError(description: "the shared cache: \(error)")
+        }
+        return RedisDecisions(
+            client: client, key: shared.key, maximumLife: settings.decisions.lifetime, metrics: metrics, logger: logger)
     }
 
     /// The API server that confirms Kyverno's tokens; `nil` when Kyverno is not served, or by client certificate only.

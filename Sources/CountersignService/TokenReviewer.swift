@@ -106,7 +106,9 @@ package final class TokenReviewer: CallerAuthenticator {
         // A server that knows nothing of audiences names none: then the token is for the server itself
         // (authentication.k8s.io/v1, TokenReviewStatus.audiences).
         let granted = status["audiences"]?.strings ?? []
-        guard audiences.isEmpty || granted.contains(where: audiences.contains) || (granted.isEmpty && acceptsServersAudience)
+        guard
+            audiences.isEmpty || granted.contains(where: audiences.contains)
+                || (granted.isEmpty && acceptsServersAudience)
         else { return .unknown("the token is for another audience than \(audiences.joined(separator: ", "))") }
         return .user(name)
     }

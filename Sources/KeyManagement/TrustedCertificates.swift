@@ -1,3 +1,4 @@
+import Crypto
 import PKI
 import Synchronization
 
@@ -10,6 +11,8 @@ package final class TrustedCertificates: Sendable {
     }
 
     private let state = Mutex(State())
+    /// The fingerprint of a generation: hashing certificates for each request would cost more than it saves.
+    private let fingerprints = Mutex<(generation: UInt64, text: String)?>(nil)
 
     /// A registry of some providers. Of two with one name the later counts.
     package init(_ providers: [any CertificateProvider] = []) {
@@ -69,6 +72,29 @@ package final class TrustedCertificates: Sendable {
     package var generation: UInt64 {
         let (providers, own) = state.withLock { ($0.providers, $0.generation) }
         return providers.values.map(\.generation).reduce(own, max)
+    }
+
+    /// The SHA-256 of names and certificates of all providers: the same in every process that trusts the same.
+    package var fingerprint: String {
+        let (providers, own) = state.withLock { ($0.providers, $0.generation) }
+        let generation = providers.values.map(\.generation).reduce(own, max)
+        if let known = fingerprints.withLock({ $0 }), known.generation == generation { return known.text }
+        var hash = SHA256()
+        func add(_ bytes: some Sequence<UInt8>) {
+            let bytes = Array(bytes)
+            hash.update(data: Array("\(bytes.count):".utf8) + bytes)
+        }
+        for (name, provider) in providers.sorted(by: { $0.key < $1.key }) {
+            add(name.utf8)
+            let certificates = provider.current()?.certificates ?? []
+            add("\(certificates.count)".utf8)
+            for certificate in certificates { add(certificate.sha256) }
+        }
+        let text = hash.finalize().map { byte in
+            String(byte >> 4, radix: 16) + String(byte & 0xF, radix: 16)
+        }.joined()
+        fingerprints.withLock { $0 = (generation, text) }
+        return text
     }
 
     /// Whether every provider has what it is for; otherwise what is missing, for readiness.

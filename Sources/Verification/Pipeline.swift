@@ -7,6 +7,9 @@ import StrictJSON
 package struct ConfigurationSnapshot: Sendable {
     /// Grows with each configuration that comes into force.
     package let generation: UInt64
+    /// The same in every replica with the same configuration and version of the program; `nil` when its decisions
+    /// cannot be shared.
+    package let fingerprint: String?
     /// Where images and their signatures are looked up: the first store that has the image serves it.
     package let stores: [any ReferrerStore]
     /// Who judges artifacts: the first verifier that can judge an artifact does.
@@ -21,9 +24,11 @@ package struct ConfigurationSnapshot: Sendable {
     /// A snapshot with the given parts.
     package init(
         generation: UInt64, stores: [any ReferrerStore], verifiers: [any ArtifactVerifier],
-        policy: any PolicyEnforcer, settings: ServiceSettings, maximumArtifacts: Int = 100
+        policy: any PolicyEnforcer, settings: ServiceSettings, maximumArtifacts: Int = 100,
+        fingerprint: String? = nil
     ) {
         self.generation = generation
+        self.fingerprint = fingerprint
         self.stores = stores
         self.verifiers = verifiers
         self.policy = policy

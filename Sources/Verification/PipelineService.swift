@@ -11,8 +11,17 @@ package protocol ConfigurationSource: Sendable {
     /// trusted certificates.
     var trustGeneration: UInt64 { get }
 
+    /// What a decision for a namespace rests on besides the configuration itself, by content: the same in every replica
+    /// with the same trusted certificates. `nil` when decisions cannot be shared.
+    func trustFingerprint(for namespace: String?) -> String?
+
     /// Whether all that is needed to serve is loaded.
     var readiness: Readiness { get async }
+}
+
+extension ConfigurationSource {
+    /// Nothing to share by.
+    package func trustFingerprint(for namespace: String?) -> String? { nil }
 }
 
 /// Why there is no configuration to answer with.
@@ -33,6 +42,7 @@ package final class PipelineService: VerificationService {
 
     private let source: any ConfigurationSource
     private let cache: DecisionCache
+    private let shared: (any SharedDecisions)?
     private let metrics: MetricsRegistry
     private let verifications = SingleFlight<FlightKey, PipelineResult>()
     private let resolutions = SingleFlight<FlightKey, MutationAnswer>()
@@ -46,8 +56,14 @@ package final class PipelineService: VerificationService {
     private static let minimumFlightTime = Duration.seconds(10)
 
     /// A service over the configuration that `source` gives.
-    package init(source: any ConfigurationSource, cache: DecisionCache, metrics: MetricsRegistry) {
+    ///
+    /// - Parameter shared: decisions of other replicas.
+    package init(
+        source: any ConfigurationSource, cache: DecisionCache, metrics: MetricsRegistry,
+        shared: (any SharedDecisions)? = nil
+    ) {
         self.source = source
+        self.shared = shared
         self.cache = cache
         self.metrics = metrics
         metrics.collect { [cache, verifications, places, verified] metrics in
@@ -111,6 +127,11 @@ package final class PipelineService: VerificationService {
         let result = await verifications.value(for: flightKey, deadline: deadline) { [self] in
             // A flight that landed between the look into the cache and here has left its decision there.
             if let decision = cache.decision(for: cacheKey) { return .decided(decision, validUntil: nil) }
+            let sharedKey = self.sharedKey(snapshot, key)
+            if let shared, let sharedKey, let known = await shared.decision(for: sharedKey) {
+                cache.keep(known.decision, for: cacheKey, validFor: known.life)
+                return .decided(known.decision, validUntil: nil)
+            }
             metrics.count("countersign_verifications_total", help: "Images taken through the whole pipeline.")
             let time = max(snapshot.settings.verificationTimeout * 2, PipelineService.minimumFlightTime)
             stages.withLock { $0[flightKey] = .queue }
@@ -126,11 +147,18 @@ package final class PipelineService: VerificationService {
                 await pipeline.run(key.reference, deadline: end)
             }
             if case .decided(let decision, let validUntil) = result {
-                cache.keep(decision, for: cacheKey, validFor: validUntil.map { .seconds($0.timeIntervalSinceNow) })
+                let life = validUntil.map { Duration.seconds($0.timeIntervalSinceNow) }
+                cache.keep(decision, for: cacheKey, validFor: life)
                 if let digest = decision.digest {
                     verified.note(
                         decision, for: cacheKey.by(digest, of: key.reference), validUntil: validUntil,
                         window: snapshot.settings.staleIfError)
+                }
+                // Trust that changed meanwhile may have changed the verdict: it is not shared under what was trusted before.
+                if let shared, let sharedKey, sharedKey == self.sharedKey(snapshot, key),
+                    cacheKey.trustGeneration == source.trustGeneration
+                {
+                    shared.keep(decision, for: sharedKey, life: life ?? cache.timeToLive)
                 }
             }
             return result
@@ -173,6 +201,15 @@ package final class PipelineService: VerificationService {
         metrics.set(
             total: Double(admissions), of: "countersign_stale_admissions_total",
             help: "Answers by an earlier verification because of a fault (cache.staleIfError).")
+    }
+
+    /// What a decision is shared under; `nil` when it is not.
+    private func sharedKey(_ snapshot: ConfigurationSnapshot, _ key: VerificationKey) -> SharedDecisionKey? {
+        guard shared != nil, let configuration = snapshot.fingerprint,
+            let trust = source.trustFingerprint(for: key.namespace)
+        else { return nil }
+        return SharedDecisionKey(
+            fingerprint: "\(configuration) \(trust)", namespace: key.namespace, reference: key.reference.description)
     }
 
     package func mutate(key text: String, traceID: String, deadline: ContinuousClock.Instant) async -> MutationAnswer {

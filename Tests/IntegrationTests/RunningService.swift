@@ -3,6 +3,7 @@ import Foundation
 import GatekeeperProvider
 import Logging
 import PKI
+import Redis
 import ServiceLifecycle
 import Synchronization
 import TestSupport
@@ -29,7 +30,7 @@ final class RunningService: Sendable {
     init(
         _ configuration: ConfigurationText, remembers: Duration = .seconds(300),
         environment: [String: String] = ProcessInfo.processInfo.environment,
-        callers: (any CallerAuthenticator)? = nil,
+        callers: (any CallerAuthenticator)? = nil, shared: SharedCacheSettings? = nil,
         _ change: (inout ProviderConfiguration) -> Void = { _ in }
     ) async throws {
         directory = try TemporaryDirectory()
@@ -49,12 +50,20 @@ final class RunningService: Sendable {
             address: local, certificates: tls.files, healthAddress: local, metricsAddress: local)
         settings.certificateInterval = .milliseconds(100)
         change(&settings)
+        var decisions: RedisDecisions?
+        if let shared {
+            decisions = RedisDecisions(
+                client: try RedisClient(shared.redis, logger: logger), key: shared.key, maximumLife: remembers,
+                metrics: metrics, logger: logger)
+        }
         let service = PipelineService(
-            source: file, cache: DecisionCache(timeToLive: remembers), metrics: metrics)
+            source: file, cache: DecisionCache(timeToLive: remembers), metrics: metrics, shared: decisions)
         let server = try GatekeeperProviderServer(
             configuration: settings, service: service, metrics: metrics, logger: logger, callers: callers)
         let quiet = Logger(label: "group") { _ in SwiftLogNoOpLogHandler() }
-        let group = ServiceGroup(configuration: .init(services: [file, builder.revocation, server], logger: quiet))
+        let group = ServiceGroup(
+            configuration: .init(
+                services: [file, builder.revocation] + (decisions.map { [$0] } ?? []) + [server], logger: quiet))
         self.group = group
         task = Task { try await group.run() }
         ports = try await server.ports
@@ -148,11 +157,11 @@ func eventually(_ condition: () async throws -> Bool) async throws -> Bool {
 func withService<Value>(
     _ configuration: ConfigurationText, remembers: Duration = .seconds(300),
     environment: [String: String] = ProcessInfo.processInfo.environment,
-    callers: (any CallerAuthenticator)? = nil,
+    callers: (any CallerAuthenticator)? = nil, shared: SharedCacheSettings? = nil,
     _ change: (inout ProviderConfiguration) -> Void = { _ in }, _ body: (RunningService) async throws -> Value
 ) async throws -> Value {
     let service = try await RunningService(
-        configuration, remembers: remembers, environment: environment, callers: callers, change)
+        configuration, remembers: remembers, environment: environment, callers: callers, shared: shared, change)
     do {
         let value = try await body(service)
         await service.stop()

@@ -41,6 +41,7 @@ struct ServeCommand: AsyncParsableCommand {
         var settings = ServerSettings(
             configurationPath: configuration.config, provider: provider,
             decisions: try cache.decisionSettings())
+        settings.shared = try cache.sharedSettings()
         settings.kyvernoAudiences = kyverno.audiences
         do {
             try await CountersignServer(settings).run()

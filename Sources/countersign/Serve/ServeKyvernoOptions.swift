@@ -29,7 +29,8 @@ struct ServeKyvernoOptions: ParsableArguments {
     func listener() throws -> KyvernoListener? {
         guard let address, !address.isEmpty else {
             guard users == nil, audienceList == nil else {
-                throw CommandFailure(.usage, "--kyverno-users and --kyverno-audiences have no meaning without --kyverno")
+                throw CommandFailure(
+                    .usage, "--kyverno-users and --kyverno-audiences have no meaning without --kyverno")
             }
             return nil
         }
