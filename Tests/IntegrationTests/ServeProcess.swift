@@ -8,6 +8,8 @@ final class ServeProcess: Sendable {
     let healthPort: Int
     /// Zero when it serves none.
     let metricsPort: Int
+    /// Zero when Kyverno is not served.
+    let kyvernoPort: Int
     /// From the start of the process until `/readyz` said yes.
     let startTime: Duration
     private let directory: TemporaryDirectory
@@ -71,6 +73,7 @@ final class ServeProcess: Sendable {
             throw Failure(description: try String(contentsOfFile: log, encoding: .utf8))
         }
         (self.port, self.healthPort, self.metricsPort) = (port, healthPort, ports["metrics"] ?? 0)
+        kyvernoPort = ports["kyverno"] ?? 0
     }
 
     /// `msg=listening … for=provider port=…`
