@@ -72,6 +72,8 @@ ROWS = [
             ("Verdicts from the cache", "percentunit", "The rest goes through the whole pipeline.", [(f'{total("countersign_decision_cache_hits_total")} / ({total("countersign_decision_cache_hits_total")} + {total("countersign_decision_cache_misses_total")})', "hit ratio")]),
             ("Entries", "none", "Remembered verdicts and revocation answers.", [(f"sum by (pod) (countersign_decision_cache_entries{{{WHERE}}})", "verdicts {{pod}}"), (f"sum by (pod) (countersign_revocation_cache_entries{{{WHERE}}})", "revocation {{pod}}")]),
             ("Verifications", "ops", "Images taken through the whole pipeline, by replica.", [(rate("countersign_verifications_total", "pod"), "{{pod}}")]),
+            ("Shared cache", "ops", "Questions to Redis, by what came of them.", [(rate("countersign_shared_cache_total", "result"), "{{result}}")]),
+            ("Duration of Kyverno's requests", "ms", "From a request's arrival to its answer.", quantiles("countersign_kyverno_request_milliseconds")),
             ("Under way", "none", "Verifications and connections now.", [(f"sum by (pod) (countersign_verifications_in_flight{{{WHERE}}})", "verifications {{pod}}"), (f"sum by (state) (countersign_open_connections{{{WHERE}}})", "connections {{state}}")]),
         ],
     ),

@@ -257,6 +257,7 @@ def test_notes_warn_of_a_webhook_that_gives_up_first(install, server):
         ({"vulnerabilityreport": {"enabled": True}}, "images that it refused would be admitted"),
         ({"instrumentation": {"metricsType": "statsd"}}, "only prometheus"),
         ({"provider": {"cache": {"type": "redis"}}}, "provider.cache.redis.endpoint"),
+        ({"provider": {"cache": {"type": "redis", "redis": {"endpoint": "r:1", "user": "u"}}}}, "user needs provider.cache.redis.passwordSecret"),
         ({"gatekeeper": {"clientAuthoritySecret": ""}}, "whose client certificates are good"),
         ({"monitoring": {"serviceMonitor": {"enabled": True}, "podMonitor": {"enabled": True}}}, "not both"),
     ],

@@ -45,6 +45,9 @@ Ratify refused, or leave registries unreadable.
 {{- if not .Values.provider.cache.redis.endpoint }}
 {{- fail "provider.cache.type=redis needs provider.cache.redis.endpoint (HOST:PORT)" }}
 {{- end }}
+{{- if and .Values.provider.cache.redis.user (not .Values.provider.cache.redis.passwordSecret.name) }}
+{{- fail "provider.cache.redis.user needs provider.cache.redis.passwordSecret" }}
+{{- end }}
 {{- end }}
 {{- if not (or .Values.gatekeeper.clientAuthoritySecret .Values.provider.clientAuth.caCerts .Values.provider.clientAuth.anonymous) }}
 {{- fail "Nobody says whose client certificates are good: give gatekeeper.clientAuthoritySecret or provider.clientAuth.caCerts, or serve everybody with provider.clientAuth.anonymous=true" }}
