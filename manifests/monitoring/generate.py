@@ -50,6 +50,8 @@ ROWS = [
         "Verdicts",
         [
             ("Images by verdict", "ops", "pass: may run. fail: may not. refused: a definite error, such as an image that does not exist. fault: not known now.", [(rate("countersign_keys_total", "operation, verdict"), "{{operation}} {{verdict}}")]),
+            ("Refused, by reason", "ops", "Why images may not run.", [(rate("countersign_verdicts_total", "reason", 'verdict=~"fail|refused"'), "{{reason}}")]),
+            ("Not decided, by stage", "ops", "Where it was not possible to find out.", [(rate("countersign_verdicts_total", "reason", 'verdict="fault"'), "{{reason}}")]),
             ("System errors by kind", "ops", "Answers that name images without a verdict. Gatekeeper never stores them.", [(rate("ratify_system_error_count", "error"), "{{error}}")]),
             ("Duration of verify requests", "ms", "From a request's arrival to its answer.", quantiles("ratify_verification_request")),
             ("Duration of mutate requests", "ms", "From a request's arrival to its answer.", quantiles("ratify_mutation_request")),
@@ -58,6 +60,8 @@ ROWS = [
     (
         "Where the time goes",
         [
+            ("Stages", "ms", "resolve: tag to digest. referrers: the list of signatures. judge: fetching and verifying all of them.", quantiles("countersign_stage_duration_milliseconds", "stage")),
+            ("Slowest hundredth by registry", "ms", "All stages.", quantiles("countersign_stage_duration_milliseconds", "host")[2:]),
             ("Judging one signature", "ms", "Verifier, with fetching the envelope, trust, revocation.", quantiles("ratify_verifier_duration", "verifier")),
             ("Requests to registries by status", "ops", "none: no answer. 429: throttled.", [(rate("ratify_registry_request_count", "status_code"), "{{status_code}}")]),
             ("Failing requests by registry", "ops", "No answer, throttled, or 5xx.", [(rate("ratify_registry_request_count", "registry_host, status_code", 'status_code=~"429|5..|none"'), "{{registry_host}} {{status_code}}")]),
@@ -74,6 +78,7 @@ ROWS = [
             ("Verifications", "ops", "Images taken through the whole pipeline, by replica.", [(rate("countersign_verifications_total", "pod"), "{{pod}}")]),
             ("Shared cache", "ops", "Questions to Redis, by what came of them.", [(rate("countersign_shared_cache_total", "result"), "{{result}}")]),
             ("Duration of Kyverno's requests", "ms", "From a request's arrival to its answer.", quantiles("countersign_kyverno_request_milliseconds")),
+            ("Too much at once", "ops", "Requests refused because every place was taken; images admitted by an older verdict during an outage.", [(total("countersign_overloaded_total"), "overloaded"), (total("countersign_stale_admissions_total"), "admitted by an older verdict")]),
             ("Under way", "none", "Verifications and connections now.", [(f"sum by (pod) (countersign_verifications_in_flight{{{WHERE}}})", "verifications {{pod}}"), (f"sum by (state) (countersign_open_connections{{{WHERE}}})", "connections {{state}}")]),
         ],
     ),
