@@ -91,6 +91,14 @@ def test_timeouts_for_gatekeepers_own_defaults(install):
     assert executor == {"verificationRequestTimeout": 1900, "mutationRequestTimeout": 950}
 
 
+def test_limits_and_outages(install):
+    release = install("provider.executor.maximumConcurrent=64", "provider.cache.staleIfError=10m")
+    configuration = json.loads(release.one("ConfigMap", "ratify-configuration")["data"]["config.json"])
+    assert configuration["executor"]["maximumConcurrent"] == 64
+    assert configuration["cache"] == {"staleIfError": "10m"}
+    assert "cache" not in json.loads(install({}).one("ConfigMap", "ratify-configuration")["data"]["config.json"])
+
+
 def test_old_gatekeeper(install):
     release = install({"gatekeeper": {"version": "3.10.0"}})
     assert release.one("Provider", "ratify-provider")["apiVersion"] == "externaldata.gatekeeper.sh/v1alpha1"
