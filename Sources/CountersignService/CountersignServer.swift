@@ -74,6 +74,10 @@ package final class CountersignServer: Sendable {
             "countersign_build_info", [("version", Release.version)], 1, help: "The version that runs.")
 
         let shared = try sharedDecisions(metrics, logger)
+        if shared != nil, case .success(let snapshot) = file.snapshot(for: nil), snapshot.fingerprint == nil {
+            logger.warning(
+                "verdicts are not shared, although --cache-type is redis: a store is an image layout of this machine")
+        }
         let service = PipelineService(
             source: file,
             cache: DecisionCache(
