@@ -27,7 +27,7 @@ def metrics():
 
 
 # Metrics that are agreed on and under construction.
-ANNOUNCED = {"countersign_shared_cache_connected": set(), "countersign_shared_cache_total": {"result"}, "countersign_kyverno_refusals_total": {"reason"}, "countersign_kyverno_request_milliseconds": set(), "countersign_trust_age_seconds": {"provider"}, "countersign_trust_provider_success": {"provider"}, "countersign_resources": {"kind", "success"}, "countersign_resources_out_of_sync_seconds": {"kind"}}
+ANNOUNCED = {"countersign_trust_age_seconds": {"provider"}, "countersign_trust_provider_success": {"provider"}, "countersign_resources": {"kind", "success"}, "countersign_resources_out_of_sync_seconds": {"kind"}}
 
 
 def selectors(expression):

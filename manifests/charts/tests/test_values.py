@@ -317,7 +317,7 @@ def test_every_value_is_documented_and_in_the_schema():
 
 
 # Flags of serve that are agreed on and under construction.
-ANNOUNCED = {"ca-cert-secret", "kyverno", "kyverno-users", "cache-redis", "cache-redis-tls", "cache-redis-ca", "cache-redis-user", "cache-key-file"}
+ANNOUNCED = {"ca-cert-secret"}
 
 
 def flags_of_serve():
