@@ -7,8 +7,14 @@ import Synchronization
 /// configuration, so that connections stay in use.
 final class HTTPClients: Sendable {
     private let logger: Logger
-    private let clients = Mutex<[String: any HTTPSending & Closing]>([:])
+    private let clients = Mutex<[String: Kept]>([:])
     private let direct = Mutex<HTTPClient?>(nil)
+
+    /// A client, and what sends its requests at the pace that each host allows.
+    private struct Kept {
+        let client: any HTTPSending & Closing
+        let paced: PacedHTTPClient
+    }
 
     init(logger: Logger) { self.logger = logger }
 
@@ -19,7 +25,7 @@ final class HTTPClients: Sendable {
     ///   the rest of the start.
     func client(caBundle: String?) throws(HTTPError) -> any HTTPSending {
         let key = caBundle ?? ""
-        if let client = clients.withLock({ $0[key] }) { return client }
+        if let kept = clients.withLock({ $0[key] }) { return kept.paced }
         let configuration = HTTPClientConfiguration(extraCABundle: caBundle, userAgent: Release.agent) { [logger] in
             logger.notice("\($0)")
         }
@@ -28,8 +34,9 @@ final class HTTPClients: Sendable {
         }
         let client: any HTTPSending & Closing =
             caBundle == nil && !hasSettings ? LaterClient(configuration) : try HTTPClient(configuration: configuration)
-        clients.withLock { $0[key] = client }
-        return client
+        let kept = Kept(client: client, paced: PacedHTTPClient(client))
+        clients.withLock { $0[key] = kept }
+        return kept.paced
     }
 
     /// A client that uses no proxy, for services of the machine itself.
@@ -53,7 +60,7 @@ final class HTTPClients: Sendable {
             defer { clients = [:] }
             return Array(clients.values)
         }
-        for client in all { await client.shutdown() }
+        for kept in all { await kept.client.shutdown() }
         await direct.withLock(\.self)?.shutdown()
     }
 }

@@ -74,7 +74,7 @@ struct HTTPCall {
             ? self.error(.throttled, "too many requests, status 429")
             : self.error(.status(answer.status), "the host answers with status \(answer.status)")
         error.retryAfter = answer.headers["Retry-After"].flatMap { RetryAfter.parse($0, now: now) }
-        guard RetryPolicy.isRetried(answer.status) else { throw error }
+        guard request.retry.isRetried(answer.status) else { throw error }
         lastError = error
         return nil
     }

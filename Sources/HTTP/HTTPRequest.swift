@@ -54,6 +54,19 @@ public struct HTTPRequest: Sendable {
     /// Whether a redirect may lead to a private address. Even where it may not, a host may redirect to itself, and one in
     /// a private network to another one there: it has no need of us to get there.
     public var redirectsToPrivateAddresses = PrivateAddresses.allowed
+    /// Who goes first when the host limits requests.
+    public var place = Place()
+
+    /// A request's place among those that wait for the same host (``PacedHTTPClient``).
+    public struct Place: Sendable, Hashable {
+        /// Higher goes first: what ends work that has begun goes before what begins some.
+        public var precedence = 2
+        /// Whose request it is, as a repository's: of equal precedence, each group's first goes before any group's second.
+        public var group = ""
+
+        /// The usual place.
+        public init() {}
+    }
 
     /// A request.
     public init(
@@ -108,4 +121,12 @@ public protocol HTTPSending: Sendable {
     /// - Throws: when there is no answer, and for 429 and 5xx that persist unless the request wants every status. Other
     ///   statuses are answers.
     func send(_ request: HTTPRequest) async throws(HTTPError) -> HTTPResponse
+
+    /// What a host that limits requests is seen to allow now, in words; `nil` when none is known to.
+    func limit(of host: String) -> String?
+}
+
+extension HTTPSending {
+    /// Knows of none.
+    public func limit(of host: String) -> String? { nil }
 }

@@ -16,6 +16,8 @@ public struct RetryPolicy: Sendable, Hashable {
     /// Whether POST and PATCH may be sent again too. Otherwise they are also kept off pooled connections, which
     /// may turn out closed after the request was written.
     public var retriesNonIdempotent: Bool
+    /// Whether 429 is tried again here. Not where someone else decides when (``PacedHTTPClient``).
+    public var retriesThrottled = true
 
     /// A policy.
     public init(
@@ -47,5 +49,7 @@ public struct RetryPolicy: Sendable, Hashable {
     }
 
     /// Whether an answer of this status is worth another attempt.
-    static func isRetried(_ status: Int) -> Bool { [429, 500, 502, 503, 504].contains(status) }
+    func isRetried(_ status: Int) -> Bool {
+        status == 429 ? retriesThrottled : [500, 502, 503, 504].contains(status)
+    }
 }

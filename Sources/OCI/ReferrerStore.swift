@@ -29,6 +29,15 @@ public protocol ReferrerStore: Sendable {
     func blob(
         _ descriptor: Descriptor, in reference: ImageReference, maximumBytes: Int, deadline: ContinuousClock.Instant
     ) async throws(RegistryError) -> [UInt8]
+
+    /// What holds up questions about a reference now, in words: a registry that limits requests. `nil` when nothing is
+    /// known to; whoever stops waiting for an answer says so with it.
+    func hindrance(for reference: ImageReference) -> String?
+}
+
+extension ReferrerStore {
+    /// Knows of nothing.
+    public func hindrance(for reference: ImageReference) -> String? { nil }
 }
 
 /// Where artifacts are written to.

@@ -14,7 +14,7 @@ extension RegistryClient {
         if let known = cache.value(for: question) { return known }
         return try await resolving.value(
             for: question, deadline: deadline, workTime: options.sharedFetchTime,
-            timeout: Self.waitedTooLong(question, question.pathDescription, "resolving the reference")
+            timeout: self.waitedTooLong(question, question.pathDescription, "resolving the reference")
         ) { [self] (deadline) async throws(RegistryError) -> Descriptor in
             let descriptor = try await ask(question, deadline)
             let expires = question.digest == nil ? ContinuousClock.now + options.tagCacheLifetime : nil
@@ -31,8 +31,8 @@ extension RegistryClient {
             method: .head, purpose: "resolving the reference", reference: reference,
             subject: reference.pathDescription,
             path: "manifests/\(reference.digest?.description ?? reference.tag ?? "latest")",
-            accept: MediaType.accepted, maximumBytes: options.maximumManifestBytes, followsRedirects: true,
-            deadline: deadline)
+            accept: MediaType.accepted, maximumBytes: options.maximumManifestBytes, precedence: .beginning,
+            followsRedirects: true, deadline: deadline)
         let head = try await send(call)
         switch head.status {
         case 200:
@@ -121,7 +121,8 @@ extension RegistryClient {
             purpose: "fetching the \(what)", reference: reference,
             subject: "\(reference.repository)@\(descriptor.digest)", path: path, accept: accept,
             // Room for the error document of a refusal or a redirect, too, however small the content is.
-            maximumBytes: max(Int(clamping: descriptor.size), 64 * 1024), followsRedirects: true, deadline: deadline)
+            maximumBytes: max(Int(clamping: descriptor.size), 64 * 1024), precedence: .ending, followsRedirects: true,
+            deadline: deadline)
         guard descriptor.size <= maximumBytes else {
             throw call.error(
                 .tooLarge, "the \(what) has \(descriptor.size) bytes, more than the limit of \(maximumBytes)")
@@ -133,7 +134,7 @@ extension RegistryClient {
         }
         let content = try await fetching.value(
             for: key, deadline: deadline, workTime: options.sharedFetchTime,
-            timeout: Self.waitedTooLong(reference, call.subject, call.purpose)
+            timeout: self.waitedTooLong(reference, call.subject, call.purpose)
         ) { [self] (deadline) async throws(RegistryError) -> [UInt8] in
             var call = call
             call.deadline = deadline
@@ -171,9 +172,20 @@ extension RegistryClient {
         call.error(.sizeMismatch, "the content has \(size) bytes, its descriptor says \(descriptor.size)")
     }
 
+    /// What holds up questions about a reference now, in words: a registry that limits requests. `nil` when nothing does.
+    public func hindrance(for reference: ImageReference) -> String? {
+        guard let origin = try? base(reference) else { return nil }
+        return http.limit(of: origin.authority)
+    }
+
     /// The error of a caller whose deadline passes while others may still wait.
-    static func waitedTooLong(_ reference: ImageReference, _ subject: String, _ purpose: String) -> RegistryError {
-        RegistryError(
+    func waitedTooLong(_ reference: ImageReference, _ subject: String, _ purpose: String) -> RegistryError {
+        if let hindrance = hindrance(for: reference) {
+            return RegistryError(
+                .throttled, host: reference.endpoint, subject: subject,
+                detail: "\(purpose): no answer within the time allowed: \(hindrance)")
+        }
+        return RegistryError(
             .timeout, host: reference.endpoint, subject: subject,
             detail: "\(purpose): no answer within the time allowed; check that the registry is reachable from here")
     }

@@ -12,7 +12,7 @@ extension RegistryClient {
         if let known = listings.value(for: key) { return known }
         return try await listing.value(
             for: key, deadline: deadline, workTime: options.sharedFetchTime,
-            timeout: Self.waitedTooLong(
+            timeout: self.waitedTooLong(
                 reference, "\(reference.repository)@\(subject.digest)", "listing the referrers")
         ) { [self] (deadline) async throws(RegistryError) -> [Descriptor] in
             let referrers = try await list(subject.digest, reference, artifactType, deadline)
@@ -44,7 +44,7 @@ extension RegistryClient {
         RegistryCall(
             purpose: "listing the referrers", reference: reference, subject: "\(reference.repository)@\(subject)",
             path: "referrers/\(subject)", accept: MediaType.ociIndex, maximumBytes: options.maximumManifestBytes,
-            followsRedirects: true, deadline: deadline)
+            precedence: .continuing, followsRedirects: true, deadline: deadline)
     }
 
     private func tooMany(_ call: RegistryCall) -> RegistryError {

@@ -1,10 +1,20 @@
 import HTTP
 import StrictJSON
 
+/// The answer to the first call to a repository, and whose call it was.
+struct Introduction: Sendable {
+    let caller: UInt64
+    let result: Result<HTTPResponse, RegistryError>
+}
+
 /// One call to a registry.
 struct RegistryCall: Sendable {
     /// What the caller may do with the repository, in the words of a token's scope.
     enum Actions: String, Hashable, Sendable { case pull, push = "pull,push" }
+
+    /// How far the work is that a call is part of: the nearer its end, the sooner the call is sent when the registry
+    /// limits requests.
+    enum Precedence: Int, Sendable { case beginning = 0, continuing, usual, ending }
 
     var method = HTTPMethod.get
     /// What is done, for messages: "resolving the reference".
@@ -18,6 +28,7 @@ struct RegistryCall: Sendable {
     var contentType: String?
     var body: [UInt8]?
     var maximumBytes = 64 * 1024
+    var precedence = Precedence.usual
     var actions = Actions.pull
     var retry: RetryPolicy?
     /// Whether a redirect is followed, without `Authorization` once it leaves the registry.
@@ -67,8 +78,15 @@ extension RegistryClient {
         let isOwn = url.hasSameOrigin(as: origin)
         var authorization = isOwn ? try await knownAuthorization(for: call, credential) : nil
         var isLastTry = false
+        var first = isOwn && authorization == nil ? try await introduction(call, url) : nil
+        // Somebody else's first call may have told meanwhile.
+        if isOwn, authorization == nil, first == nil {
+            authorization = try await knownAuthorization(for: call, credential)
+        }
         while true {
-            let response = try await transmit(call, url, authorization)
+            let response: HTTPResponse
+            if let known = first { response = known } else { response = try await transmit(call, url, authorization) }
+            first = nil
             guard response.status == 401 else { return response }
             // Only the registry itself may name the place that credentials go to, not a host it redirects to.
             guard isOwn, (try? HTTPURL(parsing: response.url))?.hasSameOrigin(as: origin) == true else {
@@ -84,6 +102,31 @@ extension RegistryClient {
         }
     }
 
+    /// The answer to the first call to a repository without credentials, if this call is the first; `nil` when it is known
+    /// how the repository wants to be asked, or somebody else has just found out or failed to.
+    ///
+    /// Without this everybody who asks at a cold start would send a call that ends with 401.
+    private func introduction(_ call: RegistryCall, _ url: HTTPURL) async throws(RegistryError) -> HTTPResponse? {
+        let key = key(of: call)
+        guard schemes.value(for: key) == nil else { return nil }
+        let own = introductions.add(1, ordering: .relaxed).newValue
+        let introduction = try await introducing.value(
+            for: key, deadline: call.deadline, workTime: .zero,
+            timeout: self.waitedTooLong(call.reference, call.subject, call.purpose)
+        ) { [self] (_) async throws(RegistryError) -> Introduction in
+            do throws(RegistryError) {
+                let response = try await transmit(call, url, nil)
+                // Only the registry itself may name the place that credentials go to.
+                if (try? HTTPURL(parsing: response.url))?.hasSameOrigin(as: url) == true {
+                    learnScheme(from: response, of: call)
+                }
+                return Introduction(caller: own, result: .success(response))
+            } catch { return Introduction(caller: own, result: .failure(error)) }
+        }
+        // What somebody else's call came to says nothing about this one.
+        return introduction.caller == own ? try introduction.result.get() : nil
+    }
+
     private func transmit(
         _ call: RegistryCall, _ url: HTTPURL, _ authorization: Authorization?
     ) async throws(RegistryError) -> HTTPResponse {
@@ -96,6 +139,8 @@ extension RegistryClient {
             deadline: call.deadline, retry: call.retry ?? options.retry,
             redirects: call.followsRedirects ? .follow(maximum: 5) : .refuse)
         request.redirectsToPrivateAddresses = options.privateAddresses
+        request.place.precedence = call.precedence.rawValue
+        request.place.group = call.reference.scopeName
         return try await transmit(request) { error in
             RegistryError(
                 Self.kind(of: error), host: call.reference.endpoint, subject: call.subject,

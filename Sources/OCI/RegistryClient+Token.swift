@@ -11,6 +11,8 @@ struct AuthorizationKey: Hashable, Sendable {
 
 /// How a registry wants to be asked.
 enum AuthorizationScheme: Hashable, Sendable {
+    /// It answers without any credential.
+    case open
     case basic
     case bearer(realm: HTTPURL, service: String?, scope: String, privateAddresses: PrivateAddresses)
 }
@@ -54,7 +56,7 @@ extension RegistryClient {
             return Authorization(header: "Bearer \(token)", question: nil, token: nil)
         }
         switch schemes.value(for: key(of: call)) {
-        case nil: return nil
+        case nil, .open: return nil
         case .basic: return Self.basic(credential)
         case .bearer(let realm, let service, let scope, let privateAddresses):
             let question = TokenQuestion(
@@ -65,6 +67,19 @@ extension RegistryClient {
                 schemes.remove(key(of: call))
                 throw error
             }
+        }
+    }
+
+    /// Keeps how a repository wants to be asked, from its first answer. What cannot be used of it is an error where the
+    /// answer is.
+    func learnScheme(from response: HTTPResponse, of call: RegistryCall) {
+        guard schemes.value(for: key(of: call)) == nil else { return }
+        guard response.status == 401 else { return schemes.insert(.open, for: key(of: call)) }
+        let challenges = AuthenticationChallenge.parse(response.headers.all("WWW-Authenticate"))
+        if let challenge = challenges.first(where: { $0.scheme == "bearer" && $0.parameters["realm"] != nil }) {
+            if let scheme = try? tokenScheme(challenge, response, call) { schemes.insert(scheme, for: key(of: call)) }
+        } else if challenges.contains(where: { $0.scheme == "basic" }) {
+            schemes.insert(.basic, for: key(of: call))
         }
     }
 
@@ -103,7 +118,7 @@ extension RegistryClient {
         tokens.remove(question) { $0 == token }
     }
 
-    private func key(of call: RegistryCall) -> AuthorizationKey {
+    func key(of call: RegistryCall) -> AuthorizationKey {
         AuthorizationKey(
             endpoint: call.reference.endpoint, repository: call.reference.repository, actions: call.actions)
     }
@@ -161,7 +176,7 @@ extension RegistryClient {
     ) async throws(RegistryError) -> Token {
         try await authorizing.value(
             for: question, deadline: deadline, workTime: options.sharedFetchTime,
-            timeout: Self.waitedTooLong(
+            timeout: self.waitedTooLong(
                 call.reference, call.subject, "getting a token from \(question.realm.authority)")
         ) { [self] (deadline) async throws(RegistryError) -> Token in
             let token = try await fetchToken(question, call, deadline)
@@ -202,6 +217,7 @@ extension RegistryClient {
         }
         request.maximumResponseBytes = 256 * 1024
         request.privateAddresses = question.privateAddresses
+        request.place.precedence = RegistryCall.Precedence.ending.rawValue
         let asked = ContinuousClock.now
         let place = "getting a token from \(question.realm.authority)"
         let response = try await transmit(request) { error in

@@ -26,6 +26,9 @@ public final class RegistryClient: ReferrerStore, ArtifactPushing {
     let fetching = SingleFlight<ContentKey, [UInt8]>()
     let resolving = SingleFlight<ImageReference, Descriptor>()
     let listing = SingleFlight<ListingKey, [Descriptor]>()
+    /// The first call to each repository, whose answer says how it wants to be asked.
+    let introducing = SingleFlight<AuthorizationKey, Introduction>()
+    let introductions = Atomic<UInt64>(0)
     let authorizing = SingleFlight<TokenQuestion, Token>()
     /// Who writes each referrers tag.
     let referrersTagTurns = Turns<ListingKey>()

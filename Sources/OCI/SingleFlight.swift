@@ -21,10 +21,9 @@ final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Sendable {
     ///   - workTime: how long the work may take, if that is longer than this caller waits.
     func value(
         for key: Key, deadline: ContinuousClock.Instant, workTime: Duration,
-        timeout: @autoclosure () -> RegistryError,
+        timeout: @escaping @Sendable @autoclosure () -> RegistryError,
         work: @escaping @Sendable (ContinuousClock.Instant) async throws(RegistryError) -> Value
     ) async throws(RegistryError) -> Value {
-        let timeout = timeout()
         var isFirstTry = true
         while true {
             let outcome = await join(key, deadline, workTime, timeout, work)
@@ -40,7 +39,8 @@ final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Sendable {
     }
 
     private func join(
-        _ key: Key, _ deadline: ContinuousClock.Instant, _ workTime: Duration, _ timeout: RegistryError,
+        _ key: Key, _ deadline: ContinuousClock.Instant, _ workTime: Duration,
+        _ timeout: @escaping @Sendable () -> RegistryError,
         _ work: @escaping @Sendable (ContinuousClock.Instant) async throws(RegistryError) -> Value
     ) async -> Outcome {
         let id = state.withLock { state in
@@ -49,11 +49,14 @@ final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Sendable {
         }
         let timer = Task { [self] in
             try? await Task.sleep(until: deadline, clock: .continuous)
-            if !Task.isCancelled { leave(key, id, .failure(timeout)) }
+            if !Task.isCancelled { leave(key, id, .failure(timeout())) }
         }
         defer { timer.cancel() }
-        let cancelled = RegistryError(
-            .cancelled, host: timeout.host, subject: timeout.subject, detail: "the caller gave up waiting")
+        let cancelled = { @Sendable () -> RegistryError in
+            let timeout = timeout()
+            return RegistryError(
+                .cancelled, host: timeout.host, subject: timeout.subject, detail: "the caller gave up waiting")
+        }
         return await withTaskCancellationHandler {
             await withCheckedContinuation { (continuation: CheckedContinuation<Outcome, Never>) in
                 let isNew = state.withLock { state in
@@ -68,11 +71,11 @@ final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Sendable {
                     }
                 }
                 // Whatever happened before the continuation was in place found nobody to tell.
-                if Task.isCancelled { leave(key, id, .failure(cancelled)) }
-                if .now >= deadline { leave(key, id, .failure(timeout)) }
+                if Task.isCancelled { leave(key, id, .failure(cancelled())) }
+                if .now >= deadline { leave(key, id, .failure(timeout())) }
             }
         } onCancel: {
-            leave(key, id, .failure(cancelled))
+            leave(key, id, .failure(cancelled()))
         }
     }
 

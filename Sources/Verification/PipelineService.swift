@@ -168,7 +168,7 @@ package final class PipelineService: VerificationService {
         case .fault(let fault): return earlier(cacheKey, key, snapshot, fault)
         case nil:
             let stage = stages.withLock { $0[flightKey] } ?? .verify
-            return earlier(cacheKey, key, snapshot, PipelineService.late(stage, key, deadline: deadline))
+            return earlier(cacheKey, key, snapshot, PipelineService.late(stage, key, snapshot))
         }
     }
 
@@ -243,13 +243,18 @@ package final class PipelineService: VerificationService {
                 }
             }
         }
-        return answer ?? .fault(PipelineService.late(.resolve, key, deadline: deadline))
+        return answer ?? .fault(PipelineService.late(.resolve, key, snapshot))
     }
 
     private static func late(
-        _ stage: PassingFault.Stage, _ key: VerificationKey, deadline: ContinuousClock.Instant
+        _ stage: PassingFault.Stage, _ key: VerificationKey, _ snapshot: ConfigurationSnapshot
     ) -> PassingFault {
-        PassingFault(
+        if let hindrance = snapshot.stores.lazy.compactMap({ $0.hindrance(for: key.reference) }).first {
+            return PassingFault(
+                stage: stage, host: key.reference.endpoint,
+                cause: "no answer in time: \(hindrance); the work goes on, ask again in a moment")
+        }
+        return PassingFault(
             stage: stage, host: key.reference.endpoint,
             cause:
                 "no answer in time; the work goes on, ask again in a moment (or raise executor.verificationRequestTimeout and the Provider's timeout)"

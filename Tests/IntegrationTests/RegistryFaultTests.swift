@@ -44,11 +44,10 @@ import Testing
     }
 
     enum Passing: String, CaseIterable {
-        case throttled, internalError, unavailable, reset, cutShort
+        case internalError, unavailable, reset, cutShort
 
         var kind: RegistryFault.Kind {
             switch self {
-            case .throttled: .tooManyRequests(retryAfter: "600")
             case .internalError: .status(500)
             case .unavailable: .status(503)
             case .reset: .reset
@@ -86,10 +85,30 @@ import Testing
                     #expect(answer.status == 200)
                     expectFault(answer, nil, pair.stage.name, endpoint, "trace")
                     #expect(answer.items.isEmpty)
-                    if pair.fault == .throttled { #expect(answer.systemError?.contains("429") == true) }
                 }
                 registry.clearFaults()
                 try await forEach(cases) { _, key in expectAdmitted(try await service.verify(key)) }
+            }
+        }
+    }
+
+    /// A host each: one that refuses anything is asked nothing for as long as it says.
+    @Test(arguments: [Stage.resolve, .blob])
+    func throttlingIsNoVerdictAndHoldsUpAllOfTheHost(_ stage: Stage) async throws {
+        try await withSigned { registry, key in
+            var configuration = try ConfigurationText.trustingRelease()
+            configuration.verificationTimeout = 1500
+            try await withService(configuration) { service in
+                stage.inject(.tooManyRequests(retryAfter: "3"), registry, count: 1)
+                let answer = try await service.verify(key)
+                expectFault(answer, nil, stage.name, registry.endpoint, "429")
+                #expect(answer.systemError?.contains("throttled") == true, "\(answer)")
+                let asked = registry.requests.count
+                let other = try await service.verify(key.replacing(":v1", with: ":v2"))
+                expectFault(other, nil, "429")
+                #expect(registry.requests.count == asked, "nothing is sent while the host asks to wait")
+                try await Task.sleep(for: .seconds(2))
+                expectAdmitted(try await service.verify(key) { $0.admits() })
             }
         }
     }

@@ -53,6 +53,8 @@ package final class AzureEmulator: Sendable {
         var pullTokens: [String: Issued] = [:]
         var vault = KeyVaultContents()
         var counter = 0
+        /// How often the registry may be asked.
+        var limit: RequestLimit?
         var listener: (any Channel)?
         var serving: [Task<Void, Never>] = []
     }
@@ -76,9 +78,9 @@ package final class AzureEmulator: Sendable {
         state = Mutex(State(settings: settings))
     }
 
-    /// Starts an emulator.
-    package static func start(_ settings: Settings = .init()) async throws -> AzureEmulator {
-        let authority = try CertificateAuthority(name: "emulator authority")
+    /// Starts an emulator, on any port unless one is given.
+    package static func start(_ settings: Settings = .init(), port: Int = 0) async throws -> AzureEmulator {
+        let authority = try CertificateAuthority(name: "emulator authority \(UUID().uuidString.prefix(8))")
         let identity = try authority.issue(.server("localhost", dns: ["localhost", "*.vault.localhost"]))
         let chain = try NIOSSLCertificate.fromPEMBytes(Array(identity.chainPEM.utf8))
         let context = try NIOSSLContext(
@@ -99,7 +101,7 @@ package final class AzureEmulator: Sendable {
                     emulator.state.withLock { $0.serving.append(task) }
                 }
             }
-            .bind(host: "127.0.0.1", port: 0).get()
+            .bind(host: "127.0.0.1", port: port).get()
         emulator.state.withLock { $0.listener = listener }
         return emulator
     }
@@ -136,6 +138,17 @@ package final class AzureEmulator: Sendable {
             $0.faults.append(RegistryFault(kind: kind, method: nil, path: path, remaining: count))
         }
     }
+
+    /// Lets the registry be asked so often, for tokens too; then it answers 429 until a pause is over.
+    package func limit(_ budget: Int, pause: Duration) {
+        state.withLock { $0.limit = RequestLimit(budget, pause: pause) }
+    }
+
+    /// How many requests were beyond the limit so far.
+    package var refusedByLimit: Int { state.withLock { $0.limit?.refused ?? 0 } }
+
+    /// How many tokens for pulling were issued so far.
+    package var pullTokenCount: Int { state.withLock { $0.pullTokens.count } }
 
     /// Behaves again.
     package func clearFaults() { state.withLock { $0.faults = [] } }
@@ -176,6 +189,9 @@ package final class AzureEmulator: Sendable {
     ) async throws {
         let fault = state.withLock { state -> RegistryFault.Kind? in
             state.requests.append(request)
+            if request.path.hasPrefix("/v2/") || request.path.hasPrefix("/oauth2/"), let wait = state.limit?.take() {
+                return .tooManyRequests(retryAfter: String(wait))
+            }
             guard let index = state.faults.firstIndex(where: { $0.matches(request) }) else { return nil }
             if let remaining = state.faults[index].remaining { state.faults[index].remaining = remaining - 1 }
             return state.faults[index].kind
