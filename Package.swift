@@ -78,6 +78,10 @@ var targets: [Target] = [
             nioHTTP1, nioSSL,
         ],
         path: "Tests/TestSupport", swiftSettings: strict),
+    // Azure on loopback as a process (`make demo-azure`).
+    .executableTarget(
+        name: "azure-emulator", dependencies: ["TestSupport", argumentParser], path: "Tests/AzureEmulatorCommand",
+        swiftSettings: strict),
     // Measures the rooms from inside, and the command as Gatekeeper sees it (`make bench`).
     .executableTarget(
         name: "countersign-bench",
@@ -110,8 +114,8 @@ var targets: [Target] = [
     tests(
         "IntegrationTests",
         [
-            "CountersignService", "GatekeeperProvider", "Verification", "Notation", "OCI", "PKI", "HTTP", "StrictJSON",
-            "Redis", "Kubernetes", "TestSupport", lifecycle, logging, nio, nioSSL,
+            "CountersignService", "GatekeeperProvider", "KeyManagement", "Verification", "Notation", "OCI", "PKI",
+            "HTTP", "StrictJSON", "Redis", "Kubernetes", "TestSupport", lifecycle, logging, nio, nioSSL,
         ]),
 ]
 

@@ -165,15 +165,6 @@ package final class ConfigurationFile: ConfigurationSource, Service {
         metrics.gauge(
             "countersign_configuration_generation", [], Double(generation), help: "Configurations that came into force."
         )
-        let expiry = "countersign_trusted_certificate_expiry_seconds"
-        metrics.reset(expiry)
-        for provider in built?.trusted.providers ?? [] {
-            for certificate in provider.current()?.certificates ?? [] {
-                metrics.gauge(
-                    expiry, [("provider", provider.name), ("subject", certificate.subject.description)],
-                    certificate.notAfter.timeIntervalSince1970,
-                    help: "When a trusted certificate expires, in seconds since 1970.")
-            }
-        }
+        TrustMetrics.report(built?.trusted.providers ?? [], to: metrics)
     }
 }

@@ -50,6 +50,22 @@ struct ConfiguredTrustStore: TrustStore {
         return [fallback]
     }
 
+    /// Which stores a policy uses, and what fills them.
+    func uses(_ document: TrustPolicyDocument, verifier: String) -> [TrustUse] {
+        var statements: [String: [String]] = [:]
+        var filling: [String: [String]] = [:]
+        for statement in document.statements where !statement.level.isSkip {
+            for store in statement.trustStores {
+                guard let names = try? providers(store.type, store.name) else { continue }
+                statements["\(store)", default: []].append(statement.name)
+                filling["\(store)"] = names
+            }
+        }
+        return filling.keys.sorted().map {
+            TrustUse(verifier: verifier, store: $0, statements: statements[$0] ?? [], providers: filling[$0] ?? [])
+        }
+    }
+
     /// Finds stores that the policy names and nothing provides, before the first request does.
     func check(_ document: TrustPolicyDocument, path: String) throws(ConfigurationError) {
         for statement in document.statements where !statement.level.isSkip {

@@ -11,18 +11,21 @@ package struct NotationVerifier: ArtifactVerifier {
     package let artifactTypes: [String]
     private let policy: TrustPolicyDocument
     private let verifier: SignatureVerifier
+    /// The trust stores of its policy, and what fills them.
+    let uses: [TrustUse]
 
     /// The sentence that Ratify writes for a good signature, and dashboards look for.
     static let successMessage = "Notation signature verification success"
 
     init(
         name: String, type: String, artifactTypes: [String], policy: TrustPolicyDocument, trustStore: any TrustStore,
-        revocation: any RevocationChecking
+        revocation: any RevocationChecking, uses: [TrustUse] = []
     ) {
         self.name = name
         self.type = type
         self.artifactTypes = artifactTypes
         self.policy = policy
+        self.uses = uses
         verifier = SignatureVerifier(trustStore: trustStore, revocation: revocation)
     }
 

@@ -45,7 +45,7 @@ struct VerifierFactory {
         try store.check(document, path: plugin.path)
         return NotationVerifier(
             name: plugin.name, type: plugin.type, artifactTypes: types, policy: document, trustStore: store,
-            revocation: checker)
+            revocation: checker, uses: store.uses(document, verifier: plugin.name))
     }
 
     /// `{"ocspTimeout": 2000, "crlTimeout": 5000, "cacheBytes": 67108864, "allowPrivateAddresses": false}`, times in milliseconds as elsewhere in the file.

@@ -102,10 +102,26 @@ package final class TrustedCertificates: Sendable {
         providers.filter { !$0.isReady }.map { "\($0.name): \($0.status.error ?? "no certificates")" }
     }
 
-    /// Lets all providers look at their sources once, side by side: for whoever does not run them.
-    package func refresh() async {
-        await withDiscardingTaskGroup { group in
-            for provider in providers { group.addTask { await provider.refresh() } }
+    /// Has every provider look at its source once, side by side.
+    ///
+    /// - Returns: the names of those that had not finished when the time was over; what they knew before stays.
+    package func refresh(within time: Duration) async -> [String] {
+        let providers = providers
+        return await withTaskGroup(of: String?.self) { group in
+            for provider in providers {
+                group.addTask {
+                    await provider.refresh()
+                    return provider.name
+                }
+            }
+            group.addTask {
+                try? await Task.sleep(for: time)
+                return nil
+            }
+            var pending = Set(providers.map(\.name))
+            while !pending.isEmpty, let name = await group.next() ?? nil { pending.remove(name) }
+            group.cancelAll()
+            return pending.sorted()
         }
     }
 

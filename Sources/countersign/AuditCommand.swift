@@ -99,7 +99,7 @@ struct AuditCommand: AsyncParsableCommand {
 
         var inventory = ImageInventory(isByNamespace: byNamespace)
         let source = try await collect(into: &inventory)
-        await built.trusted.refresh()
+        _ = await built.trusted.refresh(within: .seconds(timeout))
         let service = PipelineService(
             source: FixedConfiguration(built), cache: DecisionCache(timeToLive: .seconds(3600)), metrics: metrics)
         let progress = Progress(total: inventory.images.count)

@@ -112,7 +112,7 @@ struct VerifyCommand: AsyncParsableCommand {
             built = try builder.build(try readFile(path, "--config"), generation: 1)
         } catch let error as ConfigurationError { throw CommandFailure(.usage, "\(path): \(error)") }
         for warning in built.warnings { Terminal.complain("\(path): \(warning)") }
-        await built.trusted.refresh()
+        _ = await built.trusted.refresh(within: .seconds(store.timeout))
         let result = await Pipeline(snapshot: built.snapshot, metrics: metrics)
             .run(reference, deadline: store.deadline())
         await builder.shutdown()
