@@ -7,7 +7,7 @@ RELEASE_FLAGS := -c release --static-swift-stdlib
 SECONDS ?= 3600
 TESTS ?= .*
 
-.PHONY: help setup setup-tests build release demo run test test-swift test-chart test-rego conformance lint format bench soak test-tsan test-asan sbom test-sbom fuzz docs image manifests clean
+.PHONY: help setup setup-tests build release demo demo-azure run test test-swift test-chart test-rego conformance lint format bench soak test-tsan test-asan sbom test-sbom fuzz docs image manifests clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,11 @@ release: setup ## Build the command as it ships: optimised, static Swift runtime
 
 demo: release ## Sign, tamper, serve, and ask as Gatekeeper does: a table of verdicts
 	@python3 demo/demo.py --countersign "$$($(SWIFT) build $(RELEASE_FLAGS) --show-bin-path)/countersign"
+
+demo-azure: setup ## The same on Azure, on an emulator: identity, registry, key vault, rotation
+	$(SWIFT) build --product countersign && $(SWIFT) build --product azure-emulator
+	@PYTHONDONTWRITEBYTECODE=1 python3 demo/azure.py --countersign "$$($(SWIFT) build --show-bin-path)/countersign" \
+		--emulator "$$($(SWIFT) build --show-bin-path)/azure-emulator"
 
 run: release ## Serve demo images on loopback until Ctrl-C, with a request to copy
 	@python3 demo/demo.py --countersign "$$($(SWIFT) build $(RELEASE_FLAGS) --show-bin-path)/countersign" --stay
