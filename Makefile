@@ -64,7 +64,7 @@ soak: setup ## The command under load and random faults for SECONDS=3600: flat m
 	COUNTERSIGN_SOAK_SECONDS=$(SECONDS) $(SWIFT) test --no-parallel --filter SoakTests
 
 test-tsan: setup ## The tests under ThreadSanitizer (TESTS=regex; docs/testing.md says what does not run)
-	$(SWIFT) test --scratch-path .build/tsan --sanitize=thread --no-parallel --filter '$(TESTS)'
+	@scripts/tsan --filter '$(TESTS)'
 
 test-asan: setup ## The tests under AddressSanitizer (TESTS=regex)
 	ASAN_OPTIONS=detect_leaks=0 $(SWIFT) test --scratch-path .build/asan --sanitize=address --no-parallel --filter '$(TESTS)'

@@ -13,7 +13,7 @@ package final class WorkPlaces: Sendable {
         package var queued: Int
 
         /// Limits.
-        package init(overall: Int = 256, perRegistry: Int = 64, queued: Int = 4096) {
+        package init(overall: Int = 256, perRegistry: Int = 32, queued: Int = 4096) {
             self.overall = overall
             self.perRegistry = perRegistry
             self.queued = queued
