@@ -52,7 +52,7 @@ var targets: [Target] = [
     room("Redis", [nio, nioPosix, nioSSL, logging]),
     room("Azure", ["HTTP", "OCI", "PKI", "KeyManagement", "StrictJSON"]),
     room("Audit", ["Kubernetes", "KeyManagement", "OCI", "PKI", "StrictJSON", "Verification", "YAML"]),
-    room("Kubernetes", ["HTTP", "StrictJSON", "YAML", subprocess]),
+    room("Kubernetes", ["HTTP", "OCI", "PKI", "StrictJSON", "YAML", subprocess]),
     room("Verification", ["OCI", "KeyManagement", "StrictJSON", logging]),
     room(
         "GatekeeperProvider",
@@ -95,7 +95,7 @@ var targets: [Target] = [
     tests("AuditTests", ["Audit", "Kubernetes", "OCI", "StrictJSON", "TestSupport"]),
     tests("YAMLTests", ["YAML", "StrictJSON"]),
     tests("HTTPTests", ["HTTP", "TestSupport"]),
-    tests("KubernetesTests", ["Kubernetes", "HTTP", "StrictJSON", "TestSupport"]),
+    tests("KubernetesTests", ["Kubernetes", "HTTP", "OCI", "PKI", "StrictJSON", "TestSupport"]),
     tests("OCITests", ["OCI", "HTTP", "StrictJSON", "TestSupport"]),
     tests("PKITests", ["PKI", "TestSupport"]),
     tests("NotationTests", ["Notation", "TestSupport"]),

@@ -14,7 +14,7 @@ ALLOWED = {
     "KeyManagement": {"PKI"},
     "Redis": set(),
     "Azure": {"HTTP", "OCI", "PKI", "KeyManagement", "StrictJSON"},
-    "Kubernetes": {"HTTP", "StrictJSON", "YAML"},
+    "Kubernetes": {"HTTP", "OCI", "PKI", "StrictJSON", "YAML"},
     "Audit": {"Kubernetes", "KeyManagement", "OCI", "PKI", "StrictJSON", "Verification", "YAML"},
     "Verification": {"OCI", "KeyManagement", "StrictJSON"},
     "GatekeeperProvider": {"Verification", "OCI", "PKI", "StrictJSON"},

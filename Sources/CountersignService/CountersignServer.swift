@@ -18,6 +18,8 @@ package struct ServerSettings: Sendable {
     package var shared: SharedCacheSettings?
     /// The audiences that a token of Kyverno may have; `nil` for its own and the API server's.
     package var kyvernoAudiences: [String]?
+    /// What of the certificates comes from the cluster.
+    package var clusterCertificates = ClusterCertificateSettings()
 
     /// Settings of a server.
     package init(configurationPath: String?, provider: ProviderConfiguration, decisions: DecisionSettings) {
@@ -83,12 +85,18 @@ package final class CountersignServer: Sendable {
             cache: DecisionCache(
                 timeToLive: settings.decisions.lifetime, maximumBytes: settings.decisions.maximumBytes),
             metrics: metrics, shared: shared)
+        var providerConfiguration = settings.provider
+        let certificates = try ClusterCertificates(
+            settings.clusterCertificates, provider: &providerConfiguration, environment: environment, logger: logger)
         let kubernetes = try kyvernosClient(logger)
         let provider = try GatekeeperProviderServer(
-            configuration: settings.provider, service: service, metrics: metrics, logger: logger,
+            configuration: providerConfiguration, service: service, metrics: metrics, logger: logger,
             callers: kubernetes.map { TokenReviewer(client: $0, audiences: settings.kyvernoAudiences) })
+        let services: [[any Service]] = [
+            [file, builder.revocation], shared.map { [$0] } ?? [], certificates.map { [$0] } ?? [], [provider],
+        ]
         var configuration = ServiceGroupConfiguration(
-            services: [file, builder.revocation] + (shared.map { [$0] } ?? []) + [provider],
+            services: services.flatMap(\.self),
             gracefulShutdownSignals: [.sigterm, .sigint],
             logger: quiet(logger))
         configuration.maximumGracefulShutdownDuration =

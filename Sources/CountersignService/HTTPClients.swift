@@ -1,5 +1,6 @@
 import FoundationEssentials
 import HTTP
+import Kubernetes
 import Logging
 import Synchronization
 
@@ -9,6 +10,7 @@ final class HTTPClients: Sendable {
     private let logger: Logger
     private let clients = Mutex<[String: Kept]>([:])
     private let direct = Mutex<HTTPClient?>(nil)
+    private let cluster = Mutex<KubernetesClient?>(nil)
 
     /// A client, and what sends its requests at the pace that each host allows.
     private struct Kept {
@@ -55,7 +57,18 @@ final class HTTPClients: Sendable {
                 connectTimeout: .seconds(2), userAgent: Release.agent, environment: environment))
     }
 
+    /// The client of the cluster's API server, made when it is first asked for.
+    func kubernetes(environment: [String: String]) throws(KubernetesError) -> KubernetesClient {
+        try cluster.withLock { [logger] (cluster) throws(KubernetesError) in
+            if let cluster { return cluster }
+            let client = try KubernetesClient(.automatic(environment: environment)) { logger.notice("\($0)") }
+            cluster = client
+            return client
+        }
+    }
+
     func shutdown() async {
+        await cluster.withLock(\.self)?.shutdown()
         let all = clients.withLock { clients in
             defer { clients = [:] }
             return Array(clients.values)

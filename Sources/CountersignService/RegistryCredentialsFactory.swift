@@ -1,6 +1,7 @@
 import Azure
 import FoundationEssentials
 import HTTP
+import Kubernetes
 import OCI
 import Verification
 
@@ -41,8 +42,10 @@ struct RegistryCredentialsFactory {
     let clients: HTTPClients
     let azure: AzureAccess
     let environment: [String: String]
+    /// The namespace of the store, when it is a resource of one: it has credentials of that namespace and no other.
+    var namespace: String?
 
-    private static let known = "\"dockerConfig\", \"azureWorkloadIdentity\" and \"azureManagedIdentity\""
+    private static let known = "\"dockerConfig\", \"k8Secrets\", \"azureWorkloadIdentity\" and \"azureManagedIdentity\""
 
     /// Credentials, and whether they are tokens that must never travel in plain HTTP.
     func make(
@@ -51,6 +54,7 @@ struct RegistryCredentialsFactory {
         let name = try provider.string("name") ?? "dockerConfig"
         switch name.lowercased() {
         case "dockerconfig": return (DockerConfigCredentials(path: try provider.string("configPath")), false)
+        case "k8secrets": return (try secrets(&provider), false)
         case "azureworkloadidentity": return (try azure(&provider, http: http, isManaged: false), true)
         case "azuremanagedidentity": return (try azure(&provider, http: http, isManaged: true), true)
         default:
@@ -60,6 +64,38 @@ struct RegistryCredentialsFactory {
                     "is \"\(name)\": this source of credentials is not supported in this version; known are \(Self.known)"
             )
         }
+    }
+
+    /// Ratify's `k8Secrets`: the listed secrets, then the image pull secrets of a service account.
+    private func secrets(
+        _ provider: inout ConfigurationReader
+    ) throws(ConfigurationError) -> any RegistryCredentials {
+        let account = try provider.string("serviceAccountName") ?? "default"
+        let seconds = try provider.integer("secretTimeout", in: 1...2_592_000) ?? 300
+        let client: KubernetesClient
+        do { client = try clients.kubernetes(environment: environment) } catch {
+            throw ConfigurationError(path: provider.path, problem: "cannot be used: \(error)")
+        }
+        let home = namespace ?? environment["RATIFY_NAMESPACE"].flatMap { $0.isEmpty ? nil : $0 }
+        guard let home else {
+            throw ConfigurationError(
+                path: provider.path, problem: "needs the environment variable RATIFY_NAMESPACE: where the secrets are")
+        }
+        var keys: [ResourceKey] = []
+        for var reader in try provider.sections("secrets") {
+            let name = try reader.requiredString("secretName")
+            let wanted = try reader.string("namespace") ?? home
+            guard namespace == nil || wanted == home else {
+                throw ConfigurationError(
+                    path: "\(reader.path).namespace",
+                    problem: "is \"\(wanted)\": a store of namespace \"\(home)\" has secrets of that namespace only")
+            }
+            keys.append(ResourceKey(namespace: wanted, name: name))
+            provider.warnings += reader.unused()
+        }
+        return SecretCredentials(
+            client: client, secrets: keys, account: ResourceKey(namespace: home, name: account), life: .seconds(seconds)
+        )
     }
 
     private func azure(

@@ -10,7 +10,8 @@ import Verification
 /// are half-written or do not fit each other leave the last good ones in force.
 final class CertificateReloader: Service {
     private struct State {
-        var current: ServingCertificate
+        /// `nil`: not there yet.
+        var current: ServingCertificate?
         /// Why the last look failed; `nil` when the files are in force.
         var problem: String?
     }
@@ -21,7 +22,8 @@ final class CertificateReloader: Service {
     private let logger: Logger
     private let state: Mutex<State>
 
-    /// Reads the files for the first time: a server without them does not start.
+    /// Reads the files for the first time: a server without them does not start. What the program itself is to bring may
+    /// come later: until then no connection is served.
     init(
         files: ServingCertificateFiles, interval: Duration, metrics: MetricsRegistry, logger: Logger
     ) throws(ServingCertificateError) {
@@ -29,6 +31,10 @@ final class CertificateReloader: Service {
         self.interval = interval
         self.metrics = metrics
         self.logger = logger
+        guard !files.isAwaited else {
+            state = Mutex(State(current: nil))
+            return
+        }
         let certificate = try ServingCertificate(files: files)
         state = Mutex(State(current: certificate))
         announce(certificate, "serving certificate loaded")
@@ -36,10 +42,34 @@ final class CertificateReloader: Service {
     }
 
     /// What a new connection is made with.
-    var context: NIOSSLContext { state.withLock { $0.current.context } }
+    ///
+    /// - Throws: when there is nothing yet to make it with.
+    var context: NIOSSLContext {
+        get throws(ServingCertificateError) { try current.context }
+    }
+
+    private var current: ServingCertificate {
+        get throws(ServingCertificateError) {
+            guard let current = state.withLock({ $0.current }) else {
+                throw ServingCertificateError(missing ?? "there is no serving certificate")
+            }
+            return current
+        }
+    }
+
+    /// What is still awaited; `nil` when connections can be served.
+    var missing: String? {
+        guard state.withLock({ $0.current == nil }) else { return nil }
+        let names = files.all.filter { $0.stamp == nil }.map(\.description)
+        return names.isEmpty ? "the serving certificate is not usable" : "waiting for \(names.joined(separator: ", "))"
+    }
 
     /// The same for a client that may have no certificate: one that it does have must chain to the client authorities.
-    var contextWithOptionalClient: NIOSSLContext { state.withLock { $0.current.contextWithOptionalClient } }
+    ///
+    /// - Throws: when there is nothing yet to make it with.
+    var contextWithOptionalClient: NIOSSLContext {
+        get throws(ServingCertificateError) { try current.contextWithOptionalClient }
+    }
 
     /// Looks at the files once per interval.
     func run() async throws {
@@ -51,12 +81,12 @@ final class CertificateReloader: Service {
 
     /// Looks at the files, and reads them if one has changed or they were not usable before.
     func look() {
-        let (stamps, problem) = state.withLock { ($0.current.stamps, $0.problem) }
-        guard problem != nil || files.all.map(FileStamp.init(path:)) != stamps else { return }
+        let (stamps, problem) = state.withLock { ($0.current?.stamps, $0.problem) }
+        guard problem != nil || files.all.map(\.stamp) != stamps, stamps != nil || !files.isAwaited else { return }
         do {
             let certificate = try ServingCertificate(files: files)
             let hasChanged = state.withLock { state in
-                let hasChanged = state.current.stamps != certificate.stamps
+                let hasChanged = state.current?.stamps != certificate.stamps
                 state = State(current: certificate)
                 return hasChanged
             }
@@ -70,12 +100,14 @@ final class CertificateReloader: Service {
                 state.problem = error.description
                 return (state.current, isNew)
             }
-            gauges(current, isCurrent: false)
+            if let current { gauges(current, isCurrent: false) }
             guard isNew else { return }
             count("failure")
             logger.error(
                 "new serving certificate refused, the last good one stays in force",
-                metadata: ["reason": "\(error)", "expires": "\(CertificateReloader.text(current.expiry))"])
+                metadata: [
+                    "reason": "\(error)", "expires": "\(current.map { CertificateReloader.text($0.expiry) } ?? "none")",
+                ])
         }
     }
 
@@ -85,7 +117,7 @@ final class CertificateReloader: Service {
             "expires": "\(CertificateReloader.text(certificate.expiry))",
         ]
         if let expiry = certificate.clientAuthorityExpiry {
-            metadata["client-authorities"] = "\(files.clientAuthorities.joined(separator: " "))"
+            metadata["client-authorities"] = "\(files.clientAuthorities.map(\.description).joined(separator: " "))"
             metadata["client-authorities-expire"] = "\(CertificateReloader.text(expiry))"
         }
         logger.info(message, metadata: metadata)

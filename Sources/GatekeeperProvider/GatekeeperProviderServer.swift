@@ -23,7 +23,7 @@ package final class GatekeeperProviderServer: Service {
     private let callers: (any CallerAuthenticator)?
     private let certificates: CertificateReloader?
     private let connections: IdleConnections
-    private let state = ServingState()
+    private let state: ServingState
     private let bound: BoundPorts
 
     /// A provider that does not listen yet. The certificate files are read here, so that ones that cannot be used are
@@ -55,6 +55,7 @@ package final class GatekeeperProviderServer: Service {
         } else {
             certificates = nil
         }
+        state = ServingState(certificates: certificates)
         let connections = IdleConnections(maximum: configuration.maximumIdleConnections)
         self.connections = connections
         metrics.collect { metrics in
@@ -159,8 +160,8 @@ package final class GatekeeperProviderServer: Service {
                 deadlines: AnswerDeadlines(margin: configuration.deadlineMargin)),
             maximumBodyBytes: configuration.maximumBodyBytes,
             kyverno: asksForCertificates ? kyvernoRoute(authenticator: nil, users: []) : nil)
-        var tls: (@Sendable () -> NIOSSLContext)?
-        if let certificates { tls = { certificates.context } }
+        var tls: (@Sendable () throws -> NIOSSLContext)?
+        if let certificates { tls = { try certificates.context } }
         return secure(
             configuration.address, .provider, tls: tls,
             responder: { request, writer, channel in try await routes.respond(request, writer, channel) })
@@ -168,8 +169,8 @@ package final class GatekeeperProviderServer: Service {
 
     private func kyverno(_ listener: KyvernoListener) -> any Service {
         let route = kyvernoRoute(authenticator: callers, users: listener.users)
-        var tls: (@Sendable () -> NIOSSLContext)?
-        if let certificates { tls = { certificates.contextWithOptionalClient } }
+        var tls: (@Sendable () throws -> NIOSSLContext)?
+        if let certificates { tls = { try certificates.contextWithOptionalClient } }
         return secure(
             listener.address, .kyverno, tls: tls,
             responder: { request, writer, channel in try await route.respond(request, writer, channel) })
@@ -189,7 +190,7 @@ package final class GatekeeperProviderServer: Service {
 
     /// A listener with the limits and times of connections from outside.
     private func secure(
-        _ address: ListenAddress, _ endpoint: BoundPorts.Endpoint, tls: (@Sendable () -> NIOSSLContext)?,
+        _ address: ListenAddress, _ endpoint: BoundPorts.Endpoint, tls: (@Sendable () throws -> NIOSSLContext)?,
         responder: @escaping HTTPChannelHandler.Responder
     ) -> any Service {
         let limits = ConnectionLimits(

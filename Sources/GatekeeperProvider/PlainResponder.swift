@@ -10,6 +10,9 @@ final class ServingState: Sendable {
     enum Phase: Sendable { case starting, listening, stopping }
 
     private let phase = Mutex(Phase.starting)
+    private let certificates: CertificateReloader?
+
+    init(certificates: CertificateReloader?) { self.certificates = certificates }
 
     func listening() { phase.withLock { if $0 == .starting { $0 = .listening } } }
     func stopping() { phase.withLock { $0 = .stopping } }
@@ -19,7 +22,8 @@ final class ServingState: Sendable {
         switch phase.withLock({ $0 }) {
         case .starting: .notReady("the provider does not listen yet")
         case .stopping: .notReady("the provider is stopping")
-        case .listening: await service.readiness
+        case .listening:
+            if let missing = certificates?.missing { .notReady(missing) } else { await service.readiness }
         }
     }
 }

@@ -8,11 +8,11 @@ struct ProviderChannel: HTTPChannelHandler {
     typealias Value = HTTP1Channel.Value
 
     private let base: HTTP1Channel
-    private let tls: (@Sendable () -> NIOSSLContext)?
+    private let tls: (@Sendable () throws -> NIOSSLContext)?
 
     /// - Parameter tls: what a new connection is made with; `nil` for plain HTTP.
     init(
-        configuration: ProviderConfiguration, tls: (@Sendable () -> NIOSSLContext)?, limits: ConnectionLimits,
+        configuration: ProviderConfiguration, tls: (@Sendable () throws -> NIOSSLContext)?, limits: ConnectionLimits,
         responder: @escaping Responder
     ) {
         var decoder = HTTP1Channel.Configuration.DecoderConfiguration()
@@ -39,7 +39,13 @@ struct ProviderChannel: HTTPChannelHandler {
             : channel.setOption(.allowRemoteHalfClosure, value: false)
         return option.flatMapThrowing {
             if let tls {
-                try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls()))
+                let context: NIOSSLContext
+                do { context = try tls() } catch {
+                    // Nothing to serve with yet: the server does not close a connection that it could not set up.
+                    channel.close(promise: nil)
+                    throw error
+                }
+                try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: context))
             }
             try channel.pipeline.syncOperations.addHandler(ByteArrival())
         }.flatMap {

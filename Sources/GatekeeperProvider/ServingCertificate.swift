@@ -1,24 +1,38 @@
 import NIOCore
 import NIOSSL
 
-/// Which files hold what the server proves itself with, and whom it lets in.
+/// What the server proves itself with, and whom it lets in: files, or what the program holds.
 package struct ServingCertificateFiles: Sendable, Hashable {
     /// The certificate chain in PEM, leaf first: `tls.crt`.
-    package let certificate: String
+    package let certificate: PEMSource
     /// The private key in PEM: `tls.key`.
-    package let key: String
+    package let key: PEMSource
     /// Certificates in PEM that client certificates must chain to; empty asks for no client certificate.
-    package let clientAuthorities: [String]
+    package var clientAuthorities: [PEMSource]
 
     /// The files of a directory as Kubernetes mounts a TLS secret, and those of the client authorities.
     package init(directory: String, clientAuthorities: [String] = []) {
         let prefix = directory.hasSuffix("/") ? directory : directory + "/"
-        self.certificate = prefix + "tls.crt"
-        self.key = prefix + "tls.key"
+        self.certificate = .file(prefix + "tls.crt")
+        self.key = .file(prefix + "tls.key")
+        self.clientAuthorities = clientAuthorities.map { .file($0) }
+    }
+
+    /// Certificate and key in one text.
+    package init(held: HeldPEM, clientAuthorities: [PEMSource]) {
+        certificate = .held(held)
+        key = .held(held)
         self.clientAuthorities = clientAuthorities
     }
 
-    var all: [String] { [certificate, key] + clientAuthorities }
+    /// Whether something is not there yet that another part of the program is to bring.
+    var isAwaited: Bool {
+        all.contains { source in
+            if case .held(let held) = source { held.content == nil } else { false }
+        }
+    }
+
+    var all: [PEMSource] { [certificate, key] + clientAuthorities }
 }
 
 /// Why the files do not make a server: what is wrong with which, and what to do.
@@ -36,7 +50,7 @@ struct ServingCertificate: Sendable {
     /// The same for clients that may prove themselves in another way: one that has a certificate must have a good one.
     let contextWithOptionalClient: NIOSSLContext
     /// The files as they were when they were read, in the order of ``ServingCertificateFiles/all``.
-    let stamps: [FileStamp?]
+    let stamps: [PEMStamp?]
     /// The end of the leaf's validity, in seconds since 1970.
     let expiry: Int
     /// The leaf's serial number in hexadecimal.
@@ -48,16 +62,17 @@ struct ServingCertificate: Sendable {
     ///
     /// - Throws: ``ServingCertificateError`` when one is missing, half-written or does not fit the others.
     init(files: ServingCertificateFiles) throws(ServingCertificateError) {
-        let certificateFile = try WatchedFile(path: files.certificate)
-        let keyFile = try WatchedFile(path: files.key)
+        let certificateFile = try PEMText(files.certificate)
+        // Of one text both are read at once: they belong together.
+        let keyFile = files.key == files.certificate ? certificateFile : try PEMText(files.key)
         let chain = try ServingCertificate.certificates(certificateFile)
         guard let leaf = chain.first else { throw ServingCertificate.noCertificate(certificateFile) }
         let key = try ServingCertificate.privateKey(keyFile)
 
         var authorities: [NIOSSLCertificate] = []
         var stamps = [certificateFile.stamp, keyFile.stamp]
-        for path in files.clientAuthorities {
-            let file = try WatchedFile(path: path)
+        for source in files.clientAuthorities {
+            let file = try PEMText(source)
             let found = try ServingCertificate.certificates(file)
             // An empty set must not become the system's trusted roots, or nobody's.
             guard !found.isEmpty else { throw ServingCertificate.noCertificate(file) }
@@ -92,20 +107,20 @@ struct ServingCertificate: Sendable {
         clientAuthorityExpiry = authorities.map { Int($0.notValidAfter) }.min()
     }
 
-    private static func certificates(_ file: WatchedFile) throws(ServingCertificateError) -> [NIOSSLCertificate] {
+    private static func certificates(_ file: PEMText) throws(ServingCertificateError) -> [NIOSSLCertificate] {
         do { return try NIOSSLCertificate.fromPEMBytes(file.bytes) } catch {
-            throw ServingCertificateError("\(file.path) does not hold whole certificates in PEM")
+            throw ServingCertificateError("\(file.source) does not hold whole certificates in PEM")
         }
     }
 
-    private static func privateKey(_ file: WatchedFile) throws(ServingCertificateError) -> NIOSSLPrivateKey {
+    private static func privateKey(_ file: PEMText) throws(ServingCertificateError) -> NIOSSLPrivateKey {
         // The cause is left out: whatever the library says about a key's content does not belong in a log.
         do { return try NIOSSLPrivateKey(bytes: file.bytes, format: .pem) } catch {
-            throw ServingCertificateError("\(file.path) does not hold a whole, unencrypted private key in PEM")
+            throw ServingCertificateError("\(file.source) does not hold a whole, unencrypted private key in PEM")
         }
     }
 
-    private static func noCertificate(_ file: WatchedFile) -> ServingCertificateError {
-        ServingCertificateError("\(file.path) holds no certificate")
+    private static func noCertificate(_ file: PEMText) -> ServingCertificateError {
+        ServingCertificateError("\(file.source) holds no certificate")
     }
 }

@@ -4,7 +4,7 @@ import StrictJSON
 /// The content of a docker `config.json`, or of a `kubernetes.io/dockerconfigjson` secret.
 ///
 /// It never shows a secret: its errors name members and hosts.
-struct DockerConfig: Hashable, Sendable {
+package struct DockerConfig: Hashable, Sendable {
     /// What `auths` says for one key.
     struct Entry: Hashable, Sendable {
         let key: RegistryKey
@@ -12,8 +12,8 @@ struct DockerConfig: Hashable, Sendable {
     }
 
     /// Why a text is not a docker configuration.
-    struct Fault: Error, CustomStringConvertible {
-        let description: String
+    package struct Fault: Error, CustomStringConvertible {
+        package let description: String
     }
 
     /// The entries of `auths` that hold a credential.
@@ -23,18 +23,18 @@ struct DockerConfig: Hashable, Sendable {
     /// The helper for every other host.
     private(set) var store: String?
 
-    static func == (left: DockerConfig, right: DockerConfig) -> Bool {
+    package static func == (left: DockerConfig, right: DockerConfig) -> Bool {
         left.entries == right.entries && left.store == right.store
             && left.helpers.elementsEqual(right.helpers) { $0.key == $1.key && $0.helper == $1.helper }
     }
 
-    func hash(into hasher: inout Hasher) { hasher.combine(entries) }
+    package func hash(into hasher: inout Hasher) { hasher.combine(entries) }
 
     /// An empty configuration.
-    init() {}
+    package init() {}
 
     /// Parses a configuration.
-    init(parsing content: [UInt8]) throws(Fault) {
+    package init(parsing content: [UInt8]) throws(Fault) {
         let document: JSONValue
         do { document = try StrictJSON.parse(content) } catch {
             throw Fault(description: "it is not valid JSON: \(error)")
@@ -119,7 +119,7 @@ struct DockerConfig: Hashable, Sendable {
     }
 
     /// What `auths` says for a repository: the longest path that fits, and of those a host in full before a pattern.
-    func credential(for endpoint: String, repository: String) -> RegistryCredential? {
+    package func credential(for endpoint: String, repository: String) -> RegistryCredential? {
         var best: (fit: RegistryKey.Fit, credential: RegistryCredential)?
         for entry in entries {
             guard let fit = entry.key.matches(endpoint: endpoint, repository: repository) else { continue }

@@ -23,6 +23,8 @@ package final class TestClient: Sendable {
         package var identity: Identity?
         package var trusting: CertificateAuthority?
         package var maximumVersion: TLSVersion?
+        /// The name that the server's certificate must have.
+        package var serverName = "localhost"
 
         package init(
             identity: Identity? = nil, trusting: CertificateAuthority? = nil, maximumVersion: TLSVersion? = nil
@@ -60,11 +62,11 @@ package final class TestClient: Sendable {
         }
         let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .channelInitializer { [context] channel in
+            .channelInitializer { [context, options] channel in
                 channel.eventLoop.makeCompletedFuture {
                     if let context {
                         try channel.pipeline.syncOperations.addHandler(
-                            NIOSSLClientHandler(context: context, serverHostname: "localhost"))
+                            NIOSSLClientHandler(context: context, serverHostname: options.serverName))
                     }
                     try channel.pipeline.syncOperations.addHandler(InboxHandler(inbox: inbox))
                 }

@@ -43,6 +43,7 @@ struct ServeCommand: AsyncParsableCommand {
             decisions: try cache.decisionSettings())
         settings.shared = try cache.sharedSettings()
         settings.kyvernoAudiences = kyverno.audiences
+        settings.clusterCertificates = try listening.clusterCertificates()
         do {
             try await CountersignServer(settings).run()
         } catch let error as CountersignServerError {

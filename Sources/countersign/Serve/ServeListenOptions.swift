@@ -1,5 +1,7 @@
 import ArgumentParser
+import CountersignService
 import GatekeeperProvider
+import Kubernetes
 
 /// How Gatekeeper connects to `serve`, and what one request may be.
 struct ServeListenOptions: ParsableArguments {
@@ -21,6 +23,17 @@ struct ServeListenOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
+            "The Secret whose ca.crt client certificates must chain to, read through the Kubernetes API and followed.",
+            valueName: "namespace/name"))
+    var caCertSecret: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "With RATIFY_CERT_ROTATION=true: the Provider objects whose caBundle is kept.", valueName: "name,name"))
+    var rotateProviders = "ratify-provider,ratify-mutation-provider"
+
+    @Option(
+        help: ArgumentHelp(
             "When a connection without a request is closed; Gatekeeper up to 3.21 closes none.", valueName: "duration"))
     var idleTimeout = "30s"
 
@@ -29,6 +42,19 @@ struct ServeListenOptions: ParsableArguments {
 
     @Option(help: ArgumentHelp("The most keys in one request.", valueName: "count"))
     var maxKeys = 1000
+
+    func clusterCertificates() throws -> ClusterCertificateSettings {
+        var settings = ClusterCertificateSettings()
+        if let caCertSecret, !caCertSecret.isEmpty {
+            let parts = caCertSecret.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+            guard parts.count == 2, parts.allSatisfy({ !$0.isEmpty }) else {
+                throw CommandFailure(.usage, "--ca-cert-secret is \"\(caCertSecret)\": expected NAMESPACE/NAME")
+            }
+            settings.authoritySecret = ResourceKey(namespace: parts[0], name: parts[1])
+        }
+        settings.providers = rotateProviders.split(separator: ",").map(String.init)
+        return settings
+    }
 
     func providerConfiguration() throws -> ProviderConfiguration {
         // Ratify's chart says `--ca-cert-files=` when it knows none.

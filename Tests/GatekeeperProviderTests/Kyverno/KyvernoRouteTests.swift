@@ -185,7 +185,7 @@ import Verification
     @Test func withoutAuthoritiesOnlyTokensCount() async throws {
         let kyverno = try await RunningKyverno {
             $0.certificates = $0.certificates.map { files in
-                ServingCertificateFiles(directory: String(files.certificate.dropLast("/tls.crt".count)))
+                ServingCertificateFiles(directory: String("\(files.certificate)".dropLast("/tls.crt".count)))
             }
         }
         #expect(try await kyverno.ask(body).status == 200)
@@ -207,7 +207,7 @@ import Verification
         await #expect {
             try await RunningKyverno(callers: nil) {
                 $0.certificates = $0.certificates.map { files in
-                    ServingCertificateFiles(directory: String(files.certificate.dropLast("/tls.crt".count)))
+                    ServingCertificateFiles(directory: String("\(files.certificate)".dropLast("/tls.crt".count)))
                 }
             }
         } throws: {
