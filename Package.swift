@@ -112,6 +112,9 @@ var targets: [Target] = [
             logging,
         ]),
     tests(
+        "CountersignServiceTests",
+        ["CountersignService", "Kubernetes", "KeyManagement", "Verification", "StrictJSON", "TestSupport", logging]),
+    tests(
         "IntegrationTests",
         [
             "CountersignService", "GatekeeperProvider", "KeyManagement", "Verification", "Notation", "OCI", "PKI",

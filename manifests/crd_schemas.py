@@ -102,7 +102,7 @@ STORE = plugin(
                             "namespace": string("Its namespace."),
                         },
                     ),
-                    "secretTimeout": string("k8Secrets: how long secrets are remembered, 6h for instance."),
+                    "secretTimeout": integer("k8Secrets: how many seconds secrets are remembered.", minimum=1, maximum=2592000),
                 },
                 nullable=True,
             ),

@@ -2,6 +2,7 @@ import FoundationEssentials
 import HTTP
 import KeyManagement
 import Logging
+import Notation
 import OCI
 import Verification
 
@@ -23,6 +24,8 @@ package struct ConfigurationBuilder: Sendable {
     private let metrics: MetricsRegistry
     private let azure: AzureAccess
     private let environment: [String: String]
+    /// Chains of certificates that were parsed: they outlive changes of the configuration.
+    private let chains = CertificateChainCache()
     private let privateAddresses: PrivateAddresses
     private let logger: Logger
     /// What is known of revoked certificates; a server runs it.
@@ -59,24 +62,15 @@ package struct ConfigurationBuilder: Sendable {
         var warnings = configuration.warnings
         let trusted = TrustedCertificates()
         for plugin in configuration.keyManagementProviders {
-            trusted.add(
-                try KeyManagementFactory(clients: clients, azure: azure, environment: environment, logger: logger).make(
-                    plugin, warnings: &warnings))
+            trusted.add(try provider(plugin, warnings: &warnings))
         }
         var stores: [any ReferrerStore] = []
-        for plugin in configuration.stores {
-            stores.append(
-                try StoreFactory(
-                    clients: clients, metrics: metrics, azure: azure, environment: environment,
-                    privateAddresses: privateAddresses
-                ).make(
-                    plugin, warnings: &warnings))
-        }
+        for plugin in configuration.stores { stores.append(try store(plugin, warnings: &warnings)) }
         var verifiers: [any ArtifactVerifier] = []
         for plugin in configuration.verifiers {
-            let factory = VerifierFactory(
-                trusted: trusted, clients: clients, revocation: revocation, privateAddresses: privateAddresses)
-            verifiers.append(try factory.make(plugin, warnings: &warnings))
+            if let directories = try directories(of: plugin) { trusted.add(directories) }
+            verifiers.append(
+                try verifier(plugin, trusted: trusted, areProvidersAwaited: false, warnings: &warnings).verifier)
         }
         let policy = try ConfigPolicy(configuration: configuration.policy, warnings: &warnings)
         return BuiltConfiguration(
@@ -92,6 +86,43 @@ package struct ConfigurationBuilder: Sendable {
     static func fingerprint(of content: [UInt8], _ configuration: ServiceConfiguration) -> String? {
         guard !configuration.stores.contains(where: { $0.type == "oci-layout" }) else { return nil }
         return "\(Release.version) \(Digest(of: content))"
+    }
+
+    /// Makes a source of trusted certificates.
+    func provider(
+        _ plugin: ServiceConfiguration.Plugin, warnings: inout [String]
+    ) throws(ConfigurationError) -> any CertificateProvider {
+        try KeyManagementFactory(clients: clients, azure: azure, environment: environment, logger: logger).make(
+            plugin, warnings: &warnings)
+    }
+
+    /// Makes the source of the certificates in a verifier's own directories; `nil` when it names none.
+    func directories(of plugin: ServiceConfiguration.Plugin) throws(ConfigurationError) -> (any CertificateProvider)? {
+        let paths = try VerifierFactory.directories(plugin)
+        guard !paths.isEmpty else { return nil }
+        return try KeyManagementFactory.files(
+            name: VerifierFactory.directories(of: plugin.name), paths: paths, path: "\(plugin.path).verificationCerts")
+    }
+
+    /// Makes a store.
+    func store(
+        _ plugin: ServiceConfiguration.Plugin, warnings: inout [String]
+    ) throws(ConfigurationError) -> any ReferrerStore {
+        try StoreFactory(
+            clients: clients, metrics: metrics, azure: azure, environment: environment,
+            privateAddresses: privateAddresses
+        ).make(plugin, warnings: &warnings)
+    }
+
+    /// Makes a verifier.
+    func verifier(
+        _ plugin: ServiceConfiguration.Plugin, trusted: TrustedCertificates, areProvidersAwaited: Bool,
+        warnings: inout [String]
+    ) throws(ConfigurationError) -> VerifierFactory.Made {
+        try VerifierFactory(
+            trusted: trusted, clients: clients, revocation: revocation, privateAddresses: privateAddresses,
+            chains: chains, areProvidersAwaited: areProvidersAwaited
+        ).make(plugin, warnings: &warnings)
     }
 
     /// Closes the outbound connections.

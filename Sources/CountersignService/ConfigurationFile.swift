@@ -137,7 +137,9 @@ package final class ConfigurationFile: ConfigurationSource, Service {
         }
     }
 
-    package var trustGeneration: UInt64 { state.withLock { $0.built }?.trusted.generation ?? 0 }
+    package func trustGeneration(for namespace: String?) -> UInt64 {
+        state.withLock { $0.built }?.trusted.generation ?? 0
+    }
 
     package func trustFingerprint(for namespace: String?) -> String? {
         state.withLock { $0.built }?.trusted.fingerprint

@@ -16,6 +16,8 @@ struct ConfiguredTrustStore: TrustStore {
     /// The provider for stores that are not named.
     let fallback: String?
     let trusted: TrustedCertificates
+    /// Whether a provider that is not there may still come, as custom resources do in any order.
+    var areProvidersAwaited = false
 
     func certificates(type: TrustStoreType, named name: String) async throws(TrustStoreError) -> [Certificate] {
         let providers = try providers(type, name)
@@ -24,9 +26,10 @@ struct ConfiguredTrustStore: TrustStore {
             do throws(KeyManagementError) {
                 certificates += try trusted.certificates(named: provider).certificates
             } catch {
-                // A provider that never had certificates may still be fetching them; one that is not there is not.
+                // A provider that never had certificates may still be fetching them; one that is not in the file is not.
                 throw TrustStoreError(
-                    "trust store \"\(type.rawValue):\(name)\": \(error)", isPassing: error.kind == .noCertificates)
+                    "trust store \"\(type.rawValue):\(name)\": \(error)",
+                    isPassing: error.kind == .noCertificates || areProvidersAwaited)
             }
         }
         for certificate in certificates {
@@ -67,28 +70,30 @@ struct ConfiguredTrustStore: TrustStore {
     }
 
     /// Finds stores that the policy names and nothing provides, before the first request does.
-    func check(_ document: TrustPolicyDocument, path: String) throws(ConfigurationError) {
+    ///
+    /// - Returns: providers that are awaited, each in a sentence.
+    func check(_ document: TrustPolicyDocument, path: String) throws(ConfigurationError) -> [String] {
+        var awaited: [String] = []
         for statement in document.statements where !statement.level.isSkip {
             for store in statement.trustStores {
-                do throws(TrustStoreError) {
-                    for provider in try providers(store.type, store.name) {
-                        guard let found = trusted.provider(named: provider) else {
-                            throw TrustStoreError(
-                                "trust store \"\(store)\" takes its certificates from \"\(provider)\", and no key management provider has that name"
-                            )
-                        }
-                        guard found.offersCertificates else {
-                            throw TrustStoreError(
-                                "trust store \"\(store)\" takes its certificates from \"\(provider)\", which holds public keys only"
-                            )
-                        }
-                    }
-                } catch {
+                let names: [String]
+                do throws(TrustStoreError) { names = try providers(store.type, store.name) } catch {
                     throw ConfigurationError(
                         path: "\(path).trustPolicyDoc",
                         problem: "cannot be served, statement \"\(statement.name)\": \(error)")
                 }
+                for name in names where trusted.provider(named: name) == nil {
+                    let problem =
+                        "trust store \"\(store)\" takes its certificates from \"\(name)\", and no key management provider has that name"
+                    guard areProvidersAwaited else {
+                        throw ConfigurationError(
+                            path: "\(path).trustPolicyDoc",
+                            problem: "cannot be served, statement \"\(statement.name)\": \(problem)")
+                    }
+                    if !awaited.contains(problem) { awaited.append(problem) }
+                }
             }
         }
+        return awaited
     }
 }

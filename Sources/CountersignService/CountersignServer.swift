@@ -20,9 +20,15 @@ package struct ServerSettings: Sendable {
     package var kyvernoAudiences: [String]?
     /// What of the certificates comes from the cluster.
     package var clusterCertificates = ClusterCertificateSettings()
+    /// Whether custom resources say what is verified and how; the file then says only how requests are served.
+    package var usesResources: Bool
 
     /// Settings of a server.
-    package init(configurationPath: String?, provider: ProviderConfiguration, decisions: DecisionSettings) {
+    package init(
+        configurationPath: String?, provider: ProviderConfiguration, decisions: DecisionSettings,
+        usesResources: Bool = false
+    ) {
+        self.usesResources = usesResources
         self.configurationPath = configurationPath
         self.provider = provider
         self.decisions = decisions
@@ -70,18 +76,27 @@ package final class CountersignServer: Sendable {
         let logger = try logger(path: path)
         let metrics = MetricsRegistry()
         let builder = ConfigurationBuilder(metrics: metrics, logger: logger, environment: environment)
-        let file = ConfigurationFile(path: path, builder: builder, metrics: metrics, logger: logger)
-        do { try file.load() } catch { throw CountersignServerError(description: "\(path): \(error)") }
+        let source: any ConfigurationSource
+        let keeping: [any Service]
+        var client: KubernetesClient?
+        if settings.usesResources {
+            let (resources, services, kubernetes) = try resources(path, builder, metrics, logger)
+            (source, keeping, client) = (resources, services, kubernetes)
+        } else {
+            let file = ConfigurationFile(path: path, builder: builder, metrics: metrics, logger: logger)
+            do { try file.load() } catch { throw CountersignServerError(description: "\(path): \(error)") }
+            (source, keeping) = (file, [file])
+        }
         metrics.gauge(
             "countersign_build_info", [("version", Release.version)], 1, help: "The version that runs.")
 
         let shared = try sharedDecisions(metrics, logger)
-        if shared != nil, case .success(let snapshot) = file.snapshot(for: nil), snapshot.fingerprint == nil {
+        if shared != nil, case .success(let snapshot) = source.snapshot(for: nil), snapshot.fingerprint == nil {
             logger.warning(
                 "verdicts are not shared, although --cache-type is redis: a store is an image layout of this machine")
         }
         let service = PipelineService(
-            source: file,
+            source: source,
             cache: DecisionCache(
                 timeToLive: settings.decisions.lifetime, maximumBytes: settings.decisions.maximumBytes),
             metrics: metrics, shared: shared)
@@ -93,7 +108,7 @@ package final class CountersignServer: Sendable {
             configuration: providerConfiguration, service: service, metrics: metrics, logger: logger,
             callers: kubernetes.map { TokenReviewer(client: $0, audiences: settings.kyvernoAudiences) })
         let services: [[any Service]] = [
-            [file, builder.revocation], shared.map { [$0] } ?? [], certificates.map { [$0] } ?? [], [provider],
+            keeping, [builder.revocation], shared.map { [$0] } ?? [], certificates.map { [$0] } ?? [], [provider],
         ]
         var configuration = ServiceGroupConfiguration(
             services: services.flatMap(\.self),
@@ -102,6 +117,7 @@ package final class CountersignServer: Sendable {
         configuration.maximumGracefulShutdownDuration =
             settings.provider.shutdownDelay + settings.provider.shutdownGrace + .seconds(1)
         try await ServiceGroup(configuration: configuration).run()
+        await client?.shutdown()
         await kubernetes?.shutdown()
         await builder.shutdown()
     }
@@ -135,6 +151,25 @@ package final class CountersignServer: Sendable {
         }
     }
 
+    /// Custom resources as the source of the configuration, and what keeps them up to date.
+    private func resources(
+        _ path: String, _ builder: ConfigurationBuilder, _ metrics: MetricsRegistry, _ logger: Logger
+    ) throws -> (ResourceConfiguration, [any Service], KubernetesClient) {
+        let client: KubernetesClient
+        do throws(KubernetesError) {
+            client = try KubernetesClient(try KubernetesConfiguration.automatic(environment: environment)) {
+                logger.notice("\($0)")
+            }
+        } catch { throw CountersignServerError(description: "--enable-crd-manager: \(error)") }
+        let home = environment["RATIFY_NAMESPACE"].flatMap { $0.isEmpty ? nil : $0 } ?? client.configuration.namespace
+        let resources = ResourceConfiguration(builder: builder, home: home, metrics: metrics, logger: logger)
+        let file = SettingsFile(path: path, logger: logger) { resources.use($0) }
+        do { try file.load() } catch { throw CountersignServerError(description: "\(path): \(error)") }
+        let reconciler = ResourceReconciler(
+            client: client, configuration: resources, metrics: metrics, logger: logger)
+        return (resources, [file, reconciler], client)
+    }
+
     private func quiet(_ logger: Logger) -> Logger {
         var quiet = logger
         quiet.logLevel = max(logger.logLevel, .warning)
@@ -145,7 +180,7 @@ package final class CountersignServer: Sendable {
     private func logger(path: String) throws -> Logger {
         var wanted = ServiceConfiguration.Logger()
         if let content = try? Data(contentsOf: URL(filePath: path)),
-            let configuration = try? ServiceConfiguration(parsing: Array(content))
+            let configuration = try? ServiceConfiguration(parsing: Array(content), isWhole: false)
         {
             wanted = configuration.logger
         }

@@ -11,7 +11,7 @@ package struct FixedConfiguration: ConfigurationSource {
         .success(built.snapshot)
     }
 
-    package var trustGeneration: UInt64 { built.trusted.generation }
+    package func trustGeneration(for namespace: String?) -> UInt64 { built.trusted.generation }
 
     package var readiness: Readiness {
         get async {

@@ -44,6 +44,7 @@ extension KeyManagementFactory {
         let client = try reader.string("clientID").map(trimmed)
         let identity = try reader.string("identity") ?? "workload"
         let bundle = try reader.string("caBundle")
+        if bundle != nil { try plugin.requireCluster("caBundle") }
         let certificates = try objects("certificates", &reader)
         let keys = try objects("keys", &reader)
         var settings = KeyVaultCertificates.Settings(certificates: certificates, keys: keys)

@@ -26,12 +26,13 @@ struct KeyManagementFactory {
                     name: plugin.name, contentType: contentType, value: value, now: Date())
             } catch { throw ConfigurationError(path: plugin.path, problem: "cannot be used: \(error)") }
         case "files":
+            try plugin.requireCluster("paths")
             return try KeyManagementFactory.files(
                 name: plugin.name, paths: try reader.strings("paths") ?? [], path: plugin.path + ".paths")
         case "azurekeyvault": return try vault(plugin, &reader)
         default:
             throw ConfigurationError(
-                path: "\(plugin.path).type",
+                path: plugin.typePath,
                 problem:
                     "is \"\(plugin.type)\": not supported in this version; known are \"inline\", \"files\" and \"azurekeyvault\""
             )

@@ -19,14 +19,14 @@ package struct NotationVerifier: ArtifactVerifier {
 
     init(
         name: String, type: String, artifactTypes: [String], policy: TrustPolicyDocument, trustStore: any TrustStore,
-        revocation: any RevocationChecking, uses: [TrustUse] = []
+        revocation: any RevocationChecking, chains: CertificateChainCache, uses: [TrustUse] = []
     ) {
         self.name = name
         self.type = type
         self.artifactTypes = artifactTypes
         self.policy = policy
         self.uses = uses
-        verifier = SignatureVerifier(trustStore: trustStore, revocation: revocation)
+        verifier = SignatureVerifier(trustStore: trustStore, revocation: revocation, chains: chains)
     }
 
     package func waiver(for reference: ImageReference) -> VerifierReport? {

@@ -1,3 +1,4 @@
+import Azure
 import FoundationEssentials
 import HTTP
 import Logging
@@ -23,7 +24,7 @@ struct StoreFactory {
         case "oci-layout": try layout(plugin, warnings: &warnings)
         default:
             throw ConfigurationError(
-                path: "\(plugin.path).name",
+                path: plugin.typePath,
                 problem: "is \"\(plugin.type)\": this store is not supported; known are \(StoreFactory.known)")
         }
     }
@@ -46,13 +47,15 @@ struct StoreFactory {
             options.tagCacheLifetime = .seconds(seconds)
             options.referrersCacheLifetime = .seconds(seconds)
         }
+        if reader.object["allowPrivateAddresses"] != nil { try plugin.requireCluster("allowPrivateAddresses") }
         options.privateAddresses = try reader.privateAddresses() ?? privateAddresses
         let bundle = try reader.string("caBundle")
+        if bundle != nil { try plugin.requireCluster("caBundle") }
         let client: any HTTPSending
         do { client = try clients.client(caBundle: bundle) } catch {
             throw ConfigurationError(path: "\(plugin.path).caBundle", problem: "cannot be used: \(error)")
         }
-        let credentials = try credentials(&reader, http: client, &options)
+        let credentials = try credentials(plugin, &reader, http: client, &options)
         warnings += reader.unused()
         options.onAnswer = { [metrics] host, status in
             metrics.count(
@@ -86,11 +89,27 @@ struct StoreFactory {
     }
 
     private func credentials(
-        _ reader: inout ConfigurationReader, http: any HTTPSending, _ options: inout RegistryOptions
+        _ plugin: ServiceConfiguration.Plugin, _ reader: inout ConfigurationReader, http: any HTTPSending,
+        _ options: inout RegistryOptions
     ) throws(ConfigurationError) -> any RegistryCredentials {
-        guard var provider = try reader.section("authProvider") else { return DockerConfigCredentials() }
+        // What the pod has may belong to the whole cluster: a namespace cannot make it travel unprotected.
+        let isExposed = plugin.namespace != nil && options.plainHTTP
+        guard var provider = try reader.section("authProvider") else {
+            return isExposed ? AnonymousCredentials() : DockerConfigCredentials()
+        }
+        if provider.value("configPath") != nil { try plugin.requireCluster("authProvider.configPath") }
+        if isExposed, try provider.string("name") ?? "dockerConfig" == "dockerConfig" { return AnonymousCredentials() }
+        if plugin.namespace != nil, let endpoints = provider.value("endpoints")?.strings,
+            let other = endpoints.first(where: { !RegistryEndpoints.azure.contain($0) })
+        {
+            throw ConfigurationError(
+                path: "\(provider.path).endpoints",
+                problem:
+                    "has \"\(other)\": only a resource of the cluster may send Azure tokens to other registries than Azure's"
+            )
+        }
         let (credentials, needsTLS) = try RegistryCredentialsFactory(
-            clients: clients, azure: azure, environment: environment
+            clients: clients, azure: azure, environment: environment, namespace: plugin.namespace
         ).make(&provider, http: http)
         if needsTLS {
             guard !options.plainHTTP else {
@@ -108,6 +127,7 @@ struct StoreFactory {
     ) throws(ConfigurationError) -> any ReferrerStore {
         var reader = ConfigurationReader(plugin.parameters, path: plugin.path)
         reader.ignore("name", "type", "version")
+        try plugin.requireCluster("path")
         let path = try reader.requiredString("path")
         warnings += reader.unused()
         do { return try ImageLayout(directory: path, name: plugin.name) } catch {

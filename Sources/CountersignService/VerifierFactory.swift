@@ -12,14 +12,35 @@ struct VerifierFactory {
     let revocation: RevocationCaches
     /// What holds where the configuration does not say.
     var privateAddresses = PrivateAddresses.refused
+    var chains = CertificateChainCache()
+    /// Whether providers may come later than the verifier that names them.
+    var areProvidersAwaited = false
 
-    /// Makes a verifier of a plugin's entry.
+    /// A verifier, and what is still missing for it.
+    struct Made {
+        let verifier: NotationVerifier
+        /// Providers that are not there yet, each in a sentence.
+        let awaited: [String]
+    }
+
+    /// The name of the provider of a verifier's own directories: no resource can have it.
+    static func directories(of name: String) -> String { "\(name) verificationCerts" }
+
+    /// The directories that a verifier names for trust stores that are not named.
+    static func directories(_ plugin: ServiceConfiguration.Plugin) throws(ConfigurationError) -> [String] {
+        var reader = ConfigurationReader(plugin.parameters, path: plugin.path)
+        let paths = try reader.strings("verificationCerts") ?? []
+        if !paths.isEmpty { try plugin.requireCluster("verificationCerts") }
+        return paths
+    }
+
+    /// Makes a verifier of a plugin's entry. Its directories must be among the trusted certificates already.
     func make(
         _ plugin: ServiceConfiguration.Plugin, warnings: inout [String]
-    ) throws(ConfigurationError) -> any ArtifactVerifier {
+    ) throws(ConfigurationError) -> Made {
         guard plugin.type.lowercased() == "notation" else {
             throw ConfigurationError(
-                path: "\(plugin.path).name",
+                path: plugin.typePath,
                 problem: "is \"\(plugin.type)\": this verifier is not supported; known is \"notation\"")
         }
         var reader = ConfigurationReader(plugin.parameters, path: plugin.path)
@@ -42,10 +63,12 @@ struct VerifierFactory {
         let store = try trustStore(plugin, &reader)
         let checker = try revocationChecker(plugin, &reader)
         warnings += reader.unused()
-        try store.check(document, path: plugin.path)
-        return NotationVerifier(
-            name: plugin.name, type: plugin.type, artifactTypes: types, policy: document, trustStore: store,
-            revocation: checker, uses: store.uses(document, verifier: plugin.name))
+        let awaited = try store.check(document, path: plugin.path)
+        return Made(
+            verifier: NotationVerifier(
+                name: plugin.name, type: plugin.type, artifactTypes: types, policy: document, trustStore: store,
+                revocation: checker, chains: chains, uses: store.uses(document, verifier: plugin.name)),
+            awaited: awaited)
     }
 
     /// `{"ocspTimeout": 2000, "crlTimeout": 5000, "cacheBytes": 67108864, "allowPrivateAddresses": false}`, times in milliseconds as elsewhere in the file.
@@ -63,7 +86,10 @@ struct VerifierFactory {
                 options.crlTimeout = .milliseconds(value)
             }
             if let value = try section.integer("cacheBytes", in: 0...(1 << 36)) { cacheBytes = Int(value) }
-            if let value = try section.privateAddresses() { options.privateAddresses = value }
+            if let value = try section.privateAddresses() {
+                try plugin.requireCluster("revocation.allowPrivateAddresses")
+                options.privateAddresses = value
+            }
             reader.warnings += section.unused()
         }
         do {
@@ -79,14 +105,13 @@ struct VerifierFactory {
     ) throws(ConfigurationError) -> ConfiguredTrustStore {
         var directories: String?
         if let paths = try reader.strings("verificationCerts"), !paths.isEmpty {
-            let name = "\(plugin.path).verificationCerts"
-            trusted.add(try KeyManagementFactory.files(name: name, paths: paths, path: name))
-            directories = name
+            directories = VerifierFactory.directories(of: plugin.name)
         }
         let stores = try reader.section("verificationCertStores").map { section throws(ConfigurationError) in
             try VerifierFactory.stores(section)
         }
-        return ConfiguredTrustStore(stores: stores ?? [:], fallback: directories, trusted: trusted)
+        return ConfiguredTrustStore(
+            stores: stores ?? [:], fallback: directories, trusted: trusted, areProvidersAwaited: areProvidersAwaited)
     }
 
     /// `{"ca": {"store": ["provider"]}}`, or the older `{"store": ["provider"]}`, which means `ca`.

@@ -19,6 +19,11 @@ package final class TrustedCertificates: Sendable {
         for provider in providers { add(provider) }
     }
 
+    /// A registry of some providers under names of the caller's choice; one may have several.
+    package init(named providers: [String: any CertificateProvider]) {
+        state.withLock { $0.providers = providers }
+    }
+
     /// Adds a provider, in place of one with its name.
     package func add(_ provider: any CertificateProvider) {
         state.withLock { state in

@@ -12,7 +12,7 @@ extension ConfigPolicy {
         // The file says `configPolicy`, the custom resource `config-policy`.
         guard ["configpolicy", "config-policy"].contains(plugin.type.lowercased()) else {
             throw ConfigurationError(
-                path: "\(plugin.path).name",
+                path: plugin.typePath,
                 problem:
                     "is \"\(plugin.type)\": only \"configPolicy\" is supported here; Rego is evaluated by Gatekeeper, from the reports of every answer"
             )

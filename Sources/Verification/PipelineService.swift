@@ -7,9 +7,12 @@ package protocol ConfigurationSource: Sendable {
     /// The snapshot for a namespace's keys, `nil` for keys without one; or why there is none yet.
     func snapshot(for namespace: String?) -> Result<ConfigurationSnapshot, ConfigurationUnavailable>
 
-    /// Changes whenever something changed that a kept decision may rest on besides the configuration itself: the
-    /// trusted certificates.
-    var trustGeneration: UInt64 { get }
+    /// Changes whenever something changed that a kept decision for a namespace may rest on besides the configuration
+    /// itself: the trusted certificates.
+    func trustGeneration(for namespace: String?) -> UInt64
+
+    /// How requests are served.
+    var settings: ServiceSettings { get }
 
     /// What a decision for a namespace rests on besides the configuration itself, by content: the same in every replica
     /// with the same trusted certificates. `nil` when decisions cannot be shared.
@@ -22,6 +25,14 @@ package protocol ConfigurationSource: Sendable {
 extension ConfigurationSource {
     /// Nothing to share by.
     package func trustFingerprint(for namespace: String?) -> String? { nil }
+
+    /// The settings of the configuration in force, the usual ones when there is none.
+    package var settings: ServiceSettings {
+        switch snapshot(for: nil) {
+        case .success(let snapshot): snapshot.settings
+        case .failure: ServiceSettings()
+        }
+    }
 }
 
 /// Why there is no configuration to answer with.
@@ -88,12 +99,7 @@ package final class PipelineService: VerificationService {
 
     package var readiness: Readiness { get async { await source.readiness } }
 
-    package var settings: ServiceSettings {
-        switch source.snapshot(for: nil) {
-        case .success(let snapshot): snapshot.settings
-        case .failure: ServiceSettings()
-        }
-    }
+    package var settings: ServiceSettings { source.settings }
 
     package func verify(key text: String, traceID: String, deadline: ContinuousClock.Instant) async -> KeyAnswer {
         let answer = await answer(text, deadline)
@@ -119,7 +125,8 @@ package final class PipelineService: VerificationService {
             return .fault(PassingFault(stage: .configuration, host: nil, cause: error.description))
         }
         let cacheKey = DecisionCache.Key(
-            generation: snapshot.generation, trustGeneration: source.trustGeneration, namespace: key.namespace,
+            generation: snapshot.generation, trustGeneration: source.trustGeneration(for: key.namespace),
+            namespace: key.namespace,
             reference: key.reference.description)
         if let decision = cache.decision(for: cacheKey) { return .decided(decision) }
 
@@ -156,7 +163,7 @@ package final class PipelineService: VerificationService {
                 }
                 // Trust that changed meanwhile may have changed the verdict: it is not shared under what was trusted before.
                 if let shared, let sharedKey, sharedKey == self.sharedKey(snapshot, key),
-                    cacheKey.trustGeneration == source.trustGeneration
+                    cacheKey.trustGeneration == source.trustGeneration(for: key.namespace)
                 {
                     shared.keep(decision, for: sharedKey, life: life ?? cache.timeToLive)
                 }

@@ -13,6 +13,34 @@ package struct ServiceConfiguration: Sendable, Equatable {
         package var parameters: JSONObject
         /// Where it stands in the file, for error messages: `verifier.plugins[0]`.
         package var path: String
+        /// Where its type stands: `verifier.plugins[0].name`.
+        package var typePath: String
+        /// The namespace that it is for, when it is a resource of one.
+        package var namespace: String?
+
+        /// An entry.
+        package init(
+            name: String, type: String, parameters: JSONObject, path: String, typePath: String,
+            namespace: String? = nil
+        ) {
+            self.name = name
+            self.type = type
+            self.parameters = parameters
+            self.path = path
+            self.typePath = typePath
+            self.namespace = namespace
+        }
+
+        /// Refuses a member in a resource that belongs to one namespace: its owner has no right to what it gives, the files
+        /// and the network of this program.
+        package func requireCluster(_ member: String) throws(ConfigurationError) {
+            guard let namespace else { return }
+            throw ConfigurationError(
+                path: "\(path).\(member)",
+                problem:
+                    "gives files or the network of the provider: only a resource of the cluster may, not one of namespace \"\(namespace)\""
+            )
+        }
     }
 
     /// How the program logs.
@@ -46,8 +74,10 @@ package struct ServiceConfiguration: Sendable, Equatable {
 
     /// Reads a file's content.
     ///
+    /// - Parameter isWhole: whether the file must say what is verified and how; `false` where custom resources do, and
+    ///   the file says only how requests are served.
     /// - Throws: ``ConfigurationError`` naming the member at fault.
-    package init(parsing content: [UInt8]) throws(ConfigurationError) {
+    package init(parsing content: [UInt8], isWhole: Bool = true) throws(ConfigurationError) {
         let value: JSONValue
         do { value = try StrictJSON.parse(content) } catch {
             throw ConfigurationError(path: "", problem: "is not valid JSON: \(error)")
@@ -68,6 +98,12 @@ package struct ServiceConfiguration: Sendable, Equatable {
         try readLogger(&root)
         root.ignore("crl")
         warnings += root.unused()
+        guard isWhole else {
+            for name in ["store", "verifier", "policy", "keyManagementProvider"] where root.object[name] != nil {
+                warnings.append("\(name) has no effect: custom resources say what is verified and how")
+            }
+            return
+        }
         guard !stores.isEmpty else {
             throw ConfigurationError(
                 path: "store.plugins",
@@ -107,8 +143,10 @@ package struct ServiceConfiguration: Sendable, Equatable {
     private static func plugin(_ reader: ConfigurationReader) throws(ConfigurationError) -> Plugin {
         var reader = reader
         let name = try reader.requiredString("name")
-        let type = try reader.string("type") ?? name
-        return Plugin(name: name, type: type, parameters: reader.object, path: reader.path)
+        let type = try reader.string("type")
+        return Plugin(
+            name: name, type: type ?? name, parameters: reader.object, path: reader.path,
+            typePath: reader.path + (type == nil ? ".name" : ".type"))
     }
 
     private mutating func readExecutor(_ root: inout ConfigurationReader) throws(ConfigurationError) {

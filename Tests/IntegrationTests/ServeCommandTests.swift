@@ -130,7 +130,7 @@ import Testing
                 (["-c", config, "--cert-dir", files.path("empty")], "tls.crt"),
                 (["-c", config, "--cert-dir", tls.directory, "--ca-cert-file", files.path("half.json")], "half.json"),
                 (["-c", config, "--ca-cert-file", files.path("half.json")], "--cert-dir"),
-                (["-c", config, "--enable-crd-manager"], "not supported"),
+                (["-c", config, "--enable-crd-manager"], "--enable-crd-manager: "),
                 (["-c", config, "--cache-ttl", "soon"], "--cache-ttl"),
                 (["-c", config, "--cache-size", "0"], "--cache-size"),
                 (["-c", config, "--cache-type", "dapr"], "Dapr"),

@@ -207,7 +207,7 @@ struct ScriptedVerifier: ArtifactVerifier {
 @Suite struct PipelineServiceTests {
     struct Source: ConfigurationSource {
         let current: Result<ConfigurationSnapshot, ConfigurationUnavailable>
-        var trustGeneration: UInt64 { 1 }
+        func trustGeneration(for namespace: String?) -> UInt64 { 1 }
         var readiness: Readiness { get async { .ready } }
         func snapshot(for namespace: String?) -> Result<ConfigurationSnapshot, ConfigurationUnavailable> { current }
     }

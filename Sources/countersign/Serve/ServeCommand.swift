@@ -12,7 +12,9 @@ struct ServeCommand: AsyncParsableCommand {
             EXAMPLES
               countersign serve --http :6001 -c config.json --cert-dir /usr/local/tls \\
                 --ca-cert-file /usr/local/tls/client-ca/ca.crt --cache-ttl 10s
+              countersign serve --enable-crd-manager -c config.json --cert-dir /usr/local/tls
 
+            With --enable-crd-manager the API server is that of the pod's service account, or of $KUBECONFIG or ~/.kube/config.
             Configuration, certificates and trusted certificates are read again when they change. SIGTERM and SIGINT end the
             program after what is in flight is answered.
             """)
@@ -33,14 +35,13 @@ struct ServeCommand: AsyncParsableCommand {
     var observation: ServeObservationOptions
 
     func run() async throws {
-        try configuration.check()
         var provider = try listening.providerConfiguration()
         provider.healthAddress = try observation.healthAddress()
         provider.metricsAddress = try observation.metricsAddress()
         provider.kyverno = try kyverno.listener()
         var settings = ServerSettings(
             configurationPath: configuration.config, provider: provider,
-            decisions: try cache.decisionSettings())
+            decisions: try cache.decisionSettings(), usesResources: configuration.enableCrdManager)
         settings.shared = try cache.sharedSettings()
         settings.kyvernoAudiences = kyverno.audiences
         settings.clusterCertificates = try listening.clusterCertificates()

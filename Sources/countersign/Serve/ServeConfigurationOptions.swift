@@ -10,15 +10,7 @@ struct ServeConfigurationOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Take the configuration from custom resources (not supported in this version).", valueName: "true|false"))
+            "Take stores, verifiers, policies and trusted certificates from custom resources; the file then says only how requests are served and logged.",
+            valueName: "true|false"))
     var enableCrdManager = false
-
-    func check() throws {
-        guard !enableCrdManager else {
-            throw CommandFailure(
-                .usage,
-                "--enable-crd-manager: custom resources are not supported in this version; give a configuration file with -c"
-            )
-        }
-    }
 }

@@ -1,0 +1,51 @@
+import StrictJSON
+import Verification
+import YAML
+
+/// Parameters of a CertificateStore, which Ratify had before 1.2, in the words of a KeyManagementProvider.
+enum CertificateStoreParameters {
+    static func translated(_ parameters: JSONObject, type: String) throws(ConfigurationError) -> JSONObject {
+        var result = parameters
+        switch type.lowercased() {
+        case "inline": result["contentType"] = "certificate"
+        case "azurekeyvault":
+            if case .string(let text)? = parameters["certificates"] {
+                result["certificates"] = .array(try certificates(text))
+            }
+        default: break
+        }
+        return result
+    }
+
+    /// `array:` with texts of YAML, each with `certificateName` and `certificateVersion`.
+    private static func certificates(_ text: String) throws(ConfigurationError) -> [JSONValue] {
+        let path = "spec.parameters.certificates"
+        guard let entries = try yaml(text, path)["array"]?.array else {
+            throw ConfigurationError(path: path, problem: "has no member \"array\" with a list of certificates")
+        }
+        var result: [JSONValue] = []
+        for (index, entry) in entries.enumerated() {
+            let place = "\(path).array[\(index)]"
+            let value = try entry.string.map { text throws(ConfigurationError) in try yaml(text, place) } ?? entry
+            guard let name = value["certificateName"]?.string, !name.isEmpty else {
+                throw ConfigurationError(path: "\(place).certificateName", problem: "is missing or empty")
+            }
+            var certificate: JSONObject = ["name": .string(name)]
+            switch value["certificateVersion"] {
+            case .string(let version)? where !version.isEmpty: certificate["version"] = .string(version)
+            case .number?:
+                // One without letters; as a number it is no longer what was written.
+                throw ConfigurationError(path: "\(place).certificateVersion", problem: "is a number: put it in quotes")
+            default: break
+            }
+            result.append(.object(certificate))
+        }
+        return result
+    }
+
+    private static func yaml(_ text: String, _ path: String) throws(ConfigurationError) -> JSONValue {
+        do { return try YAML.parseOne(Array(text.utf8)) ?? .null } catch {
+            throw ConfigurationError(path: path, problem: "is not valid YAML: \(error)")
+        }
+    }
+}

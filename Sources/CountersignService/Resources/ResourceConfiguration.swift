@@ -1,0 +1,255 @@
+import FoundationEssentials
+import KeyManagement
+import Kubernetes
+import Logging
+import StrictJSON
+import Synchronization
+import Verification
+
+/// The configuration that custom resources make: what watches tell goes in, snapshots for every namespace come out.
+///
+/// What has come is brought into force as a whole and at once by ``settle()``; who asks meanwhile gets what was.
+package final class ResourceConfiguration: ConfigurationSource {
+    private struct Pending {
+        /// All resources of the kind, when it was listed anew.
+        var all: [CustomResource]?
+        /// Newer than that; `nil` for one that is gone.
+        var changes: [ResourceID: CustomResource?] = [:]
+    }
+
+    /// How the watch of a kind is doing.
+    private struct Contact {
+        var isSynced = false
+        var failingSince: ContinuousClock.Instant?
+        var lastFailure: ContinuousClock.Instant?
+        var failure: String?
+    }
+
+    private struct Inbox {
+        var pending: [ResourceKind: Pending] = [:]
+        var contacts: [ResourceKind: Contact] = [:]
+        /// Whether something else than resources asks for a look at everything.
+        var isForced = false
+    }
+
+    private struct Published {
+        var isSynced = false
+        var scopes: [String?: ResourceBoard.Scope] = [:]
+        var settings = ServiceSettings()
+    }
+
+    private let board: Mutex<ResourceBoard>
+    private let inbox = Mutex(Inbox())
+    private let published = Mutex(Published())
+    private let logger: Logger
+    private let newest: AsyncStream<Void>.Continuation
+    /// Told that something has come that ``settle()`` would bring into force.
+    let arrivals: AsyncStream<Void>
+
+    /// How long after its last failure a watch still counts as out of sync: longer than it waits between attempts.
+    private static let failureMemory = Duration.seconds(75)
+
+    /// A configuration that nothing is known of yet.
+    ///
+    /// - Parameter home: the namespace that this program runs in.
+    package init(builder: ConfigurationBuilder, home: String?, metrics: MetricsRegistry, logger: Logger) {
+        board = Mutex(ResourceBoard(builder: builder, home: home))
+        self.logger = logger
+        (arrivals, newest) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        metrics.collect { [weak self] metrics in self?.report(to: metrics) }
+    }
+
+    deinit { newest.finish() }
+
+    // MARK: What comes in
+
+    /// Takes what a watch tells.
+    package func take(_ kind: ResourceKind, _ event: WatchEvent) {
+        let failure: KubernetesError? = inbox.withLock { inbox in
+            var contact = inbox.contacts[kind, default: Contact()]
+            defer { inbox.contacts[kind] = contact }
+            switch event {
+            case .failed(let error):
+                let isNew = contact.failure != error.description
+                let now = ContinuousClock.now
+                if contact.failingSince == nil || now - (contact.lastFailure ?? now) > Self.failureMemory {
+                    contact.failingSince = now
+                }
+                contact.lastFailure = now
+                contact.failure = error.description
+                return isNew ? error : nil
+            case .synced(let objects):
+                contact.isSynced = true
+                inbox.pending[kind] = Pending(all: objects.compactMap { CustomResource(kind, $0) })
+            case .changed(let object):
+                if let resource = CustomResource(kind, object) {
+                    inbox.pending[kind, default: Pending()].changes[resource.id] = .some(resource)
+                }
+            case .deleted(let object):
+                if let resource = CustomResource(kind, object) {
+                    inbox.pending[kind, default: Pending()].changes[resource.id] = .some(nil)
+                }
+            }
+            contact.failingSince = nil
+            contact.lastFailure = nil
+            contact.failure = nil
+            return nil
+        }
+        if let failure {
+            logger.warning("custom resources: what is in force stays, \(kind.rawValue) cannot be watched: \(failure)")
+        } else {
+            newest.yield()
+        }
+    }
+
+    /// How requests are served, from now on.
+    package func use(_ settings: ServiceSettings) {
+        board.withLock { $0.settings = settings }
+        published.withLock { $0.settings = settings }
+        force()
+    }
+
+    private func force() {
+        inbox.withLock { $0.isForced = true }
+        newest.yield()
+    }
+
+    /// Asks for another try of what is not in force.
+    func retry() {
+        if board.withLock(\.hasFailures) { force() }
+    }
+
+    /// Brings everything that has come into force.
+    package func settle() {
+        let warnings = board.withLock { board in
+            let (pending, isForced, isSynced) = inbox.withLock { inbox in
+                defer {
+                    inbox.pending = [:]
+                    inbox.isForced = false
+                }
+                let isSynced = ResourceKind.allCases.allSatisfy { inbox.contacts[$0]?.isSynced == true }
+                return (inbox.pending, inbox.isForced, isSynced)
+            }
+            var isOther = isForced
+            for (kind, news) in pending {
+                if let all = news.all { isOther = board.replace(kind, with: all) || isOther }
+                for (id, resource) in news.changes {
+                    isOther = resource.map { board.put($0) } ?? board.remove(id) || isOther
+                }
+            }
+            // Half of the resources would make another configuration than all of them.
+            guard isSynced, isOther || published.withLock({ !$0.isSynced }) else { return [String]() }
+            board.rebuild()
+            published.withLock { published in
+                published.isSynced = true
+                published.scopes = board.scopes
+            }
+            defer { board.warnings = [] }
+            return board.warnings
+        }
+        for warning in warnings { logger.warning("\(warning)") }
+    }
+
+    // MARK: ConfigurationSource
+
+    private func scope(_ namespace: String?) -> Result<ResourceBoard.Scope, ConfigurationUnavailable> {
+        let scope = published.withLock { published -> ResourceBoard.Scope? in
+            guard published.isSynced else { return nil }
+            return published.scopes[namespace] ?? published.scopes[.none]
+        }
+        if let scope { return .success(scope) }
+        return .failure(ConfigurationUnavailable(notSynced))
+    }
+
+    package func snapshot(for namespace: String?) -> Result<ConfigurationSnapshot, ConfigurationUnavailable> {
+        scope(namespace).flatMap(\.snapshot)
+    }
+
+    package func trustGeneration(for namespace: String?) -> UInt64 {
+        (try? scope(namespace).get())?.trusted.generation ?? 0
+    }
+
+    package func trustFingerprint(for namespace: String?) -> String? {
+        (try? scope(namespace).get())?.trusted.fingerprint
+    }
+
+    package var settings: ServiceSettings { published.withLock(\.settings) }
+
+    private var notSynced: String {
+        let waiting = inbox.withLock { inbox in
+            ResourceKind.allCases.filter { inbox.contacts[$0]?.isSynced != true }.map { kind in
+                kind.rawValue + (inbox.contacts[kind]?.failure.map { " (\($0))" } ?? "")
+            }
+        }
+        return "custom resources were not read yet: \(waiting.joined(separator: ", "))"
+    }
+
+    package var readiness: Readiness {
+        get async {
+            let published = published.withLock { $0 }
+            guard published.isSynced else { return .notReady(notSynced) }
+            let untried = board.withLock(\.untriedProviders)
+            guard untried.isEmpty else {
+                return .notReady("trusted certificates were not read yet: \(untried.joined(separator: ", "))")
+            }
+            let isSomeoneServed = published.scopes.values.contains { scope in
+                if case .success = scope.snapshot { true } else { false }
+            }
+            // A namespace whose resources are wrong stops nobody else.
+            if isSomeoneServed { return .ready }
+            guard case .failure(let reason)? = published.scopes[.none]?.snapshot else { return .ready }
+            return .notReady(reason.description)
+        }
+    }
+
+    // MARK: Reports
+
+    /// Every resource and how it is doing.
+    func reports() -> [(resource: CustomResource, report: ResourceReport)] {
+        board.withLock { board in
+            guard published.withLock(\.isSynced) else { return [] }
+            return board.resources.values.map { ($0, board.report(on: $0.id)) }
+        }
+    }
+
+    private func report(to metrics: MetricsRegistry) {
+        let (counts, providers) = board.withLock { board in
+            var counts: [ResourceKind: (good: Int, bad: Int)] = [:]
+            for id in board.resources.keys {
+                if board.report(on: id).error == nil {
+                    counts[id.kind, default: (0, 0)].good += 1
+                } else {
+                    counts[id.kind, default: (0, 0)].bad += 1
+                }
+            }
+            return (counts, board.providersInForce)
+        }
+        let contacts = inbox.withLock { $0.contacts }
+        let scopes = published.withLock { $0.scopes }
+        for kind in ResourceKind.allCases {
+            let count = counts[kind] ?? (0, 0)
+            for (state, number) in [("true", count.good), ("false", count.bad)] {
+                metrics.gauge(
+                    "countersign_resources", [("kind", kind.rawValue), ("success", state)], Double(number),
+                    help: "Custom resources, by whether their newest version is in force with nothing missing.")
+            }
+            var seconds = 0.0
+            if let contact = contacts[kind], let since = contact.failingSince, let last = contact.lastFailure,
+                ContinuousClock.now - last < Self.failureMemory
+            {
+                seconds = (ContinuousClock.now - since).milliseconds / 1000
+            }
+            metrics.gauge(
+                "countersign_resources_out_of_sync_seconds", [("kind", kind.rawValue)], seconds,
+                help: "For how long resources of a kind could not be watched; what was read before stays in force.")
+        }
+        metrics.gauge(
+            "countersign_configuration_valid", [], counts.values.allSatisfy { $0.bad == 0 } ? 1 : 0,
+            help: "1 when the newest configuration is in force, 0 when it is not valid and the former one stays.")
+        let generations = scopes.values.compactMap { try? $0.snapshot.get().generation }
+        metrics.gauge(
+            "countersign_configuration_generation", [], Double(generations.max() ?? 0),
+            help: "Configurations that came into force.")
+        TrustMetrics.report(providers, to: metrics)
+    }
+}

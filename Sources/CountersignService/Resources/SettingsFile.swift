@@ -1,0 +1,56 @@
+import FoundationEssentials
+import Logging
+import ServiceLifecycle
+import Synchronization
+import Verification
+
+/// `config.json` where custom resources say what is verified: it says how requests are served, and is read again when it
+/// changes. A file that is not valid leaves the former settings in force.
+package final class SettingsFile: Service {
+    /// The file's path.
+    package let path: String
+    private let interval: Duration
+    private let logger: Logger
+    private let onChange: @Sendable (ServiceSettings) -> Void
+    private let content = Mutex<[UInt8]>([])
+
+    /// A file that was not read yet.
+    package init(
+        path: String, interval: Duration = .seconds(1), logger: Logger,
+        onChange: @escaping @Sendable (ServiceSettings) -> Void
+    ) {
+        self.path = path
+        self.interval = interval
+        self.logger = logger
+        self.onChange = onChange
+    }
+
+    /// Reads the file, and tells when it is another one.
+    package func load() throws(ConfigurationError) {
+        guard let data = try? Data(contentsOf: URL(filePath: path)), data.count <= 16 << 20 else {
+            throw ConfigurationError(path: "", problem: "cannot be read from \(path): check that the file is there")
+        }
+        let bytes = Array(data)
+        guard content.withLock({ $0 != bytes }) else { return }
+        let configuration = try ServiceConfiguration(parsing: bytes, isWhole: false)
+        content.withLock { $0 = bytes }
+        for warning in configuration.warnings { logger.warning("configuration: \(warning)") }
+        onChange(configuration.settings)
+    }
+
+    /// Looks at the file again and again, until graceful shutdown.
+    package func run() async throws {
+        var reported: String?
+        while !Task.isShuttingDownGracefully, !Task.isCancelled {
+            do {
+                try load()
+                reported = nil
+            } catch {
+                let reason = error.description
+                if reason != reported { logger.error("settings not changed, the former ones stay in force: \(reason)") }
+                reported = reason
+            }
+            try? await cancelWhenGracefulShutdown { [interval] in try await Task.sleep(for: interval) }
+        }
+    }
+}
