@@ -113,7 +113,10 @@ var targets: [Target] = [
         ]),
     tests(
         "CountersignServiceTests",
-        ["CountersignService", "Kubernetes", "KeyManagement", "Verification", "StrictJSON", "TestSupport", logging]),
+        [
+            "CountersignService", "Kubernetes", "KeyManagement", "Verification", "OCI", "StrictJSON", "TestSupport",
+            crypto, logging,
+        ]),
     tests(
         "IntegrationTests",
         [

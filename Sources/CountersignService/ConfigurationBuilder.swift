@@ -27,6 +27,7 @@ package struct ConfigurationBuilder: Sendable {
     /// Chains of certificates that were parsed: they outlive changes of the configuration.
     private let chains = CertificateChainCache()
     private let privateAddresses: PrivateAddresses
+    private let content: RedisContent?
     private let logger: Logger
     /// What is known of revoked certificates; a server runs it.
     package let revocation = RevocationCaches()
@@ -37,11 +38,14 @@ package struct ConfigurationBuilder: Sendable {
     ///   - environment: where identities of the pod come from.
     ///   - followsStrangers: whether URLs that certificates and registries supply may lead to private addresses where the
     ///     configuration does not say: where a person runs the command for himself.
+    ///   - content: what other replicas have fetched.
     package init(
         metrics: MetricsRegistry, logger: Logger,
-        environment: [String: String] = ProcessInfo.processInfo.environment, followsStrangers: Bool = false
+        environment: [String: String] = ProcessInfo.processInfo.environment, followsStrangers: Bool = false,
+        content: RedisContent? = nil
     ) {
         privateAddresses = followsStrangers ? .allowed : .refused
+        self.content = content
         self.metrics = metrics
         self.environment = environment
         self.logger = logger
@@ -110,7 +114,7 @@ package struct ConfigurationBuilder: Sendable {
     ) throws(ConfigurationError) -> any ReferrerStore {
         try StoreFactory(
             clients: clients, metrics: metrics, azure: azure, environment: environment,
-            privateAddresses: privateAddresses
+            privateAddresses: privateAddresses, content: content
         ).make(plugin, warnings: &warnings)
     }
 

@@ -2,7 +2,6 @@ import FoundationEssentials
 import GatekeeperProvider
 import Kubernetes
 import Logging
-import Redis
 import ServiceLifecycle
 import Verification
 
@@ -75,7 +74,9 @@ package final class CountersignServer: Sendable {
         let path = settings.configurationPath ?? ConfigurationFile.defaultPath(environment: environment)
         let logger = try logger(path: path)
         let metrics = MetricsRegistry()
-        let builder = ConfigurationBuilder(metrics: metrics, logger: logger, environment: environment)
+        let shared = try sharedCache(metrics, logger)
+        let builder = ConfigurationBuilder(
+            metrics: metrics, logger: logger, environment: environment, content: shared?.content)
         let source: any ConfigurationSource
         let keeping: [any Service]
         var client: KubernetesClient?
@@ -90,7 +91,6 @@ package final class CountersignServer: Sendable {
         metrics.gauge(
             "countersign_build_info", [("version", Release.version)], 1, help: "The version that runs.")
 
-        let shared = try sharedDecisions(metrics, logger)
         if shared != nil, case .success(let snapshot) = source.snapshot(for: nil), snapshot.fingerprint == nil {
             logger.warning(
                 "verdicts are not shared, although --cache-type is redis: a store is an image layout of this machine")
@@ -99,7 +99,7 @@ package final class CountersignServer: Sendable {
             source: source,
             cache: DecisionCache(
                 timeToLive: settings.decisions.lifetime, maximumBytes: settings.decisions.maximumBytes),
-            metrics: metrics, shared: shared)
+            metrics: metrics, shared: shared?.decisions)
         var providerConfiguration = settings.provider
         let certificates = try ClusterCertificates(
             settings.clusterCertificates, provider: &providerConfiguration, environment: environment, logger: logger)
@@ -108,7 +108,8 @@ package final class CountersignServer: Sendable {
             configuration: providerConfiguration, service: service, metrics: metrics, logger: logger,
             callers: kubernetes.map { TokenReviewer(client: $0, audiences: settings.kyvernoAudiences) })
         let services: [[any Service]] = [
-            keeping, [builder.revocation], shared.map { [$0] } ?? [], certificates.map { [$0] } ?? [], [provider],
+            keeping, [builder.revocation], shared.map { [$0.decisions] } ?? [], certificates.map { [$0] } ?? [],
+            [provider],
         ]
         var configuration = ServiceGroupConfiguration(
             services: services.flatMap(\.self),
@@ -122,14 +123,10 @@ package final class CountersignServer: Sendable {
         await builder.shutdown()
     }
 
-    private func sharedDecisions(_ metrics: MetricsRegistry, _ logger: Logger) throws -> RedisDecisions? {
+    private func sharedCache(_ metrics: MetricsRegistry, _ logger: Logger) throws -> SharedCache? {
         guard let shared = settings.shared, settings.decisions.lifetime > .zero else { return nil }
-        let client: RedisClient
-        do { client = try RedisClient(shared.redis, logger: logger) } catch {
-            throw CountersignServerError(description: "the shared cache: \(error)")
-        }
-        return RedisDecisions(
-            client: client, key: shared.key, maximumLife: settings.decisions.lifetime, metrics: metrics, logger: logger)
+        return try SharedCache(
+            shared, maximumLife: settings.decisions.lifetime, metrics: metrics, logger: logger)
     }
 
     /// The API server that confirms Kyverno's tokens; `nil` when Kyverno is not served, or by client certificate only.

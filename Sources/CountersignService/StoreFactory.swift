@@ -13,6 +13,8 @@ struct StoreFactory {
     let environment: [String: String]
     /// What holds where the configuration does not say.
     var privateAddresses = PrivateAddresses.refused
+    /// What other replicas have fetched.
+    var content: RedisContent?
 
     private static let known = "\"oras\" (registries) and \"oci-layout\" (a directory)"
 
@@ -63,6 +65,7 @@ struct StoreFactory {
                 [("status_code", status.map(String.init) ?? "none"), ("registry_host", metrics.host(host))],
                 help: "Requests to registries and their token endpoints, by status and host.")
         }
+        options.sharedContent = content?.content(of: plugin)
         let registry = RegistryClient(name: plugin.name, http: client, credentials: credentials, options: options)
         metrics.collect(for: registry) { registry, metrics in StoreFactory.report(registry, to: metrics) }
         return registry

@@ -19,6 +19,7 @@ extension RegistryClient {
             let descriptor = try await ask(question, deadline)
             let expires = question.digest == nil ? ContinuousClock.now + options.tagCacheLifetime : nil
             cache.insert(descriptor, for: question, expires: expires)
+            noteOpen(question)
             return descriptor
         }
     }
@@ -136,6 +137,10 @@ extension RegistryClient {
             for: key, deadline: deadline, workTime: options.sharedFetchTime,
             timeout: self.waitedTooLong(reference, call.subject, call.purpose)
         ) { [self] (deadline) async throws(RegistryError) -> [UInt8] in
+            if let shared = await sharedContent(descriptor, key) {
+                contents.insert(shared, for: key, cost: shared.count)
+                return shared
+            }
             var call = call
             call.deadline = deadline
             return try await fetch(call, descriptor, key)
@@ -165,6 +170,8 @@ extension RegistryClient {
             )
         }
         contents.insert(response.body, for: key, cost: response.body.count)
+        noteOpen(call.reference)
+        options.sharedContent?.keep(response.body, for: key)
         return response.body
     }
 

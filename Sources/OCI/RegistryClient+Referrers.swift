@@ -16,6 +16,8 @@ extension RegistryClient {
                 reference, "\(reference.repository)@\(subject.digest)", "listing the referrers")
         ) { [self] (deadline) async throws(RegistryError) -> [Descriptor] in
             let referrers = try await list(subject.digest, reference, artifactType, deadline)
+            // A 404 of both ways lists nothing, and says nothing of who may read.
+            if !referrers.isEmpty { noteOpen(reference) }
             listings.insert(referrers, for: key, expires: .now + options.referrersCacheLifetime)
             return referrers
         }

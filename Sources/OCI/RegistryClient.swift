@@ -19,6 +19,8 @@ public final class RegistryClient: ReferrerStore, ArtifactPushing {
     let listings: BoundedCache<ListingKey, [Descriptor]>
     /// The repositories whose registry answered 404 on its Referrers API.
     let missingReferrersAPI: BoundedCache<String, Bool>
+    /// The repositories that their registry has let this client read a moment ago.
+    let openRepositories: BoundedCache<String, Bool>
     /// How each repository wants to be asked, from its last challenge.
     let schemes: BoundedCache<AuthorizationKey, AuthorizationScheme>
     let tokens: BoundedCache<TokenQuestion, Token>
@@ -53,6 +55,7 @@ public final class RegistryClient: ReferrerStore, ArtifactPushing {
         tags = BoundedCache(maximumCost: options.tagCacheLifetime > .zero ? options.descriptorCacheEntries : 0)
         listings = BoundedCache(maximumCost: options.referrersCacheLifetime > .zero ? options.referrersCacheEntries : 0)
         missingReferrersAPI = BoundedCache(maximumCost: options.missingReferrersAPILifetime > .zero ? 4096 : 0)
+        openRepositories = BoundedCache(maximumCost: options.sharedContent == nil ? 0 : 4096)
         schemes = BoundedCache(maximumCost: 4096)
         tokens = BoundedCache(maximumCost: options.tokenCacheEntries)
     }
@@ -83,14 +86,6 @@ public final class RegistryClient: ReferrerStore, ArtifactPushing {
         let numbers = host.split(separator: ".", omittingEmptySubsequences: false).map { UInt8($0) }
         return numbers.count == 4 && numbers[0] == 127 && numbers.allSatisfy { $0 != nil }
     }
-}
-
-/// A manifest or a blob of a repository.
-struct ContentKey: Hashable, Sendable {
-    enum Kind: Hashable, Sendable { case manifest, blob }
-    let kind: Kind
-    let scope: String
-    let digest: Digest
 }
 
 /// The referrers of one type of one subject.

@@ -41,6 +41,9 @@ public struct RegistryOptions: Sendable {
     /// Told of every answer, and of every call that had none (`nil`): for metrics.
     public var onAnswer: (@Sendable (_ host: String, _ status: Int?) -> Void)?
 
+    /// What other replicas have fetched.
+    package var sharedContent: (any SharedContent)?
+
     /// The defaults.
     public init() {}
 }

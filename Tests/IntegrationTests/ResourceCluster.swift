@@ -111,11 +111,14 @@ final class ResourceService: Sendable {
     private let group: ServiceGroup
     private let task: Task<Void, any Error>
 
-    init(_ cluster: ResourceCluster) async throws {
+    init(_ cluster: ResourceCluster, shared: SharedCacheSettings? = nil) async throws {
         directory = try TemporaryDirectory()
         tls = try ServingFiles(in: directory)
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-        builder = ConfigurationBuilder(metrics: metrics, logger: logger)
+        let shared = try shared.map { [metrics] in
+            try SharedCache($0, maximumLife: .seconds(300), metrics: metrics, logger: logger)
+        }
+        builder = ConfigurationBuilder(metrics: metrics, logger: logger, content: shared?.content)
         client = try cluster.api.client()
         let resources = ResourceConfiguration(
             builder: builder, home: "countersign-system", metrics: metrics, logger: logger)
@@ -129,10 +132,13 @@ final class ResourceService: Sendable {
             configuration: ProviderConfiguration(
                 address: local, certificates: tls.files, healthAddress: local, metricsAddress: local),
             service: PipelineService(
-                source: resources, cache: DecisionCache(timeToLive: .seconds(300)), metrics: metrics),
+                source: resources, cache: DecisionCache(timeToLive: .seconds(300)), metrics: metrics,
+                shared: shared?.decisions),
             metrics: metrics, logger: logger)
         let group = ServiceGroup(
-            configuration: .init(services: [reconciler, builder.revocation, server], logger: logger))
+            configuration: .init(
+                services: [reconciler, builder.revocation] + (shared.map { [$0.decisions] } ?? []) + [server],
+                logger: logger))
         self.group = group
         task = Task { try await group.run() }
         ports = try await server.ports
@@ -178,7 +184,8 @@ final class ResourceService: Sendable {
 /// Starts an API server, a registry with `app:v1` (signed by the release signer) and `app:v2` (by a stranger), and a
 /// service; ends them whatever happens.
 func withResources(
-    services count: Int = 1, _ body: (ResourceCluster, Repository, [ResourceService]) async throws -> Void
+    services count: Int = 1, shared: SharedCacheSettings? = nil,
+    _ body: (ResourceCluster, Repository, [ResourceService]) async throws -> Void
 ) async throws {
     try await withRegistry { registry in
         let app = try Repository("\(registry.endpoint)/app")
@@ -186,7 +193,7 @@ func withResources(
         try await app.push("v2", signedBy: try Signers.shared.get().stranger)
         let cluster = try await ResourceCluster()
         var services: [ResourceService] = []
-        for _ in 0..<count { services.append(try await ResourceService(cluster)) }
+        for _ in 0..<count { services.append(try await ResourceService(cluster, shared: shared)) }
         do {
             try await body(cluster, app, services)
         } catch {

@@ -3,7 +3,6 @@ import Foundation
 import GatekeeperProvider
 import Logging
 import PKI
-import Redis
 import ServiceLifecycle
 import Synchronization
 import TestSupport
@@ -41,7 +40,11 @@ final class RunningService: Sendable {
         let logger = Logger(label: "test") { label in
             StructuredLogHandler(label: label, format: .text, level: .debug) { log.add($0) }
         }
-        builder = ConfigurationBuilder(metrics: metrics, logger: logger, environment: environment)
+        let shared = try shared.map { [metrics] in
+            try SharedCache($0, maximumLife: remembers, metrics: metrics, logger: logger)
+        }
+        builder = ConfigurationBuilder(
+            metrics: metrics, logger: logger, environment: environment, content: shared?.content)
         let file = ConfigurationFile(
             path: path, builder: builder, interval: .milliseconds(50), metrics: metrics, logger: logger)
         try file.load()
@@ -50,20 +53,14 @@ final class RunningService: Sendable {
             address: local, certificates: tls.files, healthAddress: local, metricsAddress: local)
         settings.certificateInterval = .milliseconds(100)
         change(&settings)
-        var decisions: RedisDecisions?
-        if let shared {
-            decisions = RedisDecisions(
-                client: try RedisClient(shared.redis, logger: logger), key: shared.key, maximumLife: remembers,
-                metrics: metrics, logger: logger)
-        }
         let service = PipelineService(
-            source: file, cache: DecisionCache(timeToLive: remembers), metrics: metrics, shared: decisions)
+            source: file, cache: DecisionCache(timeToLive: remembers), metrics: metrics, shared: shared?.decisions)
         let server = try GatekeeperProviderServer(
             configuration: settings, service: service, metrics: metrics, logger: logger, callers: callers)
         let quiet = Logger(label: "group") { _ in SwiftLogNoOpLogHandler() }
         let group = ServiceGroup(
             configuration: .init(
-                services: [file, builder.revocation] + (decisions.map { [$0] } ?? []) + [server], logger: quiet))
+                services: [file, builder.revocation] + (shared.map { [$0.decisions] } ?? []) + [server], logger: quiet))
         self.group = group
         task = Task { try await group.run() }
         ports = try await server.ports

@@ -11,46 +11,6 @@ import Testing
 /// Replicas that share verdicts through a real Redis.
 @Suite(.enabled(if: RedisServer.isInstalled, "redis-server is not installed"))
 struct SharedCacheTests {
-    private func settings(_ server: RedisServer, key: String = "0123456789abcdef0123456789abcdef") throws
-        -> SharedCacheSettings
-    {
-        let directory = try TemporaryDirectory()
-        defer { directory.remove() }
-        var redis = RedisConfiguration(host: "127.0.0.1", port: server.port)
-        // These machines may be busy.
-        redis.timeout = .milliseconds(500)
-        redis.backoff = (.milliseconds(20), .milliseconds(200))
-        return try SharedCacheSettings(redis: redis, keyFile: directory.write(key + "\n", to: "key"))
-    }
-
-    private func withClient<Value>(
-        _ server: RedisServer, _ body: (RedisClient) async throws -> Value
-    ) async throws -> Value {
-        let client = try RedisClient(
-            try settings(server).redis, logger: Logger(label: "redis") { _ in SwiftLogNoOpLogHandler() })
-        let running = Task { await client.run() }
-        defer { running.cancel() }
-        _ = try await eventually { client.isConnected }
-        return try await body(client)
-    }
-
-    /// The names of the values in Redis, once there are so many.
-    private func names(_ client: RedisClient, count: Int) async throws -> Set<String> {
-        var names: Set<String> = []
-        _ = try await eventually {
-            guard case .array(let found) = try await client.send(["KEYS", "*"].map { Array($0.utf8) }) else {
-                return false
-            }
-            names = Set(found.compactMap { $0.bytes.map { String(decoding: $0, as: UTF8.self) } })
-            return names.count == count
-        }
-        return names
-    }
-
-    private func expectConnected(_ service: RunningService) async throws {
-        #expect(try await service.hasMetric("countersign_shared_cache_connected 1"))
-    }
-
     @Test func theSecondReplicaAsksNobody() async throws {
         let server = try await RedisServer()
         let signers = try Signers.shared.get()
@@ -59,16 +19,16 @@ struct SharedCacheTests {
             try await app.push("signed", signedBy: signers.release)
             try await app.push("unsigned", signedBy: nil)
             let configuration = try ConfigurationText.trustingRelease()
-            let shared = try settings(server)
+            let shared = try server.settings()
             try await withService(configuration, shared: shared) { first in
-                try await expectConnected(first)
+                try await first.expectConnected()
                 #expect(try await first.verify(app.name("signed")).admits())
                 #expect(try await !first.verify(app.name("unsigned")).admits())
             }
-            _ = try await withClient(server) { try await names($0, count: 2) }
+            _ = try await server.withClient { try await $0.names(of: .decision, count: 2) }
             registry.forgetRequests()
             try await withService(configuration, shared: shared) { second in
-                try await expectConnected(second)
+                try await second.expectConnected()
                 let answer = try await second.verify(app.name("signed"))
                 #expect(answer.admits())
                 #expect(answer.json.text.contains("CN=release"))
@@ -81,7 +41,7 @@ struct SharedCacheTests {
             var other = ConfigurationText.trusting(signers.strangerAuthority.certificate.pem)
             other.verificationTimeout += 1
             try await withService(other, shared: shared) { third in
-                try await expectConnected(third)
+                try await third.expectConnected()
                 #expect(try await !third.verify(app.name("signed")).admits())
                 #expect(!registry.requests.isEmpty)
             }
@@ -96,27 +56,27 @@ struct SharedCacheTests {
             try await app.push("signed", signedBy: signers.release)
             try await app.push("unsigned", signedBy: nil)
             let configuration = try ConfigurationText.trustingRelease()
-            let shared = try settings(server)
-            try await withClient(server) { client in
+            let shared = try server.settings()
+            try await server.withClient { client in
                 var good = ""
                 var bad = ""
                 try await withService(configuration, shared: shared) { service in
-                    try await expectConnected(service)
+                    try await service.expectConnected()
                     _ = try await service.verify(app.name("signed"))
-                    let first = try await names(client, count: 1)
+                    let first = try await client.names(of: .decision, count: 1)
                     good = try #require(first.first)
                     _ = try await service.verify(app.name("unsigned"))
-                    bad = try #require(try await names(client, count: 2).subtracting(first).first)
+                    bad = try #require(try await client.names(of: .decision, count: 2).subtracting(first).first)
                 }
                 let admission = try #require(try await client.get(good))
                 let denial = try #require(try await client.get(bad))
                 /// A replica with another key, who would like to admit everything.
                 var forged: [UInt8] = []
                 try await withService(
-                    configuration, shared: try settings(server, key: String(repeating: "x", count: 32))
+                    configuration, shared: try server.settings(key: String(repeating: "x", count: 32))
                 ) {
                     try await client.set(bad, [], life: .seconds(60))
-                    try await expectConnected($0)
+                    try await $0.expectConnected()
                     _ = try await $0.verify(app.name("unsigned"))
                     _ = try await eventually { try await client.get(bad)?.isEmpty == false }
                     forged = try #require(try await client.get(bad))
@@ -134,7 +94,7 @@ struct SharedCacheTests {
                 ] {
                     registry.forgetRequests()
                     try await withService(configuration, shared: shared) { service in
-                        try await expectConnected(service)
+                        try await service.expectConnected()
                         try await client.set(bad, value, life: .seconds(60))
                         #expect(try await !service.verify(app.name("unsigned")).admits(), "\(what)")
                         #expect(!registry.requests.isEmpty, "\(what)")
@@ -153,14 +113,14 @@ struct SharedCacheTests {
         try await withRegistry { registry in
             let app = try Repository("\(registry.endpoint)/app")
             try await app.push("signed", signedBy: try Signers.shared.get().release)
-            try await withService(try .trustingRelease(), shared: try settings(server)) { service in
-                try await expectConnected(service)
+            try await withService(try .trustingRelease(), shared: try server.settings()) { service in
+                try await service.expectConnected()
                 registry.inject(.status(503))
                 #expect(try await service.verify(app.name("signed")).systemError != nil)
                 registry.clearFaults()
                 #expect(try await service.verify(app.name("signed"), until: { $0.admits() }).admits())
             }
-            _ = try await withClient(server) { try await names($0, count: 1) }
+            _ = try await server.withClient { try await $0.names(of: .decision, count: 1) }
         }
     }
 
@@ -173,9 +133,9 @@ struct SharedCacheTests {
             try await app.push("unsigned", signedBy: nil)
             // Remembered so briefly that Redis is asked again and again.
             try await withService(
-                try .trustingRelease(), remembers: .milliseconds(40), shared: try settings(server)
+                try .trustingRelease(), remembers: .milliseconds(40), shared: try server.settings()
             ) { service in
-                try await expectConnected(service)
+                try await service.expectConnected()
                 let end = ContinuousClock.now + .seconds(2)
                 let wrong = try await withThrowingTaskGroup(of: Int.self) { group in
                     for number in 0..<8 {
