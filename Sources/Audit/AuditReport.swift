@@ -36,7 +36,7 @@ package struct AuditReport: Sendable {
     /// A report of verified images.
     package init(
         source: String, configuration: String, moment: Date, images: [AuditedImage], gaps: [String],
-        trusted: TrustedCertificates
+        providers: [any CertificateProvider]
     ) {
         self.source = source
         self.configuration = configuration
@@ -48,7 +48,7 @@ package struct AuditReport: Sendable {
             return first != second ? first < second : left.image.reference < right.image.reference
         }
         var expiries: Set<Expiry> = []
-        for provider in trusted.providers {
+        for provider in providers {
             for certificate in provider.current()?.certificates ?? [] {
                 expiries.insert(
                     Expiry(

@@ -2,6 +2,7 @@ import ArgumentParser
 import Audit
 import CountersignService
 import FoundationEssentials
+import KeyManagement
 import Kubernetes
 import Logging
 import StrictJSON
@@ -14,9 +15,11 @@ struct AuditCommand: AsyncParsableCommand {
         abstract: "Before you enforce: what would be denied of all that runs in a cluster, or of manifests.",
         discussion: """
             Every image that pods of the cluster use, or that manifests on disk would run, is verified as `serve` would do
-            with the configuration that is given. Nothing in the cluster is changed.
+            with the configuration that is given, or with that of the cluster's custom resources. Nothing in the cluster is
+            changed.
 
             EXAMPLES
+              countersign audit
               countersign audit --config config.json
               countersign audit --config config.json --namespace shop --owner-label team --output html > audit.html
               countersign audit --config config.json --manifests deploy/ --output json
@@ -32,8 +35,10 @@ struct AuditCommand: AsyncParsableCommand {
 
     @Option(
         name: [.customShort("c"), .long],
-        help: ArgumentHelp("The configuration that judges: that of serve.", valueName: "file"))
-    var config: String
+        help: ArgumentHelp(
+            "The configuration that judges: that of serve. (default: the custom resources of the cluster)",
+            valueName: "file"))
+    var config: String?
 
     @Option(
         name: [.customShort("f"), .long], parsing: .upToNextOption,
@@ -82,8 +87,9 @@ struct AuditCommand: AsyncParsableCommand {
             throw ValidationError("--simultaneous is \(simultaneous): expected 1 to 64")
         }
         guard (1...600).contains(timeout) else { throw ValidationError("--timeout is \(timeout): expected 1 to 600") }
-        guard manifests.isEmpty || (kubeconfig == nil && context == nil) else {
-            throw ValidationError("--manifests looks at files: --kubeconfig and --context have no meaning with it")
+        guard manifests.isEmpty || config == nil || (kubeconfig == nil && context == nil) else {
+            throw ValidationError(
+                "--manifests and --config ask no cluster: --kubeconfig and --context have no meaning with them")
         }
     }
 
@@ -91,26 +97,22 @@ struct AuditCommand: AsyncParsableCommand {
         let metrics = MetricsRegistry()
         let logger = Logger(label: "countersign") { _ in SwiftLogNoOpLogHandler() }
         let builder = ConfigurationBuilder(metrics: metrics, logger: logger, followsStrangers: true)
-        let built: BuiltConfiguration
-        do { built = try builder.build(try readFile(config, "--config"), generation: 1) } catch let error
-            as ConfigurationError
-        { throw CommandFailure(.usage, "\(config): \(error)") }
-        for warning in built.warnings { Terminal.complain("\(config): \(warning)") }
-
+        let client = try cluster()
+        let judge = try await judge(builder, client, metrics, logger)
         var inventory = ImageInventory(isByNamespace: byNamespace)
-        let source = try await collect(into: &inventory)
-        _ = await built.trusted.refresh(within: .seconds(timeout))
+        let source = try await collect(client, into: &inventory)
         let service = PipelineService(
-            source: FixedConfiguration(built), cache: DecisionCache(timeToLive: .seconds(3600)), metrics: metrics)
+            source: judge.source, cache: DecisionCache(timeToLive: .seconds(3600)), metrics: metrics)
         let progress = Progress(total: inventory.images.count)
         let images = await Auditor(service: service, simultaneous: simultaneous, patience: .seconds(timeout))
             .run(inventory.images) { progress.show($0) }
         progress.end()
         await builder.shutdown()
+        await client?.shutdown()
 
         let report = AuditReport(
-            source: source, configuration: config, moment: Date(), images: images, gaps: inventory.gaps,
-            trusted: built.trusted)
+            source: source, configuration: judge.name, moment: Date(), images: images, gaps: inventory.gaps,
+            providers: judge.providers())
         switch output {
         case .table: print(AuditTable(report).text, terminator: "")
         case .json: print(report.json.prettyText, terminator: "")
@@ -122,28 +124,68 @@ struct AuditCommand: AsyncParsableCommand {
         }
     }
 
+    /// What decides about the images.
+    private struct Judge {
+        let name: String
+        let source: any ConfigurationSource
+        let providers: () -> [any CertificateProvider]
+    }
+
+    private func judge(
+        _ builder: ConfigurationBuilder, _ client: KubernetesClient?, _ metrics: MetricsRegistry, _ logger: Logger
+    ) async throws -> Judge {
+        if let config {
+            let built: BuiltConfiguration
+            do { built = try builder.build(try readFile(config, "--config"), generation: 1) } catch let error
+                as ConfigurationError
+            { throw CommandFailure(.usage, "\(config): \(error)") }
+            for warning in built.warnings { Terminal.complain("\(config): \(warning)") }
+            _ = await built.trusted.refresh(within: .seconds(timeout))
+            return Judge(name: config, source: FixedConfiguration(built)) { built.trusted.providers }
+        }
+        guard let client else { throw CommandFailure(.usage, "give --config, or a cluster with custom resources") }
+        let environment = ProcessInfo.processInfo.environment
+        let home = environment["RATIFY_NAMESPACE"].flatMap { $0.isEmpty ? nil : $0 } ?? "gatekeeper-system"
+        let resources: ResourceConfiguration
+        do throws(KubernetesError) {
+            resources = try await ResourceConfiguration.read(
+                from: client, builder: builder, home: home, metrics: metrics, logger: logger,
+                patience: .seconds(timeout))
+        } catch { throw unreadable(error) }
+        for complaint in resources.complaints { Terminal.complain(complaint) }
+        return Judge(name: "the custom resources of \(client.host)", source: resources) { resources.providers }
+    }
+
+    private func unreadable(_ error: KubernetesError) -> CommandFailure {
+        CommandFailure(error.isPassing ? .undetermined : .usage, "the cluster cannot be audited: \(error)")
+    }
+
+    /// The cluster, where one is asked.
+    private func cluster() throws -> KubernetesClient? {
+        if config != nil, !manifests.isEmpty { return nil }
+        do throws(KubernetesError) {
+            let settings =
+                if let kubeconfig {
+                    try KubernetesConfiguration.kubeconfig(path: kubeconfig, context: context)
+                } else { try KubernetesConfiguration.automatic(context: context) }
+            return try KubernetesClient(settings)
+        } catch { throw unreadable(error) }
+    }
+
     /// Finds the images, and says where.
-    private func collect(into inventory: inout ImageInventory) async throws -> String {
-        guard manifests.isEmpty else {
+    private func collect(_ client: KubernetesClient?, into inventory: inout ImageInventory) async throws -> String {
+        guard manifests.isEmpty, let client else {
             ManifestImages(
                 paths: manifests, namespaces: Set(namespace), excluded: Set(excludeNamespace), ownerLabel: ownerLabel
             ).collect(into: &inventory)
             return "manifests in \(manifests.joined(separator: ", "))"
         }
         do throws(KubernetesError) {
-            let settings =
-                if let kubeconfig {
-                    try KubernetesConfiguration.kubeconfig(path: kubeconfig, context: context)
-                } else { try KubernetesConfiguration.automatic(context: context) }
-            let client = try KubernetesClient(settings)
             try await ClusterImages(
                 client: client, namespaces: namespace, excluded: Set(excludeNamespace), ownerLabel: ownerLabel
             ).collect(into: &inventory)
-            await client.shutdown()
-            return "cluster \(client.host)" + (namespace.isEmpty ? "" : ", \(namespace.joined(separator: ", "))")
-        } catch {
-            throw CommandFailure(error.isPassing ? .undetermined : .usage, "the cluster cannot be audited: \(error)")
-        }
+        } catch { throw unreadable(error) }
+        return "cluster \(client.host)" + (namespace.isEmpty ? "" : ", \(namespace.joined(separator: ", "))")
     }
 }
 

@@ -120,6 +120,31 @@ import Testing
         }
     }
 
+    @Test func customResourcesOfTheClusterJudge() async throws {
+        try await withImages { files, _ in
+            let cluster = try await ResourceCluster()
+            let kubeconfig = try cluster.api.writeKubeconfig(to: files.path("kubeconfig"))
+            try cluster.applyAll()
+            cluster.delete(.store, "store-oras")
+            cluster.apply(
+                .store, "images", ["name": "oci-layout", "parameters": ["path": .string(files.path("layout"))]])
+            cluster.api.put(
+                .pod, pod("web", "shop", ["registry.example/app:signed", "registry.example/app:unsigned"]))
+            let common = ["audit", "--kubeconfig", kubeconfig, "--output", "json"]
+            let outcome = try await Command.run(common)
+            #expect(outcome.status == 1, "\(outcome)")
+            #expect(outcome.json["summary"]?["admitted"] == 1 && outcome.json["summary"]?["denied"] == 1)
+            #expect(outcome.json["configuration"]?.string?.contains("custom resources") == true)
+            #expect(outcome.json["certificates"]?.array?.isEmpty == false)
+            #expect(cluster.api.requests.allSatisfy { $0.method == "GET" }, "no status is written")
+
+            cluster.delete(.verifier, "verifier-notation")
+            let nobody = try await Command.run(common + ["--timeout", "2"])
+            #expect(nobody.status == 3 && nobody.json["summary"]?["admitted"] == 0, "\(nobody)")
+            await cluster.api.stop()
+        }
+    }
+
     @Test func manifestsAreAuditedAndGapsAreTold() async throws {
         try await withImages { files, _ in
             func manifest(_ image: String) -> String {

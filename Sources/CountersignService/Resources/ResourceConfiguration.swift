@@ -204,6 +204,9 @@ package final class ResourceConfiguration: ConfigurationSource {
 
     // MARK: Reports
 
+    /// Everything that certificates in force come from.
+    package var providers: [any CertificateProvider] { board.withLock(\.providersInForce) }
+
     /// Every resource and how it is doing.
     func reports() -> [(resource: CustomResource, report: ResourceReport)] {
         board.withLock { board in
