@@ -36,7 +36,7 @@ demo-azure: setup ## The same on Azure, on an emulator: identity, registry, key 
 run: release ## Serve demo images on loopback until Ctrl-C, with a request to copy
 	@python3 demo/demo.py --countersign "$$($(SWIFT) build $(RELEASE_FLAGS) --show-bin-path)/countersign" --stay
 
-test: setup-tests lint test-rego test-swift test-sbom ## Everything: lint, Rego and manifest tests, Swift tests, bill of materials
+test: setup-tests lint test-rego test-sbom test-swift test-chart ## Everything: lint, Rego and manifest tests, Swift tests, the program as the chart starts it
 
 test-swift: ## Unit and integration tests (a real registry process, real TLS)
 	@Tests/AzureSDK/setup

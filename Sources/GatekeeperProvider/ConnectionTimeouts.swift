@@ -48,6 +48,8 @@ final class ConnectionTimeouts: ChannelDuplexHandler, RemovableChannelHandler {
     private var phase = Phase.closed
     /// Requests whose head has come and whose answer has not been written.
     private var unanswered = 0
+    /// Whether a request has come at all.
+    private var hasAsked = false
     /// The end of the present phase, if it has one.
     private var deadline: NIODeadline?
     /// One timer at a time. It looks at `deadline` when it fires: cheaper than one per phase.
@@ -94,6 +96,7 @@ final class ConnectionTimeouts: ChannelDuplexHandler, RemovableChannelHandler {
         switch unwrapInboundIn(data) {
         case .head:
             unanswered += 1
+            hasAsked = true
             enter(.body, for: limits.body, context)
         case .body: break
         case .end:
@@ -138,7 +141,7 @@ final class ConnectionTimeouts: ChannelDuplexHandler, RemovableChannelHandler {
 
     private func becomeIdle(_ context: ChannelHandlerContext) {
         enter(.idle, for: nil, context)
-        limits.connections.becameIdle(context.channel)
+        limits.connections.becameIdle(context.channel, hasAsked: hasAsked)
     }
 
     private func enter(_ phase: Phase, for time: TimeAmount?, _ context: ChannelHandlerContext) {

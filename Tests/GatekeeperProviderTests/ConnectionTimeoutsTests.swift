@@ -80,6 +80,25 @@ import Testing
         #expect(await provider.hasMetric(#"connections_closed_total{reason="displaced"} 2"#))
     }
 
+    /// A connection that is about to ask must not go for others that came after it: its call would fail.
+    @Test func aBurstOfConnectionsDisplacesNoneThatHasNotAskedYet() async throws {
+        let provider = try await RunningProvider { $0.maximumIdleConnections = 2 }
+        var clients: [TestClient] = []
+        for _ in 0..<10 { clients.append(try await provider.connect()) }
+        for client in clients { #expect(try await client.verify(["signed"]).status == 200) }
+    }
+
+    @Test func connectionsWithoutARequestAreBoundedToo() async throws {
+        let provider = try await RunningProvider { $0.maximumIdleConnections = 1 }
+        var clients: [TestClient] = []
+        for _ in 0..<(IdleConnections.freshFactor + 2) { clients.append(try await provider.connect()) }
+        // Which two is not certain: their handshakes end on several threads.
+        #expect(await provider.hasMetric(#"connections_closed_total{reason="displaced"} 2"#))
+        #expect(
+            await provider.hasMetric(#"countersign_open_connections{state="idle"} \#(IdleConnections.freshFactor)"#))
+        clients.removeAll()
+    }
+
     @Test func connectionsAreCounted() async throws {
         let provider = try await RunningProvider()
         let client = try await provider.connect()

@@ -57,7 +57,7 @@ class Program:
         (directory / "kubeconfig").write_text(self.server.kubeconfig)
         (directory / "token").write_text("token")
         # What the workload identity webhook adds to a pod with its label.
-        identity = {"AZURE_TENANT_ID": "tenant", "AZURE_FEDERATED_TOKEN_FILE": str(directory / "token"), "AZURE_AUTHORITY_HOST": "http://127.0.0.1:9/"}
+        identity = {"AZURE_TENANT_ID": "tenant", "AZURE_FEDERATED_TOKEN_FILE": str(directory / "token"), "AZURE_AUTHORITY_HOST": "https://127.0.0.1:9/"}
         self.environment = {**os.environ, **{k: v for k, v in environment.items() if v}, **identity, "KUBECONFIG": str(directory / "kubeconfig"), "HOME": str(directory)}
 
     def mount(self, volume):

@@ -316,10 +316,6 @@ def test_every_value_is_documented_and_in_the_schema():
                 break
 
 
-# Flags of serve that are agreed on and under construction.
-ANNOUNCED = {"ca-cert-secret"}
-
-
 def flags_of_serve():
     """Names of the options and flags in the program's sources."""
     names = set()
@@ -336,7 +332,7 @@ def flags_of_serve():
 def test_the_program_has_the_flags_that_the_chart_passes(install, server, values):
     namespace(server, "team-a")
     passed = {name.removeprefix("--") for name in install(values).flags}
-    assert passed <= flags_of_serve() | ANNOUNCED
+    assert passed <= flags_of_serve()
 
 
 def test_copies_are_current():
