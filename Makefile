@@ -36,7 +36,7 @@ demo-azure: setup ## The same on Azure, on an emulator: identity, registry, key 
 run: release ## Serve demo images on loopback until Ctrl-C, with a request to copy
 	@python3 demo/demo.py --countersign "$$($(SWIFT) build $(RELEASE_FLAGS) --show-bin-path)/countersign" --stay
 
-test: setup-tests lint test-rego test-sbom test-swift test-chart ## Everything: lint, Rego and manifest tests, Swift tests, the program as the chart starts it
+test: setup-tests lint test-rego test-swift test-sbom test-chart ## Everything: lint, Rego and manifest tests, Swift tests, the program as the chart starts it
 
 test-swift: ## Unit and integration tests (a real registry process, real TLS)
 	@Tests/AzureSDK/setup
@@ -70,9 +70,11 @@ test-asan: setup ## The tests under AddressSanitizer (TESTS=regex)
 	ASAN_OPTIONS=detect_leaks=0 $(SWIFT) test --scratch-path .build/asan --sanitize=address --no-parallel --filter '$(TESTS)'
 
 test-sbom: ## The bill of materials is valid and complete
+	@$(SWIFT) package resolve
 	@scripts/sbom --check
 
 sbom: ## Write the release's bill of materials, .build/countersign.spdx.json
+	@$(SWIFT) package resolve
 	@mkdir -p .build
 	@scripts/sbom --output .build/countersign.spdx.json
 
