@@ -33,8 +33,8 @@ package final class RedisContent: Sendable {
     private let metrics: MetricsRegistry
     private let logger: Logger
     private let keeping = Atomic<Int>(0)
-    /// When invalid content may be logged again.
-    private let nextWarning = Mutex(ContinuousClock.now)
+    /// How often invalid content is logged.
+    private let warnings = WarningPace(every: .seconds(5))
 
     /// - Parameter key: what replicas have and nobody else: names cannot be guessed from images.
     package init(client: RedisClient, key: [UInt8], metrics: MetricsRegistry, logger: Logger) {
@@ -118,12 +118,7 @@ package final class RedisContent: Sendable {
     }
 
     private func warn(_ content: ContentKey) {
-        let isTime = nextWarning.withLock { next in
-            guard ContinuousClock.now >= next else { return false }
-            next = .now + .seconds(5)
-            return true
-        }
-        guard isTime else { return }
+        guard warnings.isDue() else { return }
         logger.warning(
             "content of the shared cache is not what its digest says, and is ignored: somebody else writes to Redis",
             metadata: [

@@ -4,7 +4,6 @@ import Logging
 import Redis
 import ServiceLifecycle
 import StrictJSON
-import Synchronization
 import Verification
 
 /// Decisions shared through Redis, each with a code (HMAC-SHA256) that only replicas can make: over the key it stands
@@ -24,8 +23,8 @@ package final class RedisDecisions: SharedDecisions, Service {
     private let maximumLife: Duration
     private let metrics: MetricsRegistry
     private let logger: Logger
-    /// When an invalid value may be logged again.
-    private let nextWarning = Mutex(ContinuousClock.now)
+    /// How often an invalid value is logged.
+    private let warnings = WarningPace(every: .seconds(5))
 
     /// The first bytes of a value: the shape of the rest.
     private static let mark = Array("CSD1".utf8)
@@ -138,12 +137,7 @@ package final class RedisDecisions: SharedDecisions, Service {
     }
 
     private func warn(_ key: SharedDecisionKey) {
-        let isTime = nextWarning.withLock { next in
-            guard ContinuousClock.now >= next else { return false }
-            next = .now + .seconds(5)
-            return true
-        }
-        guard isTime else { return }
+        guard warnings.isDue() else { return }
         logger.warning(
             "a value of the shared cache was not made by a replica with this key, and is ignored: somebody else writes to Redis, or --cache-key-file differs between replicas",
             metadata: ["address": "\(client.address)", "image": "\(key.reference)"])
