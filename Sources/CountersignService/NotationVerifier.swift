@@ -50,8 +50,9 @@ package struct NotationVerifier: ArtifactVerifier {
                 "Add the repository to a statement of trustPolicyDoc, or use an image from one that it names"
             return .judged(report, validUntil: nil)
         }
+        let now = Date()
         let outcome = await ImageVerifier(store: store, policy: policy, verifier: verifier).verify(
-            signature: artifact, of: subject, in: reference, statement: statement, now: Date(), deadline: deadline)
+            signature: artifact, of: subject, in: reference, statement: statement, now: now, deadline: deadline)
         if outcome.isUndetermined, let refusal = outcome.refusal {
             return .fault(
                 // After the fetch it is not the registry that is in trouble; the cause names who is.
@@ -59,7 +60,7 @@ package struct NotationVerifier: ArtifactVerifier {
                     ? PassingFault(stage: .fetch, host: reference.endpoint, cause: refusal.description)
                     : PassingFault(stage: .verify, host: nil, cause: refusal.description))
         }
-        return .judged(report(on: artifact, of: reference, outcome), validUntil: validUntil(outcome))
+        return .judged(report(on: artifact, of: reference, outcome), validUntil: validUntil(outcome, verified: now))
     }
 
     private func report(
@@ -95,12 +96,13 @@ package struct NotationVerifier: ArtifactVerifier {
     }
 
     /// When a good signature must be verified again: the first expiry of what it rests on, revocation answers included.
-    private func validUntil(_ outcome: SignatureOutcome) -> Date? {
+    private func validUntil(_ outcome: SignatureOutcome, verified: Date) -> Date? {
         guard outcome.isVerified, let content = outcome.content else { return nil }
         var dates = content.chain.map(\.notAfter)
         if let expiry = content.envelope.attributes.expiry { dates.append(expiry) }
         if let end = outcome.validUntil { dates.append(end) }
-        // What has passed already was only logged, and changes nothing any more.
-        return dates.filter { $0 > Date() }.min()
+        // What had passed already was only logged, and changes nothing any more. What has passed since then, be it that the
+        // clock was set, ends the verdict at once.
+        return dates.filter { $0 > verified }.min()
     }
 }

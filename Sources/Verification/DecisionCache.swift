@@ -32,9 +32,22 @@ package final class DecisionCache: Sendable {
 
     private struct Entry {
         let decision: Decision
-        let expires: ContinuousClock.Instant
+        /// When it was kept, by a clock that nobody sets and by the one on the wall.
+        let kept: (instant: ContinuousClock.Instant, time: Date)
+        let life: Duration
         let bytes: Int
         var used: UInt64
+
+        /// Whether it still holds. One from before the clock on the wall was set does not: dates were judged by it, so that
+        /// what had expired may have been admitted, and what is valid denied.
+        func holds(_ now: ContinuousClock.Instant, _ time: Date) -> Bool {
+            let age = kept.instant.duration(to: now)
+            guard age < life else { return false }
+            return abs(time.timeIntervalSince(kept.time) - age / .seconds(1)) < Entry.clockTolerance
+        }
+
+        /// Seconds by which the clocks may part while one of them is adjusted bit by bit.
+        static let clockTolerance = 5.0
     }
 
     private struct State {
@@ -70,14 +83,16 @@ package final class DecisionCache: Sendable {
         512 + 4 * decision.reportsJSON.count + 2 * key.reference.utf8.count
     }
 
-    /// The decision under a key, unless it is too old.
-    package func decision(for key: Key, now: ContinuousClock.Instant = .now) -> Decision? {
+    /// The decision under a key, unless it is too old or the clock has been set since.
+    package func decision(
+        for key: Key, now: ContinuousClock.Instant = .now, time: Date = Date()
+    ) -> Decision? {
         state.withLock { state in
             guard let entry = state.entries[key] else {
                 state.misses += 1
                 return nil
             }
-            guard now < entry.expires else {
+            guard entry.holds(now, time) else {
                 state.remove(key)
                 state.misses += 1
                 return nil
@@ -94,7 +109,8 @@ package final class DecisionCache: Sendable {
     /// - Parameter validFor: how long the decision can stay true (until the earliest expiry it rests on), which
     ///   shortens its life here; `nil` when nothing is known to change it.
     package func keep(
-        _ decision: Decision, for key: Key, validFor: Duration? = nil, now: ContinuousClock.Instant = .now
+        _ decision: Decision, for key: Key, validFor: Duration? = nil, now: ContinuousClock.Instant = .now,
+        time: Date = Date()
     ) {
         let life = min(timeToLive, validFor ?? timeToLive)
         let bytes = DecisionCache.bytes(of: decision, key)
@@ -102,11 +118,12 @@ package final class DecisionCache: Sendable {
         state.withLock { state in
             state.clock += 1
             state.remove(key)
-            state.entries[key] = Entry(decision: decision, expires: now + life, bytes: bytes, used: state.clock)
+            state.entries[key] = Entry(
+                decision: decision, kept: (now, time), life: life, bytes: bytes, used: state.clock)
             state.bytes += bytes
             guard state.bytes > maximumBytes else { return }
             // A tenth at once, so that the scan is paid once per tenth of what fits.
-            for (key, entry) in state.entries where now >= entry.expires { state.remove(key) }
+            for (key, entry) in state.entries where !entry.holds(now, time) { state.remove(key) }
             guard state.bytes > maximumBytes else { return }
             for (key, _) in state.entries.sorted(by: { $0.value.used < $1.value.used }) {
                 guard state.bytes > maximumBytes - maximumBytes / 10 else { break }

@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import Verification
@@ -14,26 +15,31 @@ import Testing
 
     @Test func forgetsAfterItsTime() {
         let cache = DecisionCache(timeToLive: .seconds(10))
-        let now = ContinuousClock.now
-        cache.keep(decision, for: key(), now: now)
-        #expect(cache.decision(for: key(), now: now + .seconds(9)) != nil)
-        #expect(cache.decision(for: key(), now: now + .seconds(10)) == nil)
+        let (now, time) = (ContinuousClock.now, Date())
+        cache.keep(decision, for: key(), now: now, time: time)
+        #expect(cache.decision(for: key(), now: now + .seconds(9), time: time + 9) != nil)
+        #expect(cache.decision(for: key(), now: now + .seconds(10), time: time + 10) == nil)
     }
 
     @Test func forgetsWhenWhatItRestsOnEnds() {
         let cache = DecisionCache(timeToLive: .seconds(60))
-        let now = ContinuousClock.now
-        cache.keep(decision, for: key(), validFor: .seconds(2), now: now)
-        #expect(cache.decision(for: key(), now: now + .seconds(1)) != nil)
-        #expect(cache.decision(for: key(), now: now + .seconds(2)) == nil)
-        cache.keep(decision, for: key(reference: "ended"), validFor: .seconds(-1), now: now)
-        #expect(cache.decision(for: key(reference: "ended"), now: now) == nil)
+        let (now, time) = (ContinuousClock.now, Date())
+        cache.keep(decision, for: key(), validFor: .seconds(2), now: now, time: time)
+        #expect(cache.decision(for: key(), now: now + .seconds(1), time: time + 1) != nil)
+        #expect(cache.decision(for: key(), now: now + .seconds(2), time: time + 2) == nil)
+        cache.keep(decision, for: key(reference: "ended"), validFor: .seconds(-1), now: now, time: time)
+        #expect(cache.decision(for: key(reference: "ended"), now: now, time: time) == nil)
     }
 
-    @Test func keepsNothingWhenOff() {
-        let cache = DecisionCache(timeToLive: .zero)
-        cache.keep(decision, for: key())
-        #expect(cache.decision(for: key()) == nil)
+    /// Certificates were judged by a clock that was wrong: then, or now.
+    @Test(arguments: [3600.0, -3600, 10, -10]) func forgetsWhenTheClockIsSet(step: Double) {
+        let cache = DecisionCache(timeToLive: .seconds(600))
+        let (now, time) = (ContinuousClock.now, Date())
+        cache.keep(decision, for: key(), now: now, time: time)
+        // Adjusting it bit by bit is not setting it.
+        #expect(cache.decision(for: key(), now: now + .seconds(300), time: time + 301) != nil)
+        #expect(cache.decision(for: key(), now: now + .seconds(1), time: time + 1 + step) == nil)
+        #expect(cache.decision(for: key(), now: now + .seconds(2), time: time + 2) == nil, "it is gone for good")
     }
 
     /// One tenant's decision never answers for another, nor an old configuration's for a new one.
