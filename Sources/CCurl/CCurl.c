@@ -1,10 +1,7 @@
 #define _GNU_SOURCE
 #include "CCurl.h"
 
-#include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
-#include <openssl/x509.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -153,79 +150,6 @@ CURL *ccurl_multi_next_done(CURLM *multi, CURLcode *result) {
         return message->easy_handle;
     }
     return NULL;
-}
-
-// --- Trusted certificates ---
-
-struct ccurl_trust {
-    X509_STORE *store;
-};
-
-ccurl_trust *ccurl_trust_new(void) {
-    ccurl_trust *trust = calloc(1, sizeof *trust);
-    if (!trust) return NULL;
-    trust->store = X509_STORE_new();
-    if (!trust->store) {
-        free(trust);
-        return NULL;
-    }
-    // As libcurl itself sets: a certificate in the bundle is an anchor even when it is not self-signed.
-    X509_STORE_set_flags(trust->store, X509_V_FLAG_TRUSTED_FIRST | X509_V_FLAG_PARTIAL_CHAIN);
-    return trust;
-}
-
-void ccurl_trust_free(ccurl_trust *trust) {
-    X509_STORE_free(trust->store);
-    free(trust);
-}
-
-int ccurl_trust_add_pem(ccurl_trust *trust, const uint8_t *pem, size_t length) {
-    if (length > INT32_MAX) return -1;
-    BIO *source = BIO_new_mem_buf(pem, (int)length);
-    if (!source) return -1;
-    int count = 0;
-    ERR_clear_error();
-    for (;;) {
-        // The AUX form also reads "BEGIN TRUSTED CERTIFICATE", which some distributions' bundles hold.
-        X509 *certificate = PEM_read_bio_X509_AUX(source, NULL, NULL, NULL);
-        if (!certificate) {
-            unsigned long error = ERR_peek_last_error();
-            bool at_end = ERR_GET_LIB(error) == ERR_LIB_PEM && ERR_GET_REASON(error) == PEM_R_NO_START_LINE;
-            if (!at_end) count = -1;
-            break;
-        }
-        int added = X509_STORE_add_cert(trust->store, certificate);
-        X509_free(certificate);
-        if (!added) {
-            count = -1;
-            break;
-        }
-        count++;
-    }
-    ERR_clear_error();
-    BIO_free(source);
-    return count;
-}
-
-static CURLcode install_trust(CURL *handle, void *context, void *trust) {
-    (void)handle;
-    SSL_CTX_set1_cert_store((SSL_CTX *)context, ((ccurl_trust *)trust)->store);
-    return CURLE_OK;
-}
-
-CURLcode ccurl_set_trust(CURL *handle, ccurl_trust *trust) {
-    CURLcode result;
-    // Without these libcurl loads its built-in bundle for every new connection, only to have it replaced.
-    static const CURLoption built_in[] = {
-        CURLOPT_CAINFO, CURLOPT_CAPATH, CURLOPT_PROXY_CAINFO, CURLOPT_PROXY_CAPATH,
-    };
-    for (size_t index = 0; index < sizeof built_in / sizeof *built_in; index++) {
-        result = curl_easy_setopt(handle, built_in[index], NULL);
-        if (result != CURLE_OK) return result;
-    }
-    result = curl_easy_setopt(handle, CURLOPT_SSL_CTX_FUNCTION, install_trust);
-    if (result != CURLE_OK) return result;
-    return curl_easy_setopt(handle, CURLOPT_SSL_CTX_DATA, trust);
 }
 
 // --- The event thread ---

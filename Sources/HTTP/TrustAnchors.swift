@@ -60,10 +60,12 @@ struct TrustSources: Sendable {
         }
     }
 
-    /// Reads all certificates.
+    /// Looks over all certificates.
     func load() throws(HTTPError) -> TrustAnchors {
         let anchors = try TrustAnchors()
+        var seen: Set<FileIdentity> = []
         for path in files {
+            if let identity = FileIdentity(path) { seen.insert(identity) }
             let text: [UInt8]
             do { text = [UInt8](try Data(contentsOf: URL(filePath: path))) } catch {
                 throw .configuration("the CA bundle \(path) cannot be read")
@@ -80,6 +82,8 @@ struct TrustSources: Sendable {
             }
         }
         for path in folders.flatMap(Self.contents) {
+            // A directory of certificates has each under two names, and often the bundle besides.
+            guard let identity = FileIdentity(path), seen.insert(identity).inserted else { continue }
             if let text = try? Data(contentsOf: URL(filePath: path)) { _ = anchors.add(pem: [UInt8](text)) }
         }
         return anchors
@@ -109,24 +113,36 @@ struct TrustSources: Sendable {
     }
 }
 
+/// Which file a path leads to.
+private struct FileIdentity: Hashable {
+    let device: UInt64
+    let inode: UInt64
+
+    /// `nil` when it leads nowhere.
+    init?(_ path: String) {
+        var status = stat()
+        guard stat(path, &status) == 0 else { return nil }
+        (device, inode) = (UInt64(status.st_dev), UInt64(status.st_ino))
+    }
+}
+
 /// A client's certificate and key as PEM.
 struct ClientIdentity: Sendable {
     let certificates: [UInt8]
     let key: [UInt8]
 }
 
-/// The authorities in force, parsed once and shared by every connection.
+/// The authorities in force, read once and shared by every connection.
 ///
 /// libcurl would take a file name (and then parse the roughly 140 certificates of a system bundle again for
 /// connections it cannot share the result with) or the bundle as one memory block (parsed for every connection,
-/// about 15 ms each). One OpenSSL store, put into each connection's context, is parsed once, holds any number of
-/// sources, and is replaced as a whole when they change.
+/// about 15 ms each). One OpenSSL store, put into each connection's context, holds any number of sources, and is
+/// replaced as a whole when they change. Certificates are decoded when a server's chain leads to them (`Trust.c`).
 ///
-/// `@unchecked Sendable`: the store is filled before `load()` returns it and only read afterwards; OpenSSL's store
-/// has a lock and a reference count of its own. The pointer is freed in `deinit`, when no one else has it.
+/// `@unchecked Sendable`: the pointer is filled before `load()` returns it and only read afterwards, but for OpenSSL's
+/// store, which has a lock and a reference count of its own. It is freed in `deinit`, when no one else has it.
 final class TrustAnchors: @unchecked Sendable {
     let pointer: OpaquePointer
-    private(set) var count = 0
 
     fileprivate init() throws(HTTPError) {
         guard let pointer = ccurl_trust_new() else {
@@ -137,14 +153,15 @@ final class TrustAnchors: @unchecked Sendable {
 
     deinit { ccurl_trust_free(pointer) }
 
-    /// Adds the certificates of a PEM text and says how many; `nil` when one of them does not parse.
+    /// How many different certificates there are.
+    var count: Int { Int(ccurl_trust_count(pointer)) }
+
+    /// Adds the certificates of a PEM text and says how many; `nil` when one of them is no certificate.
     fileprivate func add(pem: [UInt8]) -> Int? {
         let added = pem.withUnsafeBufferPointer { buffer in
             buffer.baseAddress.map { ccurl_trust_add_pem(pointer, $0, buffer.count) } ?? 0
         }
-        guard added >= 0 else { return nil }
-        count += Int(added)
-        return Int(added)
+        return added >= 0 ? Int(added) : nil
     }
 }
 

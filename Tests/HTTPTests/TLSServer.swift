@@ -10,26 +10,31 @@ final class TLSServer: @unchecked Sendable {
 
     /// The authority's certificate as PEM.
     var authorityFile: String { directory + "/authority.pem" }
+    /// The server's own certificate as PEM.
+    var certificateFile: String { directory + "/server.crt" }
     var url: String { "https://127.0.0.1:\(port)/" }
 
     /// Starts a server. Its processes are waited for on a thread of their own: waiting on one of the few threads that
     /// run tasks would stop every other test.
-    static func start(names: String = "IP:127.0.0.1", options: [String] = []) async throws -> TLSServer {
+    static func start(
+        names: String = "IP:127.0.0.1", authority: String = "authority \(UUID())", options: [String] = []
+    ) async throws -> TLSServer {
         try await withCheckedThrowingContinuation { continuation in
             Thread.detachNewThread {
-                continuation.resume(with: Result { try TLSServer(names: names, options: options) })
+                continuation.resume(
+                    with: Result { try TLSServer(names: names, authority: authority, options: options) })
             }
         }
     }
 
-    private init(names: String, options: [String]) throws {
+    private init(names: String, authority: String, options: [String]) throws {
         let folder = FileManager.default.temporaryDirectory.appending(path: "tls-\(UUID())")
         directory = folder.path
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
         try TLSServer.openssl(
             ["req", "-x509"] + key + [
-                "-subj", "/CN=authority \(UUID())", "-keyout", "authority.key", "-out", "authority.pem",
+                "-subj", "/CN=\(authority)", "-keyout", "authority.key", "-out", "authority.pem",
                 "-addext", "basicConstraints=critical,CA:TRUE",
             ], in: folder)
         try TLSServer.openssl(

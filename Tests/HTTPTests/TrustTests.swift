@@ -70,6 +70,55 @@ import Testing
         }
     }
 
+    @Test func authoritiesOfOneNameAreToldApart() async throws {
+        let first = try await TLSServer.start(authority: "renewed")
+        let second = try await TLSServer.start(authority: "renewed")
+        let other = try await TLSServer.start(authority: "renewed")
+        defer { for server in [first, second, other] { server.stop() } }
+        let both = try [first, second].map { try String(contentsOfFile: $0.authorityFile, encoding: .utf8) }
+        let bundle = try Bundle(both.joined() + both.joined())
+        defer { bundle.remove() }
+        try await withClient(.init(extraCABundle: bundle.path, trustsSystemStore: false, environment: [:])) { client in
+            try await expectAnswer(client, second.url)
+            await #expect(throws: HTTPError.self) { try await client.send(.init(.get, other.url, deadline: soon)) }
+            try await expectAnswer(client, first.url)
+        }
+    }
+
+    @Test func aServersOwnCertificateMayBeTrusted() async throws {
+        let (server, other) = (try await TLSServer.start(), try await TLSServer.start())
+        defer { for server in [server, other] { server.stop() } }
+        let configuration = HTTPClientConfiguration(
+            extraCABundle: server.certificateFile, trustsSystemStore: false, environment: [:])
+        try await withClient(configuration) { client in
+            try await expectAnswer(client, server.url)
+            await #expect(throws: HTTPError.self) { try await client.send(.init(.get, other.url, deadline: soon)) }
+        }
+    }
+
+    /// What is wrong inside a certificate is seen when a chain leads to it: then it is no authority.
+    @Test func anAuthorityThatDoesNotParseIsNotTrusted() async throws {
+        let (server, other) = (try await TLSServer.start(), try await TLSServer.start())
+        defer { for server in [server, other] { server.stop() } }
+        let pem = try String(contentsOfFile: server.authorityFile, encoding: .utf8)
+        let lines = pem.split(separator: "\n").filter { !$0.hasPrefix("-") }
+        var der = try #require(Data(base64Encoded: lines.joined()))
+        // P-256 by name, then the key as a BIT STRING of 66 bytes; now it is something else.
+        let curve = Data([0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x03, 0x01, 0x07])
+        let key = try #require(der.range(of: curve)).upperBound
+        try #require(der[key] == 0x03)
+        der[key] = 0x05
+        let broken =
+            "-----BEGIN CERTIFICATE-----\n" + der.base64EncodedString(options: .lineLength64Characters)
+            + "\n-----END CERTIFICATE-----\n"
+        let bundle = try Bundle(broken + String(contentsOfFile: other.authorityFile, encoding: .utf8))
+        defer { bundle.remove() }
+        try await withClient(.init(extraCABundle: bundle.path, trustsSystemStore: false, environment: [:])) { client in
+            await #expect(throws: HTTPError.self) { try await client.send(.init(.get, server.url, deadline: soon)) }
+            try await expectAnswer(client, other.url)
+        }
+    }
+
     @Test func changedBundlesAreReadAgain() async throws {
         let first = try await TLSServer.start()
         let second = try await TLSServer.start()
@@ -98,6 +147,15 @@ import Testing
         #expect(notices.all.first == .trustReloaded(certificates: 1))
         #expect(notices.all.count == 2)
     }
+}
+
+/// A file of certificates.
+private struct Bundle {
+    let path = FileManager.default.temporaryDirectory.appending(path: "bundle-\(UUID()).pem").path
+
+    init(_ text: String) throws { try Data(text.utf8).write(to: URL(filePath: path)) }
+
+    func remove() { try? FileManager.default.removeItem(atPath: path) }
 }
 
 private final class Notices: Sendable {

@@ -72,8 +72,12 @@ typedef struct ccurl_trust ccurl_trust;
 
 ccurl_trust *_Nullable ccurl_trust_new(void);
 void ccurl_trust_free(ccurl_trust *trust);
-/// Adds every certificate of a PEM text. Returns how many, or -1 when a block is not a certificate that parses.
+/// Adds every certificate of a PEM text. Returns how many there are in it, or -1 when a block has not the outline of a
+/// certificate. All else about a certificate is looked at when a server's chain leads to it: one that does not parse then
+/// is not trusted.
 int ccurl_trust_add_pem(ccurl_trust *trust, const uint8_t *pem, size_t length);
+/// How many different certificates were added.
+int ccurl_trust_count(const ccurl_trust *trust);
 /// The handle's servers (and TLS proxies) are judged by these certificates and no others. The trust must outlive
 /// the handle's connections.
 CURLcode ccurl_set_trust(CURL *handle, ccurl_trust *trust);
