@@ -7,7 +7,7 @@ RELEASE_FLAGS := -c release --static-swift-stdlib
 SECONDS ?= 3600
 TESTS ?= .*
 
-.PHONY: help setup setup-tests build release demo demo-azure run test test-swift test-chart test-rego conformance lint format bench soak test-tsan test-asan sbom test-sbom fuzz docs image manifests clean
+.PHONY: help setup setup-tests build release demo demo-azure run test test-swift test-chart test-rego conformance lint format bench bench-micro soak test-tsan test-asan sbom test-sbom fuzz docs image manifests clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,8 +78,11 @@ sbom: ## Write the release's bill of materials, .build/countersign.spdx.json
 	@mkdir -p .build
 	@scripts/sbom --output .build/countersign.spdx.json
 
-bench: setup ## Measure: verifications per second, provider requests, memory, start-up
+bench: setup ## Measure everything and print it beside the figures to reach (QUICK=1: a look; DOCS=1: into docs/)
 	@scripts/bench
+
+bench-micro: setup ## Measure parsers, caches and the trust policy, each alone
+	@scripts/bench-micro
 
 fuzz: setup ## Fuzz the parsers of everything that comes from the network (SECONDS_EACH=30)
 	@scripts/fuzz

@@ -22,6 +22,7 @@ let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-htt
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
+let histogram = Target.Dependency.product(name: "Histogram", package: "hdrhistogram-swift")
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
 func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
@@ -86,10 +87,11 @@ var targets: [Target] = [
     .executableTarget(
         name: "countersign-bench",
         dependencies: [
-            "Notation", "OCI", "PKI", "StrictJSON", "TestSupport", crypto, cryptoExtras, nio, nioPosix, nioSSL, nioTLS,
-            argumentParser,
+            "HTTP", "Notation", "OCI", "PKI", "StrictJSON", "TestSupport", crypto, cryptoExtras, nio, nioPosix,
+            nioHTTP1,
+            nioSSL, nioTLS, argumentParser, histogram,
         ],
-        path: "Benchmarks", swiftSettings: strict),
+        path: "Benchmarks", exclude: ["Micro"], swiftSettings: strict),
 
     tests("StrictJSONTests", ["StrictJSON"]),
     tests("AuditTests", ["Audit", "Kubernetes", "OCI", "StrictJSON", "TestSupport"]),
@@ -155,6 +157,33 @@ if Context.environment["COUNTERSIGN_FUZZ"] != nil {
     ]
 }
 
+// `COUNTERSIGN_MICRO=1 swift package benchmark` (scripts/bench-micro): the parts of a verification, each measured alone.
+var dependencies: [Package.Dependency] = [
+    .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-crypto.git", from: "4.5.2"),
+    .package(url: "https://github.com/apple/swift-http-types.git", from: "1.8.0", traits: []),
+    .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-nio-extras.git", from: "1.34.1"),
+    .package(url: "https://github.com/apple/swift-nio-ssl.git", from: "2.37.6"),
+    .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift.git", from: "0.2.0"),
+    .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.1", traits: []),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
+    .package(url: "https://github.com/swiftlang/swift-subprocess.git", from: "1.0.2", traits: []),
+]
+if Context.environment["COUNTERSIGN_MICRO"] != nil {
+    dependencies.append(.package(url: "https://github.com/ordo-one/benchmark.git", from: "1.38.1", traits: []))
+    targets.append(
+        .executableTarget(
+            name: "countersign-micro",
+            dependencies: [
+                "GatekeeperProvider", "Notation", "OCI", "PKI", "StrictJSON", "TestSupport", "Verification",
+                .product(name: "Benchmark", package: "benchmark"),
+            ],
+            path: "Benchmarks/Micro", swiftSettings: strict,
+            plugins: [.plugin(name: "BenchmarkPlugin", package: "benchmark")]))
+}
+
 // `ROOMS=OCI,OCITests swift build` builds some rooms only: quicker while working on one of them.
 if let only = Context.environment["ROOMS"]?.split(separator: ",").map(String.init) {
     targets.removeAll { !only.contains($0.name) }
@@ -163,17 +192,6 @@ if let only = Context.environment["ROOMS"]?.split(separator: ",").map(String.ini
 let package = Package(
     name: "countersign",
     products: targets.contains { $0.name == "Notation" } ? [.library(name: "Notation", targets: ["Notation"])] : [],
-    dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.2"),
-        .package(url: "https://github.com/apple/swift-crypto.git", from: "4.5.2"),
-        .package(url: "https://github.com/apple/swift-http-types.git", from: "1.8.0", traits: []),
-        .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
-        .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
-        .package(url: "https://github.com/apple/swift-nio-extras.git", from: "1.34.1"),
-        .package(url: "https://github.com/apple/swift-nio-ssl.git", from: "2.37.6"),
-        .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.1", traits: []),
-        .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
-        .package(url: "https://github.com/swiftlang/swift-subprocess.git", from: "1.0.2", traits: []),
-    ],
+    dependencies: dependencies,
     targets: targets
 )

@@ -4,7 +4,7 @@
 /// Accepted is what COSE_Sign1 of the Notary Project needs: definite lengths only, keys of a map once each, valid UTF-8,
 /// integers of 64 bits with sign. Integers and lengths may be longer than necessary: RFC 9052, section 3, asks for
 /// deterministic encoding of the signed structure, not of the headers inside.
-struct CBORDecoder {
+package struct CBORDecoder {
     /// How many arrays, maps and tags may be open at once.
     static let maximumDepth = 32
     /// How many items there may be. An envelope has a few dozen; without a bound, ten megabytes of one-byte items would
@@ -30,7 +30,7 @@ struct CBORDecoder {
     var isAtEnd: Bool { position == input.count }
 
     /// Reads exactly one item that takes all of the bytes.
-    static func decode(_ input: [UInt8], allowsTags: Bool) throws(CBORError) -> CBORValue {
+    package static func decode(_ input: [UInt8], allowsTags: Bool) throws(CBORError) -> CBORValue {
         var decoder = CBORDecoder(input, allowsTags: allowsTags)
         let value = try decoder.decodeItem()
         guard decoder.isAtEnd else { throw CBORError(.trailingBytes, offset: decoder.position) }
@@ -185,7 +185,7 @@ struct CBORDecoder {
 }
 
 /// Why bytes are not the CBOR that ``CBORDecoder`` accepts.
-struct CBORError: Error, Hashable, Sendable, CustomStringConvertible {
+package struct CBORError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The kinds of fault.
     enum Problem: Hashable, Sendable {
         case unexpectedEnd, trailingBytes, notWellFormed, indefiniteLength, integerRange, invalidUTF8, tooDeep,
@@ -205,7 +205,7 @@ struct CBORError: Error, Hashable, Sendable, CustomStringConvertible {
         self.offset = offset
     }
 
-    var description: String {
+    package var description: String {
         let what =
             switch problem {
             case .unexpectedEnd: "the CBOR ends too early"

@@ -1,7 +1,7 @@
 /// One CBOR data item (RFC 8949), as ``CBORDecoder`` reads it and ``CBOREncoder`` writes it.
 ///
 /// Integers are those of a signed 64-bit integer: labels, algorithms and times of COSE need no others.
-indirect enum CBORValue: Hashable, Sendable {
+package indirect enum CBORValue: Hashable, Sendable {
     case integer(Int64)
     case bytes([UInt8])
     case text(String)
@@ -25,7 +25,7 @@ indirect enum CBORValue: Hashable, Sendable {
 }
 
 /// The entries of a CBOR map in the order of the encoding, each key once.
-struct CBORMap: Hashable, Sendable, ExpressibleByDictionaryLiteral {
+package struct CBORMap: Hashable, Sendable, ExpressibleByDictionaryLiteral {
     /// One entry.
     struct Entry: Hashable, Sendable {
         var key: CBORValue
@@ -37,7 +37,7 @@ struct CBORMap: Hashable, Sendable, ExpressibleByDictionaryLiteral {
 
     init() {}
 
-    init(dictionaryLiteral elements: (CBORValue, CBORValue)...) {
+    package init(dictionaryLiteral elements: (CBORValue, CBORValue)...) {
         entries = elements.map { Entry(key: $0.0, value: $0.1) }
     }
 

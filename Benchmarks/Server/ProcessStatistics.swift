@@ -6,6 +6,8 @@ struct ProcessStatistics: Sendable {
     let cpuSeconds: Double
     /// Resident memory in megabytes (10^6 bytes).
     let residentMegabytes: Double
+    /// The most it ever was.
+    let peakMegabytes: Double
 
     /// - Throws: when the process has ended.
     init(pid: pid_t) throws {
@@ -16,11 +18,16 @@ struct ProcessStatistics: Sendable {
             throw BenchmarkError("the server has ended: see its log")
         }
         cpuSeconds = Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
-        let line = textFile("/proc/\(pid)/status").split(separator: "\n").first { $0.hasPrefix("VmRSS:") }
-        guard let line,
-            let kibibytes = line.split(whereSeparator: { " \t".contains($0) }).dropFirst().first.flatMap({ Double($0) })
-        else { throw BenchmarkError("the server has ended: see its log") }
-        residentMegabytes = kibibytes * 1024 / 1e6
+        let lines = textFile("/proc/\(pid)/status").split(separator: "\n")
+        func megabytes(_ name: String) throws -> Double {
+            guard let line = lines.first(where: { $0.hasPrefix(name) }),
+                let kibibytes = line.split(whereSeparator: { " \t".contains($0) }).dropFirst().first
+                    .flatMap({ Double($0) })
+            else { throw BenchmarkError("the server has ended: see its log") }
+            return kibibytes * 1024 / 1e6
+        }
+        residentMegabytes = try megabytes("VmRSS:")
+        peakMegabytes = try megabytes("VmHWM:")
     }
 }
 

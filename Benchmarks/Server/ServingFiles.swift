@@ -1,24 +1,27 @@
 import FoundationEssentials
+import Notation
 import PKI
 import StrictJSON
 import TestSupport
 
-/// Everything `countersign serve` reads, in a directory: certificates, signed images, configuration.
+/// Everything `countersign serve` reads, in a directory: certificates, configuration, signed images in a layout.
 struct ServingFiles: Sendable {
     static let repository = "registry.example.com/shop/web"
     private static let signatureType = "application/vnd.cncf.notary.signature"
 
     let directory: String
-    /// The authority of the server's certificate, in PEM.
-    let providerAuthority: String
-    /// The client's certificate with its chain, and its key, in PEM.
-    let clientChain: String
-    let clientKey: String
-    /// The images, each with one signature.
+    /// What plays Gatekeeper.
+    let client: Gatekeeper.Identity
+    /// The images in the layout, each with one signature.
     let images: [String]
+    /// What the layout's images are signed with: an RSA-2048 key whose chain has three certificates, as in the measurements of
+    /// others that figures are compared with.
+    let signer: EnvelopeSigner
+    /// Signs in a tenth of the time, for images by the hundred thousand; a chain of three, too.
+    let quickSigner: EnvelopeSigner
+    private let roots: String
 
-    /// Makes certificates and an image layout of `count` images, each signed by an RSA-2048 key whose chain has three certificates,
-    /// as in the measurements of others that figures are compared with.
+    /// Makes certificates and an image layout of `count` signed images.
     init(directory: String, count: Int, countersign: String) async throws {
         self.directory = directory
         let provider = try CertificateAuthority(name: "provider")
@@ -28,9 +31,12 @@ struct ServingFiles: Sendable {
             .client("gatekeeper-webhook-service.gatekeeper-system.svc"), key: .rsa(bits: 2048))
         let release = try CertificateAuthority(name: "release", key: .rsa(bits: 2048))
             .intermediate("release issuing", key: .rsa(bits: 2048)).issue(.codeSigning("signer"), key: .rsa(bits: 2048))
-        providerAuthority = provider.certificate.pem
-        clientChain = client.chainPEM
-        clientKey = try client.keyPEM
+        let quick = try CertificateAuthority(name: "quick").intermediate("quick issuing").issue(.codeSigning("signer"))
+        self.client = Gatekeeper.Identity(
+            providerAuthority: provider.certificate.pem, clientChain: client.chainPEM, clientKey: try client.keyPEM)
+        signer = try EnvelopeSigner(key: release.key, chain: release.chain)
+        quickSigner = try EnvelopeSigner(key: quick.key, chain: quick.chain)
+        roots = release.chain[release.chain.count - 1].pem + quick.chain[quick.chain.count - 1].pem
 
         try ServingFiles.makeDirectory(directory + "/tls")
         try ServingFiles.write(server.chainPEM, to: directory + "/tls/tls.crt")
@@ -38,6 +44,10 @@ struct ServingFiles: Sendable {
         try ServingFiles.write(gatekeeper.certificate.pem, to: directory + "/gatekeeper-ca.crt")
         try ServingFiles.write(release.chainPEM, to: directory + "/release.chain")
         try ServingFiles.write(release.keyPEM, to: directory + "/release.key")
+        // For the load generator as a command of its own.
+        try ServingFiles.write(self.client.providerAuthority, to: directory + "/provider-ca.crt")
+        try ServingFiles.write(self.client.clientChain, to: directory + "/client.crt")
+        try ServingFiles.write(self.client.clientKey, to: directory + "/client.key")
 
         images = try BenchmarkLayout(directory: directory + "/layout").addImages(count)
             .map { "\(ServingFiles.repository):\($0)" }
@@ -49,28 +59,32 @@ struct ServingFiles: Sendable {
                     "--certificate-chain", directory + "/release.chain",
                 ], log: directory + "/sign.log")
         }
-        let root = release.chain[release.chain.count - 1].pem
         try ServingFiles.write(
-            configuration(root: root).prettyText, to: directory + "/config.json")
+            configuration(store: ["name": "oci-layout", "path": .string(directory + "/layout")]).prettyText,
+            to: layoutConfiguration)
+        try ServingFiles.write(configuration(store: ["name": "oras"]).prettyText, to: registryConfiguration)
     }
 
+    /// Verifies images of the layout.
+    var layoutConfiguration: String { directory + "/config.json" }
+    /// Verifies images of registries.
+    var registryConfiguration: String { directory + "/registry.json" }
+
     /// The arguments of `countersign serve`; info log, as it ships.
-    func arguments(port: Int, healthPort: Int) -> [String] {
+    func arguments(port: Int, healthPort: Int, configuration: String) -> [String] {
         [
-            "serve", "--http", "127.0.0.1:\(port)", "-c", directory + "/config.json", "--cert-dir", directory + "/tls",
+            "serve", "--http", "127.0.0.1:\(port)", "-c", configuration, "--cert-dir", directory + "/tls",
             "--ca-cert-file", directory + "/gatekeeper-ca.crt", "--cache-ttl", "10s",
             "--health-port", "127.0.0.1:\(healthPort)", "--metrics-port", "127.0.0.1:0",
         ]
     }
 
-    private func configuration(root: String) -> JSONValue {
+    private func configuration(store: JSONValue) -> JSONValue {
         [
-            "store": [
-                "version": "1.0.0", "plugins": [["name": "oci-layout", "path": .string(directory + "/layout")]],
-            ],
+            "store": ["version": "1.0.0", "plugins": [store]],
             "keyManagementProvider": [
                 "plugins": [
-                    ["name": "shop-ca", "type": "inline", "contentType": "certificate", "value": .string(root)]
+                    ["name": "shop-ca", "type": "inline", "contentType": "certificate", "value": .string(roots)]
                 ]
             ],
             "verifier": [
@@ -83,7 +97,7 @@ struct ServingFiles: Sendable {
                             "version": "1.0",
                             "trustPolicies": [
                                 [
-                                    "name": "shop", "registryScopes": [.string(ServingFiles.repository)],
+                                    "name": "shop", "registryScopes": ["*"],
                                     "signatureVerification": ["level": "strict"], "trustStores": ["ca:shop"],
                                     "trustedIdentities": ["x509.subject: C=US, ST=WA, O=Countersign Tests"],
                                 ]

@@ -13,10 +13,11 @@ struct StartUpBenchmark {
         var (answered, ready, memory): ([Double], [Double], [Double]) = ([], [], [])
         for _ in 0..<(isQuick ? 3 : 7) {
             let (port, health) = (try ServerLauncher.freePort(), try ServerLauncher.freePort())
-            let gatekeeper = try Gatekeeper(port: port, files: files, group: group)
+            let gatekeeper = try Gatekeeper(port: port, identity: files.client, group: group)
             let log = files.directory + "/serve.log"
             let process = try ServerProcess(
-                server.countersign, files.arguments(port: port, healthPort: health), log: log)
+                server.countersign,
+                files.arguments(port: port, healthPort: health, configuration: files.layoutConfiguration), log: log)
             do {
                 async let first = untilAnswered(gatekeeper, since: process.started)
                 ready.append(try await ServerLauncher.untilReady(process, port: health) * 1000)

@@ -6,11 +6,14 @@ struct ServerLauncher: Sendable {
 
     /// Runs a server until the body returns or throws; the body gets it when it is ready, with its port.
     func withServer<Result>(
-        _ files: ServingFiles, _ body: (ServerProcess, Int) async throws -> Result
+        _ files: ServingFiles, configuration: String? = nil, _ body: (ServerProcess, Int) async throws -> Result
     ) async throws -> Result {
         let (port, health) = (try ServerLauncher.freePort(), try ServerLauncher.freePort())
         let log = files.directory + "/serve.log"
-        let process = try ServerProcess(countersign, files.arguments(port: port, healthPort: health), log: log)
+        let process = try ServerProcess(
+            countersign,
+            files.arguments(
+                port: port, healthPort: health, configuration: configuration ?? files.layoutConfiguration), log: log)
         do {
             _ = try await ServerLauncher.untilReady(process, port: health)
             let result = try await body(process, port)
@@ -49,20 +52,33 @@ struct ServerLauncher: Sendable {
         return Int(UInt16(bigEndian: address.sin_port))
     }
 
-    /// A GET without TLS over a connection of its own; nil when nobody answers.
-    private static func ask(_ path: String, port: Int) -> String? {
+    /// Whether somebody accepts connections on a port.
+    static func isListening(port: Int) -> Bool {
+        guard let descriptor = connected(to: port) else { return false }
+        close(descriptor)
+        return true
+    }
+
+    private static func connected(to port: Int) -> Int32? {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         guard descriptor >= 0 else { return nil }
-        defer { close(descriptor) }
-        var timeout = timeval(tv_sec: 1, tv_usec: 0)
-        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
         var address = loopback(port: port)
         let connected = withUnsafePointer(to: &address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
                 connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
             }
         }
-        guard connected else { return nil }
+        if connected { return descriptor }
+        close(descriptor)
+        return nil
+    }
+
+    /// A GET without TLS over a connection of its own; nil when nobody answers.
+    private static func ask(_ path: String, port: Int) -> String? {
+        guard let descriptor = connected(to: port) else { return nil }
+        defer { close(descriptor) }
+        var timeout = timeval(tv_sec: 1, tv_usec: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
         let request = Array("GET \(path) HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".utf8)
         guard send(descriptor, request, request.count, Int32(MSG_NOSIGNAL)) == request.count else {
             return nil

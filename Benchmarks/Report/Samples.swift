@@ -14,13 +14,6 @@ struct Samples: Sendable, Hashable {
         let middle = sorted.count / 2
         return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
     }
-
-    /// The value that a share of the samples does not exceed (nearest rank).
-    func percentile(_ share: Double) -> Double {
-        guard !sorted.isEmpty else { return .nan }
-        let rank = Int((share * Double(sorted.count)).rounded(.up))
-        return sorted[min(max(rank, 1), sorted.count) - 1]
-    }
 }
 
 /// One line of the report: what was measured, its unit, and the rounds.
