@@ -7,7 +7,7 @@ RELEASE_FLAGS := -c release --static-swift-stdlib
 SECONDS ?= 3600
 TESTS ?= .*
 
-.PHONY: help setup setup-tests build release demo demo-azure run test test-swift test-chart test-rego conformance lint format bench bench-micro soak test-tsan test-asan sbom test-sbom fuzz docs image manifests clean
+.PHONY: help setup setup-tests build release demo demo-azure run test test-swift test-chart test-rego conformance lint format bench bench-micro soak test-tsan test-asan sbom test-sbom fuzz docs image image-layout manifests clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -92,6 +92,9 @@ docs: setup ## Build the library's documentation into .build/documentation
 
 image: ## Build the container image (needs a container engine)
 	docker build -t countersign:dev .
+
+image-layout: release ## Build the container image without one: an OCI layout in .build/image
+	@scripts/image --binary "$$($(SWIFT) build $(RELEASE_FLAGS) --show-bin-path)/countersign" --output .build/image
 
 manifests: ## Write the generated manifests anew, the chart's parts among them
 	python3 manifests/generate.py

@@ -32,7 +32,7 @@ import Testing
         await provider.shutDown()
         try await provider.stopped()
         #expect(await provider.hasLogged("verdict=fault", "key=stuck"))
-        #expect(ContinuousClock.now - start < .seconds(15))
+        #expect(ContinuousClock.now - start < .seconds(60))
         _ = try? await request.value
     }
 

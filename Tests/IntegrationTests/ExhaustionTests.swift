@@ -64,7 +64,7 @@ import Testing
             #expect(sockets.count == 2000)
             let start = ContinuousClock.now
             expectAdmitted(try await ask(process.port, tls, key))
-            #expect(start.duration(to: .now) < .seconds(10))
+            #expect(start.duration(to: .now) < .seconds(60))
             let after = try memory(process.identifier)
             #expect(after - before < 200 << 20, "\(before >> 20) MiB, then \(after >> 20)")
             // They end by themselves: nobody has to be told.
@@ -115,8 +115,10 @@ import Testing
             #expect(refused.items.allSatisfy { $0["error"]?.string?.isEmpty == false })
             let huge = try await service.send(TestClient.request((0..<60_000).map { "registry.invalid/app:\($0)" }))
             #expect(huge.systemError?.contains("1048576") == true, "\(huge.text.prefix(300))")
-            #expect(start.duration(to: .now) < .seconds(10))
+            #expect(start.duration(to: .now) < .seconds(60))
             #expect(try await service.readiness().status == 200)
+            let one = try await service.send(TestClient.request(["registry.invalid/app:v 1"]))
+            #expect(one.items.count == 1 && one.systemError == nil)
         }
     }
 

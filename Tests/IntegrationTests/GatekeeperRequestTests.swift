@@ -149,10 +149,10 @@ import Testing
 
     @Test func theAnswerComesBeforeTheDeadline() async throws {
         try await withShop({ $0.verificationTimeout = 1000 }) { service, registry, signed, unsigned in
-            registry.inject(.delay(.seconds(6)), path: "/v2/unsigned/*")
+            registry.inject(.delay(.seconds(40)), path: "/v2/unsigned/*")
             let start = ContinuousClock.now
             let answer = try await service.verify(signed, unsigned)
-            #expect(ContinuousClock.now - start < .seconds(5))
+            #expect(ContinuousClock.now - start < .seconds(30))
             expectFault(answer, unsigned, "1 of 2 keys", "resolving the image at \(registry.endpoint)")
             #expect(answer.value(unsigned) == nil)
             expectAdmitted(try await service.verify(signed))

@@ -81,7 +81,7 @@ import Testing
                 let start = ContinuousClock.now
                 let answer = try await service.verify("0.0.0.0:\(registry.port)/app:v1")
                 expectFault(answer, nil, "resolving the image", "the host's certificate is not accepted")
-                #expect(start.duration(to: .now) < .seconds(3), "not tried again and again")
+                #expect(start.duration(to: .now) < .seconds(30), "not tried again and again")
                 #expect(registry.requests.isEmpty)
             }
         }

@@ -98,7 +98,7 @@ import Testing
                     let start = ContinuousClock.now
                     let answer = try await service.verify(name)
                     expectDenied(answer, nil, push.reason)
-                    #expect(start.duration(to: .now) < .seconds(5), "\(push)")
+                    #expect(start.duration(to: .now) < .seconds(60), "\(push)")
                     #expect(answer.text.utf8.count < 20_000, "\(push): the answer does not grow with the input")
                 }
                 expectAdmitted(try await service.verify(good.name("v1")))

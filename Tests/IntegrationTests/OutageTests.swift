@@ -60,10 +60,10 @@ import Testing
             _ = try await service.verify(pinned) { !$0.admits() }
             registry.clearFaults()
             expectAdmitted(try await service.verify(pinned))
-            registry.inject(.delay(.seconds(20)))
+            registry.inject(.delay(.seconds(40)))
             let start = ContinuousClock.now
             expectAdmitted(try await service.verify(pinned))
-            #expect(start.duration(to: .now) < .seconds(5))
+            #expect(start.duration(to: .now) < .seconds(30))
         }
     }
 

@@ -81,7 +81,9 @@ import Testing
             try await withService(try .trustingRelease()) { service in
                 let endpoint = registry.endpoint
                 try await forEach(cases) { pair, key in
+                    let start = ContinuousClock.now
                     let answer = try await service.verify(key)
+                    #expect(start.duration(to: .now) < .seconds(60))
                     #expect(answer.status == 200)
                     expectFault(answer, nil, pair.stage.name, endpoint, "trace")
                     #expect(answer.items.isEmpty)
@@ -100,7 +102,9 @@ import Testing
             configuration.verificationTimeout = 1500
             try await withService(configuration) { service in
                 stage.inject(.tooManyRequests(retryAfter: "3"), registry, count: 1)
+                let start = ContinuousClock.now
                 let answer = try await service.verify(key)
+                #expect(start.duration(to: .now) < .seconds(60))
                 expectFault(answer, nil, stage.name, registry.endpoint, "429")
                 #expect(answer.systemError?.contains("throttled") == true, "\(answer)")
                 let asked = registry.requests.count
@@ -132,7 +136,7 @@ import Testing
                 Stage.blob.inject(.slowBody(bytes: 1000, every: .seconds(1)), registry)
                 let start = ContinuousClock.now
                 let answer = try await service.verify(key)
-                #expect(ContinuousClock.now - start < .seconds(5))
+                #expect(ContinuousClock.now - start < .seconds(30))
                 expectFault(answer, nil, "fetching a signature at \(registry.endpoint): no answer in time")
                 // The fetch went on, so no other one is needed.
                 expectAdmitted(try await service.verify(key) { $0.admits() })
@@ -183,9 +187,11 @@ import Testing
                 cases.append((fault, app.name("v1")))
             }
             try await withService(try .trustingRelease(), remembers: .zero) { service in
+                let start = ContinuousClock.now
                 try await forEach(cases) { fault, key in
                     expectDenied(try await service.verify(key), nil, fault.word)
                 }
+                #expect(start.duration(to: .now) < .seconds(60))
                 registry.clearFaults()
                 try await forEach(cases) { _, key in expectAdmitted(try await service.verify(key)) }
             }

@@ -140,7 +140,7 @@ import Testing
                         let run = try await Command.run(command + [app.name("v1"), "--timeout", "2"])
                         #expect(run.status == 3, "\(command): \(run)")
                         #expect((run.output + run.errors).contains(endpoint), "\(command): \(run)")
-                        #expect(ContinuousClock.now - start < .seconds(9), "\(command)")
+                        #expect(ContinuousClock.now - start < .seconds(30), "\(command)")
                     }
                 }
                 try await group.waitForAll()

@@ -8,7 +8,7 @@ import StrictJSON
 import Synchronization
 
 /// A registry in the test's process with the Referrers API (distribution specification 1.1), that fails on demand
-/// and remembers what it was asked. Loopback only, on a port the system chooses.
+/// and remembers what it was asked. Loopback only, on a port the system chooses unless told.
 ///
 /// ```swift
 /// let registry = try await FaultyRegistry.start()
@@ -60,6 +60,8 @@ package final class FaultyRegistry: Sendable {
         package var authentication = Authentication.none
         /// Certificate chain and key as PEM, to serve https.
         package var tls: (certificateChain: String, key: String)?
+        /// The port to listen on; 0 for one that the system chooses.
+        package var port = 0
 
         package init() {}
     }
@@ -106,6 +108,7 @@ package final class FaultyRegistry: Sendable {
         // connections could be dropped unserved while the listener closes, which NIO answers with a crash.
         let listener = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
             .serverChannelOption(.backlog, value: 512)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelInitializer { [context] channel in
                 channel.eventLoop.makeCompletedFuture {
@@ -118,7 +121,7 @@ package final class FaultyRegistry: Sendable {
                     registry.state.withLock { $0.serving.append(task) }
                 }
             }
-            .bind(host: "127.0.0.1", port: 0).get()
+            .bind(host: "127.0.0.1", port: options.port).get()
         registry.boundPort.store(listener.localAddress?.port ?? 0, ordering: .relaxed)
         registry.state.withLock { $0.listener = listener }
         return registry
