@@ -40,7 +40,7 @@ test: setup-tests lint test-rego test-swift test-sbom test-chart ## Everything: 
 
 test-swift: ## Unit and integration tests (a real registry process, real TLS)
 	@Tests/AzureSDK/setup
-	$(SWIFT) test --no-parallel
+	@SWIFT="$(SWIFT)" scripts/test-swift
 
 test-chart: setup-tests ## The program on what the chart installs: its flags, files, rights, rotation
 	$(SWIFT) build --product countersign

@@ -1,5 +1,6 @@
 import NIOPosix
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import GatekeeperProvider

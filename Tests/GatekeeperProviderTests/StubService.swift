@@ -1,6 +1,7 @@
 import OCI
 import StrictJSON
 import Synchronization
+import TestSupport
 import Verification
 
 @testable import GatekeeperProvider
@@ -65,38 +66,4 @@ final class StubService: VerificationService {
         if key.hasPrefix("slow") { try? await Task.sleep(for: .seconds(60)) }
         return .reference("\(key)@\(StubService.digest)")
     }
-}
-
-/// Holds tasks until it is opened.
-final class Gate: Sendable {
-    private struct State {
-        var isOpen = false
-        var waiters: [CheckedContinuation<Void, Never>] = []
-    }
-
-    private let state = Mutex(State())
-
-    /// How many tasks wait.
-    var waiting: Int { state.withLock { $0.waiters.count } }
-
-    func wait() async {
-        await withCheckedContinuation { continuation in
-            let isOpen = state.withLock { state in
-                if !state.isOpen { state.waiters.append(continuation) }
-                return state.isOpen
-            }
-            if isOpen { continuation.resume() }
-        }
-    }
-
-    func open() {
-        let waiters = state.withLock { state in
-            state.isOpen = true
-            defer { state.waiters = [] }
-            return state.waiters
-        }
-        for waiter in waiters { waiter.resume() }
-    }
-
-    deinit { open() }
 }

@@ -81,13 +81,10 @@ import Testing
     }
 
     @Test func noIterationIsMadeBeyondTheLimits() throws {
-        let clock = ContinuousClock()
         let der = try export(["-iter", "20000"])
         var limits = PKCS12.Limits()
         limits.iterations = 19_999
-        let start = clock.now
         #expect(error(der, limits: limits)?.kind == .tooLarge)
-        #expect(clock.now - start < .milliseconds(500))
         limits.iterations = 20_000
         limits.totalIterations = 39_999
         #expect(error(der, limits: limits)?.kind == .tooLarge)

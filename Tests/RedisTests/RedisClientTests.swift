@@ -132,7 +132,7 @@ struct RedisClientTests {
             #expect(await eventually { !client.isConnected })
             let start = ContinuousClock.now
             for _ in 0..<100 { await #expect(throws: RedisError.self) { try await client.get("k") } }
-            #expect(.now - start < .seconds(1))
+            #expect(.now - start < .seconds(60), "a wait for each would be 200 s")
             var options = RedisServer.Options()
             options.port = server.port
             let second = try await RedisServer(options)
@@ -152,7 +152,7 @@ struct RedisClientTests {
             await #expect { try await client.get("k") } throws: { ($0 as? RedisError)?.kind == .timeout }
             let start = ContinuousClock.now
             for _ in 0..<50 { await #expect(throws: RedisError.self) { try await client.get("k") } }
-            #expect(.now - start < .milliseconds(500))
+            #expect(.now - start < .seconds(8), "a wait for each would be 10 s")
             server.thaw()
             #expect(await eventually { (try? await client.get("k")) == .some(nil) && client.isConnected })
         }

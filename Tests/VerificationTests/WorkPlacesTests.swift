@@ -1,10 +1,11 @@
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Verification
 
 /// Who works, who waits, who is turned away.
-@Suite struct WorkPlacesTests {
+@Suite(.timeLimit(.minutes(5))) struct WorkPlacesTests {
     /// How many were at work at once.
     private final class Peaks: Sendable {
         private let counts = Mutex<[String: (now: Int, peak: Int)]>([:])
@@ -62,17 +63,15 @@ import Testing
     @Test func aSlowRegistryHoldsUpItsOwnImagesOnly() async {
         let places = WorkPlaces()
         let limits = WorkPlaces.Limits(overall: 8, perRegistry: 4, queued: 1000)
+        let slow = Gate()
         await withTaskGroup(of: Void.self) { group in
             for _ in 0..<20 {
-                group.addTask {
-                    _ = await work(places, at: "slow", limits) { try? await Task.sleep(for: .milliseconds(200)) }
-                }
+                group.addTask { _ = await work(places, at: "slow", limits) { await slow.wait() } }
             }
-            while places.counts.working < 4 { await Task.yield() }
-            let start = ContinuousClock.now
+            while places.counts.waiting < 16 { try? await Task.sleep(for: .milliseconds(1)) }
             for _ in 0..<10 { #expect(await work(places, at: "fast", limits) {} == "done") }
-            #expect(start.duration(to: .now) < .milliseconds(150))
-            #expect(places.counts.waiting > 0)
+            #expect(places.counts.working == 4 && places.counts.waiting == 16, "the slow ones are where they were")
+            slow.open()
         }
         #expect(places.counts.working == 0)
     }
@@ -80,17 +79,13 @@ import Testing
     @Test func aFullQueueIsSaidAtOnce() async {
         let places = WorkPlaces()
         let limits = WorkPlaces.Limits(overall: 1, perRegistry: 1, queued: 1)
+        let gate = Gate()
         await withTaskGroup(of: Void.self) { group in
-            for _ in 0..<2 {
-                group.addTask {
-                    _ = await work(places, at: "r", limits) { try? await Task.sleep(for: .milliseconds(300)) }
-                }
-            }
-            while places.counts.waiting < 1 { await Task.yield() }
-            let start = ContinuousClock.now
+            for _ in 0..<2 { group.addTask { _ = await work(places, at: "r", limits) { await gate.wait() } } }
+            while places.counts.waiting < 1 { try? await Task.sleep(for: .milliseconds(1)) }
             let answer = await work(places, at: "r", limits) {}
-            #expect(answer.hasPrefix("overloaded: 1 images wait already"))
-            #expect(start.duration(to: .now) < .milliseconds(100))
+            #expect(answer.hasPrefix("overloaded: 1 images wait already"), "before any place was free")
+            gate.open()
         }
         #expect(places.counts.refused == 1)
         #expect(await work(places, at: "r", limits) {} == "done")
@@ -99,32 +94,32 @@ import Testing
     @Test func whoHasNoChanceIsToldAtOnce() async {
         let places = WorkPlaces()
         let limits = WorkPlaces.Limits(overall: 2, perRegistry: 2, queued: 100)
+        let gate = Gate()
         await withTaskGroup(of: Void.self) { group in
-            // A first one that ends while others are there tells how long a place is held.
-            for milliseconds in [100, 600, 600, 600, 600] {
-                group.addTask {
-                    _ = await work(places, at: "r", limits) { try? await Task.sleep(for: .milliseconds(milliseconds)) }
-                }
-            }
-            try? await Task.sleep(for: .milliseconds(250))
-            let start = ContinuousClock.now
+            for _ in 0..<4 { group.addTask { _ = await work(places, at: "r", limits) { await gate.wait() } } }
+            // One that ends while others are there tells how long a place is held.
+            while gate.waiting < 2 || places.counts.waiting < 2 { try? await Task.sleep(for: .milliseconds(1)) }
+            try? await Task.sleep(for: .milliseconds(100))
+            gate.openForOne()
+            while places.counts.waiting > 1 { try? await Task.sleep(for: .milliseconds(1)) }
+            // Who waits in vain is told another thing: that no place was free in time.
             let answer = await work(places, at: "r", limits, patience: .milliseconds(50)) {}
             #expect(answer.hasPrefix("overloaded:") && answer.contains("images of this registry wait already"))
-            #expect(start.duration(to: .now) < .milliseconds(45))
+            gate.open()
         }
     }
 
     @Test func waitingEndsWithTheDeadline() async {
         let places = WorkPlaces()
         let limits = WorkPlaces.Limits(overall: 1, perRegistry: 1, queued: 100)
+        let gate = Gate()
         await withTaskGroup(of: Void.self) { group in
-            group.addTask {
-                _ = await work(places, at: "r", limits) { try? await Task.sleep(for: .milliseconds(400)) }
-            }
-            while places.counts.working < 1 { await Task.yield() }
+            group.addTask { _ = await work(places, at: "r", limits) { await gate.wait() } }
+            while places.counts.working < 1 { try? await Task.sleep(for: .milliseconds(1)) }
             let answer = await work(places, at: "r", limits, patience: .milliseconds(60)) {}
             #expect(answer.hasPrefix("overloaded: no place was free in time"))
             #expect(places.counts.waiting == 0)
+            gate.open()
         }
         #expect(places.counts == (0, 0, 1))
     }
