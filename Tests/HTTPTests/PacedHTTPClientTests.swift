@@ -84,7 +84,7 @@ import Testing
     @Test func oneThatIsCancelledLeavesTheQueue() async throws {
         let host = LimitingHost(limit: 0, window: .seconds(60))
         let client = PacedHTTPClient(host)
-        await #expect(throws: HTTPError.self) { try await client.send(request(.seconds(60))) }
+        await #expect(throws: HTTPError.self) { try await client.send(request(.seconds(30))) }
         let start = ContinuousClock.now
         let task = Task { try await client.send(request(.seconds(600))) }
         try await Task.sleep(for: .milliseconds(50))

@@ -54,7 +54,8 @@ private final class Replica: Sendable {
         policy.interval = .milliseconds(20)
         policy.backdating = 0
         policy.settling = 0.15
-        policy.overlap = 0.3
+        // Longer than a busy machine may hold up a replica.
+        policy.overlap = 1.5
         return policy
     }
 
@@ -168,8 +169,8 @@ private final class Replica: Sendable {
     @Test func nobodyIsRefusedOverGenerations() async throws {
         var policy = quick()
         // A third of these must be longer than a busy machine may stall.
-        policy.authorityLife = 12
-        policy.servingLife = 6.2
+        policy.authorityLife = 15
+        policy.servingLife = 7.2
         policy.backdating = 1
         try await withReplicas(
             policy,
@@ -177,11 +178,17 @@ private final class Replica: Sendable {
                 for name in ["ratify-provider", "ratify-mutation-provider"] { cluster.put(.provider, provider(name)) }
             }
         ) { cluster, replicas in
-            try await until("served") { replicas.allSatisfy { isAccepted($0.leaf, by: bundle(cluster)) } }
+            // Both Providers: they get their bundles one after the other.
+            try await until("served") {
+                replicas.allSatisfy {
+                    isAccepted($0.leaf, by: bundle(cluster))
+                        && isAccepted($0.leaf, by: bundle(cluster, "ratify-mutation-provider"))
+                }
+            }
             var leaves: Set<Certificate> = []
             var authorities: Set<Certificate> = []
             var refused = 0
-            let end = ContinuousClock.now + .seconds(16)
+            let end = ContinuousClock.now + .seconds(17)
             while ContinuousClock.now < end {
                 for replica in replicas {
                     for name in ["ratify-provider", "ratify-mutation-provider"] {
