@@ -15,8 +15,9 @@ WORKDIR /src
 COPY Package.* ./
 RUN swift package resolve
 COPY Sources ./Sources
-# Targets whose directories are missing are an error, and Package.swift names those of the tests too.
+# Targets whose directories are missing are an error, and Package.swift names those of tests and benchmarks too.
 COPY Tests ./Tests
+COPY Benchmarks ./Benchmarks
 RUN swift build -c release --static-swift-stdlib --product countersign \
     && install -m 0755 "$(swift build -c release --static-swift-stdlib --show-bin-path)/countersign" /countersign \
     && strip /countersign \

@@ -1,4 +1,8 @@
+import FoundationEssentials
+import HTTP
 import NIOPosix
+import Notation
+import OCI
 
 /// Images never seen before, over a registry on loopback: what the first pod of an image costs, all requests included.
 struct ColdBenchmark {
@@ -39,6 +43,7 @@ struct ColdBenchmark {
                     title: "docker-registry 2.8", name: "docker-registry", images: images,
                     requests: { registry.requests })
                 rows.append(try await serve(source, &report))
+                rows.append(try await library(source, &report))
                 try await verify(source, &report, &rows)
             } catch {
                 await registry.stop()
@@ -53,6 +58,7 @@ struct ColdBenchmark {
             ["", "CPU ms", "(min – max)", "registry requests"], rows,
             notes: [
                 "serve: processor time of the server for each image, its request included; 8 connections, a key each.",
+                "The library: ImageVerifier in the measuring process, one image after the other.",
                 "verify: the whole process, its start included, which the last row shows alone.",
             ])
     }
@@ -87,6 +93,34 @@ struct ColdBenchmark {
                 "serve, \(source.title)", report.add(Figure("cold.serve.\(source.name).cpu", unit: "ms", cpu)),
                 report.add(Figure("cold.serve.\(source.name).requests", unit: "requests", requests)))
         }
+    }
+
+    /// Through the library, in this process, one image after the other; the registry must be another process.
+    private func library(_ source: Source, _ report: inout Report) async throws -> [String] {
+        let client = RegistryClient(http: try HTTPClient(configuration: HTTPClientConfiguration(environment: [:])))
+        let verifier = ImageVerifier(
+            store: client, policy: try TrustPolicyDocument(json: ServingFiles.trustPolicy),
+            verifier: SignatureVerifier(
+                trustStore: try InMemoryTrustStore([TrustStoreName(.ca, "shop"): [files.root]])))
+        func verify(_ image: String) async throws {
+            let outcome = await verifier.verify(
+                try ImageReference(parsing: image), now: Date(), deadline: .now + .seconds(15))
+            guard outcome.verifiedSignature != nil else { throw BenchmarkError("\(image) does not verify: \(outcome)") }
+        }
+        for image in source.images.prefix(Self.warmUp) { try await verify(image) }
+        var (cpu, requests): ([Double], [Double]) = ([], [])
+        let size = (source.images.count - Self.warmUp) / rounds
+        for round in 0..<rounds {
+            let part = source.images[(Self.warmUp + round * size)...].prefix(size)
+            let (before, start) = (source.requests(), processorTime())
+            for image in part { try await verify(image) }
+            cpu.append((processorTime() - start) * 1000 / Double(part.count))
+            requests.append(Double(source.requests() - before) / Double(part.count))
+        }
+        return row(
+            "the library, \(source.title)",
+            report.add(Figure("cold.library.\(source.name).cpu", unit: "ms", cpu)),
+            report.add(Figure("cold.library.\(source.name).requests", unit: "requests", requests)))
     }
 
     /// Through the command, a process for each image.

@@ -59,38 +59,47 @@ struct MemoryBenchmark {
         try await server.withServer(files, configuration: files.registryConfiguration) { process, port in
             let gatekeeper = try Gatekeeper(port: port, identity: files.client, group: group)
             let load = try await KeepAliveLoad(
-                gatekeeper, connections: 16, question: Question(keys: registry.images(0..<1)))
-            var done = 1
-            while done <= 100_000, ContinuousClock.now - begun < .seconds(150) {
-                let questions = stride(from: done, to: done + 10_000, by: 10).map {
+                gatekeeper, connections: 4, question: Question(keys: registry.images(0..<1)))
+            var (next, admitted, undecided) = (1, 0, 0)
+            var marks = [10_000, 50_000]
+            while admitted < Self.distinct, ContinuousClock.now - begun < .seconds(150) {
+                let count = min(5000, Self.distinct - admitted)
+                let questions = stride(from: next, to: next + count, by: 10).map {
                     Question(keys: registry.images($0..<($0 + 10)))
                 }
-                _ = try await load.run(.closed(questions, limit: questions.count, isThorough: true)).allGood()
-                done += 10_000
-                if [10_001, 50_001].contains(done) {
+                next += count
+                let outcome = try await load.run(.closed(questions, limit: questions.count, isThorough: true))
+                admitted += outcome.latencies.count * 10
+                undecided += outcome.failures * 10
+                // On a busy machine the server may say that it has too much to do; it must say nothing that is wrong.
+                if let failure = outcome.firstFailure, !failure.hasPrefix(Question.undecided) || undecided > 2000 {
+                    throw BenchmarkError("\(outcome.failures) requests failed, the first so: \(failure)")
+                }
+                while let mark = marks.first, admitted >= mark {
+                    marks.removeFirst()
                     let now = try ProcessStatistics(pid: process.pid).residentMegabytes
-                    let figure = report.add(Figure("memory.after-\(done - 1)-images", unit: "MB", [now]))
-                    rows.append(row("after \(Double(done - 1).fixed(0)) distinct images", figure))
+                    let figure = report.add(Figure("memory.after-\(mark)-images", unit: "MB", [now]))
+                    rows.append(row("after \(Double(mark).fixed(0)) distinct images", figure))
                 }
             }
             let statistics = try ProcessStatistics(pid: process.pid)
             // Under its name only if it is that.
             let figure = report.add(
-                Figure("memory.after-\(done - 1)-images", unit: "MB", [statistics.residentMegabytes]))
-            rows.append(row("after \(Double(done - 1).fixed(0)) distinct images", figure))
-            let peak = report.add(
-                Figure("memory.peak-\(done - 1)-images", unit: "MB", [statistics.peakMegabytes]))
+                Figure("memory.after-\(admitted)-images", unit: "MB", [statistics.residentMegabytes]))
+            rows.append(row("after \(Double(admitted).fixed(0)) distinct images", figure))
+            let peak = report.add(Figure("memory.peak-\(admitted)-images", unit: "MB", [statistics.peakMegabytes]))
             rows.append(row("the most it was until then", peak))
             let cpu = report.add(
-                Figure(
-                    "cold.serve.ten-keys.cpu", unit: "ms", [statistics.cpuSeconds * 1000 / Double(done - 1)]))
+                Figure("cold.serve.ten-keys.cpu", unit: "ms", [statistics.cpuSeconds * 1000 / Double(admitted)]))
             note(
-                "\(done - 1) images took \((ContinuousClock.now - begun).seconds.fixed(0)) s, \(cpu.samples.median.short) ms CPU each"
-            )
+                "\(admitted) images took \((ContinuousClock.now - begun).seconds.fixed(0)) s, "
+                    + "\(cpu.samples.median.short) ms CPU each, \(undecided) not judged at the first time")
             await load.close()
         }
         await registry.stop()
     }
+
+    private static let distinct = 100_000
 
     private func row(_ title: String, _ figure: Figure) -> [String] {
         [title, figure.samples.median.fixed(1), figure.samples.range(1)]

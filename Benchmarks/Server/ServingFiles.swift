@@ -19,6 +19,8 @@ struct ServingFiles: Sendable {
     let signer: EnvelopeSigner
     /// Signs in a tenth of the time, for images by the hundred thousand; a chain of three, too.
     let quickSigner: EnvelopeSigner
+    /// The authority of ``signer``.
+    let root: Certificate
     private let roots: String
 
     /// Makes certificates and an image layout of `count` signed images.
@@ -36,6 +38,7 @@ struct ServingFiles: Sendable {
             providerAuthority: provider.certificate.pem, clientChain: client.chainPEM, clientKey: try client.keyPEM)
         signer = try EnvelopeSigner(key: release.key, chain: release.chain)
         quickSigner = try EnvelopeSigner(key: quick.key, chain: quick.chain)
+        root = release.chain[release.chain.count - 1]
         roots = release.chain[release.chain.count - 1].pem + quick.chain[quick.chain.count - 1].pem
 
         try ServingFiles.makeDirectory(directory + "/tls")
@@ -79,6 +82,18 @@ struct ServingFiles: Sendable {
         ]
     }
 
+    /// The trust policy of all configurations.
+    static let trustPolicy: JSONValue = [
+        "version": "1.0",
+        "trustPolicies": [
+            [
+                "name": "shop", "registryScopes": ["*"], "signatureVerification": ["level": "strict"],
+                "trustStores": ["ca:shop"],
+                "trustedIdentities": ["x509.subject: C=US, ST=WA, O=Countersign Tests"],
+            ]
+        ],
+    ]
+
     private func configuration(store: JSONValue) -> JSONValue {
         [
             "store": ["version": "1.0.0", "plugins": [store]],
@@ -93,16 +108,7 @@ struct ServingFiles: Sendable {
                     [
                         "name": "notation", "artifactTypes": .string(ServingFiles.signatureType),
                         "verificationCertStores": ["ca": ["shop": ["shop-ca"]]],
-                        "trustPolicyDoc": [
-                            "version": "1.0",
-                            "trustPolicies": [
-                                [
-                                    "name": "shop", "registryScopes": ["*"],
-                                    "signatureVerification": ["level": "strict"], "trustStores": ["ca:shop"],
-                                    "trustedIdentities": ["x509.subject: C=US, ST=WA, O=Countersign Tests"],
-                                ]
-                            ],
-                        ],
+                        "trustPolicyDoc": Self.trustPolicy,
                     ]
                 ],
             ],
