@@ -10,6 +10,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <openssl/x509_vfy.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,11 +21,15 @@ struct authority {
     long length;
     /// Whether trust settings follow the certificate ("BEGIN TRUSTED CERTIFICATE").
     bool has_settings;
+    /// Once it was asked for: kept as long as the trust, since OpenSSL is given it without a reference of its own.
+    X509 *certificate;
 };
 
 struct ccurl_trust {
     X509_STORE *store;
     X509_LOOKUP_METHOD *method;
+    /// Held while certificates are decoded: handshakes of several threads may ask for the same one.
+    pthread_mutex_t decoding;
     struct authority *authorities;
     int count;
     int capacity;
@@ -47,27 +52,29 @@ static X509 *decoded(const struct authority *authority) {
 /// OpenSSL asks for a certificate that the store does not hold. It asks without the store's lock; each answer goes into
 /// the store, with all others of the same subject, since OpenSSL then looks for the right one there.
 static int by_subject(X509_LOOKUP *lookup, X509_LOOKUP_TYPE type, const X509_NAME *name, X509_OBJECT *found) {
-    const struct ccurl_trust *trust = X509_LOOKUP_get_method_data(lookup);
+    ccurl_trust *trust = X509_LOOKUP_get_method_data(lookup);
     if (type != X509_LU_X509 || !trust || !name) return 0;
     int result = 0;
+    pthread_mutex_lock(&trust->decoding);
     for (int index = 0; index < trust->count; index++) {
-        if (X509_NAME_cmp(trust->authorities[index].subject, name) != 0) continue;
-        X509 *certificate = decoded(&trust->authorities[index]);
-        if (!certificate) continue;
-        if (X509_STORE_add_cert(trust->store, certificate) && !result && X509_OBJECT_set1_X509(found, certificate)) {
-            // The caller takes a reference of its own, and never frees `found` (as with OpenSSL's own lookups): what it
-            // is given belongs to the store.
-            X509_free(certificate);
+        struct authority *authority = &trust->authorities[index];
+        if (X509_NAME_cmp(authority->subject, name) != 0) continue;
+        if (!authority->certificate) authority->certificate = decoded(authority);
+        if (!authority->certificate || !X509_STORE_add_cert(trust->store, authority->certificate)) continue;
+        if (!result && X509_OBJECT_set1_X509(found, authority->certificate)) {
+            // The caller takes a reference of its own, and never frees `found` (as with OpenSSL's own lookups).
+            X509_free(authority->certificate);
             result = 1;
         }
-        X509_free(certificate);
     }
+    pthread_mutex_unlock(&trust->decoding);
     return result;
 }
 
 ccurl_trust *ccurl_trust_new(void) {
     ccurl_trust *trust = calloc(1, sizeof *trust);
     if (!trust) return NULL;
+    pthread_mutex_init(&trust->decoding, NULL);
     trust->store = X509_STORE_new();
     trust->method = X509_LOOKUP_meth_new("authorities by subject");
     X509_LOOKUP *lookup = NULL;
@@ -87,10 +94,12 @@ void ccurl_trust_free(ccurl_trust *trust) {
     X509_STORE_free(trust->store);
     X509_LOOKUP_meth_free(trust->method);
     for (int index = 0; index < trust->count; index++) {
+        X509_free(trust->authorities[index].certificate);
         X509_NAME_free(trust->authorities[index].subject);
         OPENSSL_free(trust->authorities[index].der);
     }
     free(trust->authorities);
+    pthread_mutex_destroy(&trust->decoding);
     free(trust);
 }
 
@@ -163,7 +172,7 @@ static int add_authority(ccurl_trust *trust, unsigned char *der, long length, bo
         OPENSSL_free(der);
         return -1;
     }
-    trust->authorities[trust->count++] = (struct authority){subject, der, length, has_settings};
+    trust->authorities[trust->count++] = (struct authority){subject, der, length, has_settings, NULL};
     return 1;
 }
 
