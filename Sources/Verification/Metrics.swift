@@ -13,6 +13,28 @@ package final class MetricsRegistry: Sendable {
         var value: Double = 0
         var buckets: [UInt64] = []
         var count: UInt64 = 0
+        /// Count for themselves, besides what is counted here.
+        var counter: MetricCounter?
+        var histogram: MetricHistogram?
+
+        /// With what its instruments have counted.
+        var total: Series {
+            var total = self
+            if let counter { total.value += Double(counter.value) }
+            if let now = histogram?.snapshot {
+                if total.buckets.isEmpty { total.buckets = Array(repeating: 0, count: now.buckets.count) }
+                for (index, count) in now.buckets.enumerated() { total.buckets[index] += count }
+                total.count += now.count
+                total.value += now.sum
+            }
+            return total
+        }
+
+        /// Whether nothing was counted yet: a series begins with its first event.
+        var isUnused: Bool {
+            let total = total
+            return (counter != nil && total.value == 0) || (histogram != nil && total.count == 0)
+        }
     }
 
     private struct Family: Sendable {
@@ -40,6 +62,29 @@ package final class MetricsRegistry: Sendable {
     /// Adds to a counter. `help` is kept from the first call.
     package func count(_ name: String, _ labels: Labels = [], by amount: Double = 1, help: String) {
         update(name, labels, kind: "counter", help: help) { $0.value += amount }
+    }
+
+    /// A counter for what happens often: adding to it does not look for it. The same as ``count(_:_:by:help:)`` for whoever
+    /// reads it.
+    package func counter(_ name: String, _ labels: Labels = [], help: String) -> MetricCounter {
+        var counter = MetricCounter()
+        update(name, labels, kind: "counter", help: help) { series in
+            counter = series.counter ?? counter
+            series.counter = counter
+        }
+        return counter
+    }
+
+    /// A histogram for what happens often. The same as ``observe(_:_:_:bounds:help:)`` for whoever reads it.
+    package func histogram(
+        _ name: String, _ labels: Labels = [], bounds: [Double] = latencyBounds, help: String
+    ) -> MetricHistogram {
+        var histogram = MetricHistogram(bounds: bounds)
+        update(name, labels, kind: "histogram", help: help, bounds: bounds) { series in
+            histogram = series.histogram ?? histogram
+            series.histogram = histogram
+        }
+        return histogram
     }
 
     /// Sets a counter to a total that is kept elsewhere (a cache's own hit count): it must never go down, but to begin anew.
@@ -144,8 +189,10 @@ package final class MetricsRegistry: Sendable {
         let snapshot = families.withLock { $0 }
         var text = ""
         for (name, family) in snapshot.sorted(by: { $0.key < $1.key }) {
+            let used = family.series.values.filter { !$0.isUnused }.map(\.total)
+            guard !used.isEmpty || family.series.isEmpty else { continue }
             text += "# HELP \(name) \(family.help)\n# TYPE \(name) \(family.kind)\n"
-            for series in family.series.values.sorted(by: { $0.labels < $1.labels }) {
+            for series in used.sorted(by: { $0.labels < $1.labels }) {
                 let braces = series.labels.isEmpty ? "" : "{\(series.labels)}"
                 guard family.kind == "histogram" else {
                     text += "\(name)\(braces) \(MetricsRegistry.number(series.value))\n"

@@ -15,4 +15,29 @@ import Verification
         #expect(series.count == MetricsRegistry.maximumHosts + 1)
         #expect(series.contains("requests{registry_host=\"other\"} 400"))
     }
+
+    /// Whoever reads the metrics does not see which way they were counted.
+    @Test func instrumentsCountAsCallsDo() {
+        let (plain, found) = (MetricsRegistry(), MetricsRegistry())
+        let counter = found.counter("keys_total", [("verdict", "pass")], help: "Keys.")
+        _ = found.counter("keys_total", [("verdict", "fail")], help: "Keys.")
+        let histogram = found.histogram("request", bounds: [1, 10], help: "Requests.")
+        _ = found.histogram("other", bounds: [1], help: "Never observed.")
+        #expect(!found.render().contains("keys_total") && !found.render().contains("request"))
+        for value in [0.5, 5, 50] {
+            plain.count("keys_total", [("verdict", "pass")], help: "Keys.")
+            plain.observe("request", [], value, bounds: [1, 10], help: "Requests.")
+            counter.count()
+            histogram.observe(value)
+        }
+        #expect(found.render() == plain.render())
+        // Both ways at once add up.
+        plain.count("keys_total", [("verdict", "pass")], help: "Keys.")
+        found.count("keys_total", [("verdict", "pass")], help: "Keys.")
+        plain.observe("request", [], 2, bounds: [1, 10], help: "Requests.")
+        found.observe("request", [], 2, bounds: [1, 10], help: "Requests.")
+        found.counter("keys_total", [("verdict", "pass")], help: "Keys.").count()
+        plain.count("keys_total", [("verdict", "pass")], help: "Keys.")
+        #expect(found.render() == plain.render())
+    }
 }
