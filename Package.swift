@@ -16,8 +16,9 @@ let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package
 let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
 let nioTLS = Target.Dependency.product(name: "NIOTLS", package: "swift-nio")
-let nioHTTPTypes = Target.Dependency.product(name: "NIOHTTPTypes", package: "swift-nio-extras")
+let nioExtras = Target.Dependency.product(name: "NIOExtras", package: "swift-nio-extras")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
@@ -60,7 +61,7 @@ var targets: [Target] = [
         [
             "Verification", "OCI", "PKI", "StrictJSON", hummingbird, hummingbirdCore, httpTypes, nio, nioPosix,
             nioHTTP1,
-            nioHTTPTypes, nioTLS, nioSSL,
+            nioExtras, nioTLS, nioSSL,
             lifecycle, logging,
         ]),
     room(
@@ -109,9 +110,8 @@ var targets: [Target] = [
     tests(
         "GatekeeperProviderTests",
         [
-            "GatekeeperProvider", "Verification", "OCI", "PKI", "StrictJSON", "TestSupport", httpTypes, nio, nioPosix,
-            nioSSL, lifecycle,
-            logging,
+            "GatekeeperProvider", "Verification", "OCI", "PKI", "StrictJSON", "TestSupport", nio, nioPosix,
+            nioEmbedded, nioExtras, nioHTTP1, nioSSL, lifecycle, logging,
         ]),
     tests(
         "CountersignServiceTests",

@@ -1,26 +1,11 @@
-import HummingbirdCore
 import Logging
 import NIOCore
-import NIOHTTPTypes
-import NIOTLS
 import Verification
-
-/// Tells the handlers after it that bytes have come: the first one of a request starts the time for its head.
-final class ByteArrival: ChannelInboundHandler {
-    typealias InboundIn = ByteBuffer
-
-    /// Bytes have come.
-    struct Arrived: Sendable {}
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        context.fireUserInboundEventTriggered(Arrived())
-        context.fireChannelRead(data)
-    }
-}
 
 /// What the timeouts of connections share.
 struct ConnectionLimits: Sendable {
     let handshake: TimeAmount
+    let idle: TimeAmount
     let header: TimeAmount
     let body: TimeAmount
     let isTLS: Bool
@@ -30,26 +15,21 @@ struct ConnectionLimits: Sendable {
     let refusals: RefusalLog
 }
 
-/// Closes a connection whose client takes too long over the handshake, a request's head or its body.
+/// Closes a connection whose client takes too long over the handshake, a request's head or its body, or has not asked
+/// for long.
 ///
-/// Hummingbird's own idle timeout starts anew with every part of a request, so a client that sends a byte now and
-/// then would keep a connection for ever. Here each phase has an end that nothing moves.
-final class ConnectionTimeouts: ChannelDuplexHandler, RemovableChannelHandler {
-    typealias InboundIn = HTTPRequestPart
-    typealias InboundOut = HTTPRequestPart
-    typealias OutboundIn = HTTPResponsePart
-    typealias OutboundOut = HTTPResponsePart
-
-    private enum Phase: String {
-        case handshake, idle, head, body, answer, closed
+/// Each phase has an end that nothing moves: a client that sends a byte now and then would otherwise keep a connection
+/// for ever.
+final class ConnectionTimeouts {
+    enum Phase: String {
+        case handshake, idle, head, body, answer, delivery, closed
     }
 
     private let limits: ConnectionLimits
-    private var phase = Phase.closed
-    /// Requests whose head has come and whose answer has not been written.
-    private var unanswered = 0
+    private(set) var phase = Phase.closed
     /// Whether a request has come at all.
     private var hasAsked = false
+    private var isQuiescing = false
     /// The end of the present phase, if it has one.
     private var deadline: NIODeadline?
     /// One timer at a time. It looks at `deadline` when it fires: cheaper than one per phase.
@@ -57,80 +37,79 @@ final class ConnectionTimeouts: ChannelDuplexHandler, RemovableChannelHandler {
 
     init(limits: ConnectionLimits) { self.limits = limits }
 
-    func handlerAdded(context: ChannelHandlerContext) {
-        if context.channel.isActive { begin(context) }
-    }
+    // MARK: What happens to the connection
 
-    func channelActive(context: ChannelHandlerContext) {
-        begin(context)
-        context.fireChannelActive()
-    }
-
-    func channelInactive(context: ChannelHandlerContext) {
-        end(context)
-        context.fireChannelInactive()
-    }
-
-    func handlerRemoved(context: ChannelHandlerContext) { end(context) }
-
-    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        switch event {
-        case is ByteArrival.Arrived:
-            if phase == .idle {
-                limits.connections.becameBusy(context.channel)
-                enter(.head, for: limits.header, context)
-            }
-        case TLSUserEvent.handshakeCompleted:
-            if phase == .handshake { becomeIdle(context) }
-            context.fireUserInboundEventTriggered(event)
-        case is IdleConnections.CloseIfIdle:
-            guard phase == .idle else { return }
-            count("displaced")
-            context.close(promise: nil)
-        default:
-            context.fireUserInboundEventTriggered(event)
-        }
-    }
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        switch unwrapInboundIn(data) {
-        case .head:
-            unanswered += 1
-            hasAsked = true
-            enter(.body, for: limits.body, context)
-        case .body: break
-        case .end:
-            // A request may have been answered before it was whole: one that is too large.
-            if unanswered > 0 { enter(.answer, for: nil, context) } else { becomeIdle(context) }
-        }
-        context.fireChannelRead(data)
-    }
-
-    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
-        if case .end = unwrapOutboundIn(data) {
-            unanswered = max(0, unanswered - 1)
-            if phase == .answer && unanswered == 0 { becomeIdle(context) }
-        }
-        context.write(data, promise: promise)
-    }
-
-    func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        if phase == .handshake {
-            limits.metrics.count(
-                "countersign_handshake_failures_total", [],
-                help: "TLS handshakes that failed: no certificate, one that was refused, an old version, a timeout.")
-            limits.refusals.record(error, from: context.remoteAddress, logger: limits.logger)
-        }
-        context.fireErrorCaught(error)
-    }
-
-    private func begin(_ context: ChannelHandlerContext) {
+    func opened(_ context: ChannelHandlerContext) {
         guard phase == .closed else { return }
-        limits.connections.opened()
+        limits.connections.opened(context.channel)
         if limits.isTLS { enter(.handshake, for: limits.handshake, context) } else { becomeIdle(context) }
     }
 
-    private func end(_ context: ChannelHandlerContext) {
+    func handshakeCompleted(_ context: ChannelHandlerContext) {
+        if phase == .handshake { becomeIdle(context) }
+    }
+
+    /// Bytes of a request have come: the first one starts the time for its head.
+    func bytesArrived(_ context: ChannelHandlerContext) {
+        guard phase == .idle else { return }
+        limits.connections.becameBusy(context.channel)
+        enter(.head, for: limits.header, context)
+    }
+
+    func headArrived(_ context: ChannelHandlerContext) {
+        hasAsked = true
+        enter(.body, for: limits.body, context)
+    }
+
+    /// The request is whole, and its answer is not ready: nothing is expected of the client.
+    func requestArrived(_ context: ChannelHandlerContext) { enter(.answer, for: nil, context) }
+
+    /// There is more to answer, and the client does not take what is answered.
+    func isNotTaking(_ context: ChannelHandlerContext) { enter(.delivery, for: limits.idle, context) }
+
+    /// Nothing more of the request is to come, and its answer is written.
+    func becomeIdle(_ context: ChannelHandlerContext) {
+        guard context.channel.isActive else { return }
+        enter(.idle, for: isQuiescing ? min(limits.idle, ConnectionTimeouts.lastChance) : limits.idle, context)
+        limits.connections.becameIdle(context.channel, hasAsked: hasAsked)
+    }
+
+    /// How long a connection that has not asked yet is waited for when the provider stops.
+    private static let lastChance = TimeAmount.seconds(1)
+
+    /// The provider stops. A client that has connected and not asked yet is about to: it is given a moment.
+    func quiesce(_ context: ChannelHandlerContext) {
+        isQuiescing = true
+        if phase == .idle, !hasAsked { enter(.idle, for: min(limits.idle, ConnectionTimeouts.lastChance), context) }
+    }
+
+    /// Whether a request is on its way although nothing whole has come of it, or is about to be sent.
+    var mayStillAsk: Bool {
+        switch phase {
+        case .handshake, .head: true
+        case .idle: !hasAsked
+        case .body, .answer, .delivery, .closed: false
+        }
+    }
+
+    /// There are too many idle connections, and this one is idle for longest.
+    ///
+    /// - Returns: whether it is idle, and has to go.
+    func isDisplaced() -> Bool {
+        guard phase == .idle else { return false }
+        count("displaced")
+        return true
+    }
+
+    func failed(_ error: any Error, _ context: ChannelHandlerContext) {
+        guard phase == .handshake else { return }
+        limits.metrics.count(
+            "countersign_handshake_failures_total", [],
+            help: "TLS handshakes that failed: no certificate, one that was refused, an old version, a timeout.")
+        limits.refusals.record(error, from: context.remoteAddress, logger: limits.logger)
+    }
+
+    func closed(_ context: ChannelHandlerContext) {
         guard phase != .closed else { return }
         limits.connections.closed(context.channel)
         phase = .closed
@@ -139,14 +118,11 @@ final class ConnectionTimeouts: ChannelDuplexHandler, RemovableChannelHandler {
         timer = nil
     }
 
-    private func becomeIdle(_ context: ChannelHandlerContext) {
-        enter(.idle, for: nil, context)
-        limits.connections.becameIdle(context.channel, hasAsked: hasAsked)
-    }
+    // MARK: Time
 
     private func enter(_ phase: Phase, for time: TimeAmount?, _ context: ChannelHandlerContext) {
         self.phase = phase
-        deadline = time.map { .now() + $0 }
+        deadline = time.map { context.eventLoop.now + $0 }
         guard let deadline else { return }
         if let timer {
             // A timer that fires before the deadline is good enough: it starts the next one.
@@ -160,17 +136,23 @@ final class ConnectionTimeouts: ChannelDuplexHandler, RemovableChannelHandler {
         let task = context.eventLoop.assumeIsolated().scheduleTask(deadline: time) {
             self.timer = nil
             guard let deadline = self.deadline else { return }
-            guard deadline <= .now() else { return self.schedule(deadline, context) }
-            self.count("\(self.phase.rawValue) timeout")
-            if self.phase == .handshake {
-                // The end of a handshake that has not been made cannot be negotiated with the client.
-                self.errorCaught(context: context, error: HandshakeTimeout())
-            }
-            self.limits.logger.debug(
-                "connection closed", metadata: ["reason": "the client took too long over the \(self.phase.rawValue)"])
-            context.close(promise: nil)
+            guard deadline <= context.eventLoop.now else { return self.schedule(deadline, context) }
+            self.expired(context)
         }
         timer = (task, time)
+    }
+
+    private func expired(_ context: ChannelHandlerContext) {
+        if phase == .idle {
+            // Gatekeeper up to 3.21 never closes a connection: this is the usual end of one.
+            return context.close(promise: nil)
+        }
+        count("\(phase.rawValue) timeout")
+        // The end of a handshake that has not been made cannot be negotiated with the client.
+        failed(HandshakeTimeout(), context)
+        limits.logger.debug(
+            "connection closed", metadata: ["reason": "the client took too long over the \(phase.rawValue)"])
+        context.close(promise: nil)
     }
 
     private func count(_ reason: String) {

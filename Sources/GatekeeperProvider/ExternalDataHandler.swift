@@ -17,7 +17,8 @@ extension JSONAnswer {
         self.init(
             status: status,
             body: ProviderResponseWriter(version: error.version, isIdempotent: operation == .mutate)
-                .finish(systemError: "\(error) (trace \(traceID))"))
+                .finish(systemError: "\(error) (trace \(traceID))"),
+            traceID: traceID)
     }
 }
 
@@ -34,6 +35,29 @@ package struct ExternalDataHandler: Sendable {
     let logger: Logger
     let maximumKeys: Int
     let deadlines: AnswerDeadlines
+    private let records: KeyRecords
+    private let durations: [Operation: MetricHistogram]
+
+    init(
+        service: any VerificationService, metrics: MetricsRegistry, logger: Logger, maximumKeys: Int,
+        deadlines: AnswerDeadlines
+    ) {
+        self.service = service
+        self.metrics = metrics
+        self.logger = logger
+        self.maximumKeys = maximumKeys
+        self.deadlines = deadlines
+        records = KeyRecords(metrics: metrics, logger: logger)
+        // Ratify's instrument names and units (milliseconds), as its dashboards query them.
+        durations = [
+            .verify: metrics.histogram(
+                "ratify_verification_request", bounds: ExternalDataHandler.verificationBounds,
+                help: "Duration of verify requests in milliseconds."),
+            .mutate: metrics.histogram(
+                "ratify_mutation_request", bounds: ExternalDataHandler.mutationBounds,
+                help: "Duration of mutate requests in milliseconds."),
+        ]
+    }
 
     /// Answers the request whose body has arrived.
     ///
@@ -42,28 +66,68 @@ package struct ExternalDataHandler: Sendable {
         _ operation: Operation, body: [UInt8], arrival: ContinuousClock.Instant, traceID: String,
         eventLoop: any EventLoop
     ) async -> JSONAnswer {
+        switch begin(operation, body: body, arrival: arrival, traceID: traceID, eventLoop: eventLoop) {
+        case .now(let answer): answer
+        case .later(let make): await make()
+        }
+    }
+
+    /// The same, without waiting where every key's answer is at hand.
+    func begin(
+        _ operation: Operation, body: [UInt8], arrival: ContinuousClock.Instant, traceID: String,
+        eventLoop: any EventLoop
+    ) -> Answering {
         let request: ProviderRequest
         do { request = try ProviderRequest(body: body, maximumKeys: maximumKeys) } catch {
-            return refuse(error, operation: operation, traceID: traceID)
+            return .now(refuse(error, operation: operation, traceID: traceID))
         }
-        let answer =
-            switch operation {
-            case .verify: await verify(request, arrival: arrival, traceID: traceID, eventLoop: eventLoop)
-            case .mutate: await mutate(request, arrival: arrival, traceID: traceID, eventLoop: eventLoop)
-            }
-        // Ratify's instrument names and units (milliseconds), as its dashboards query them.
-        let elapsed = (.now - arrival).milliseconds
         switch operation {
         case .verify:
-            metrics.observe(
-                "ratify_verification_request", [], elapsed, bounds: ExternalDataHandler.verificationBounds,
-                help: "Duration of verify requests in milliseconds.")
+            return gather(
+                request.keys, arrival: arrival, timeout: service.settings.verificationTimeout, eventLoop
+            ) { [service] key in
+                service.verdictAtHand(key: key)
+            } asking: { [service] key, deadline in
+                await service.verify(key: key, traceID: traceID, deadline: deadline)
+            } answering: { answers in
+                verify(request, answers, arrival: arrival, traceID: traceID)
+            }
         case .mutate:
-            metrics.observe(
-                "ratify_mutation_request", [], elapsed, bounds: ExternalDataHandler.mutationBounds,
-                help: "Duration of mutate requests in milliseconds.")
+            return gather(
+                request.keys, arrival: arrival, timeout: service.settings.mutationTimeout, eventLoop
+            ) { [service] key in
+                service.referenceAtHand(key: key)
+            } asking: { [service] key, deadline in
+                await service.mutate(key: key, traceID: traceID, deadline: deadline)
+            } answering: { answers in
+                mutate(request, answers, arrival: arrival, traceID: traceID)
+            }
         }
-        return answer
+    }
+
+    /// The answers to all keys, at once where they are at hand; the others are asked for, all at the same time.
+    private func gather<Answer: Sendable>(
+        _ keys: [String], arrival: ContinuousClock.Instant, timeout: Duration, _ eventLoop: any EventLoop,
+        atHand: (String) -> Answer?, asking: @escaping @Sendable (String, ContinuousClock.Instant) async -> Answer,
+        answering: @escaping @Sendable ([Gathering<Answer>.Timed?]) -> JSONAnswer
+    ) -> Answering {
+        let start = ContinuousClock.now
+        var missing: [Int] = []
+        let known = keys.enumerated().map { index, key -> Gathering<Answer>.Timed? in
+            if let answer = atHand(key) { return Gathering.Timed(answer: answer, duration: .now - start) }
+            missing.append(index)
+            return nil
+        }
+        guard !missing.isEmpty else { return .now(answering(known)) }
+        let (deadline, patience) = deadlines.deadline(arrival, timeout: timeout)
+        return .later { [missing] in
+            let found = await Gathering.ask(missing.map { keys[$0] }, until: deadline + patience, on: eventLoop) {
+                await asking($0, deadline)
+            }
+            var answers = known
+            for (index, answer) in zip(missing, found) { answers[index] = answer }
+            return answering(answers)
+        }
     }
 
     /// A complete answer to a request that cannot be answered key by key, logged and counted.
@@ -80,79 +144,77 @@ package struct ExternalDataHandler: Sendable {
     // MARK: Verify
 
     private func verify(
-        _ request: ProviderRequest, arrival: ContinuousClock.Instant, traceID: String, eventLoop: any EventLoop
-    ) async -> JSONAnswer {
-        let (deadline, patience) = deadlines.deadline(arrival, timeout: service.settings.verificationTimeout)
-        let answers = await Gathering.ask(request.keys, until: deadline + patience, on: eventLoop) { [service] key in
-            await service.verify(key: key, traceID: traceID, deadline: deadline)
-        }
+        _ request: ProviderRequest, _ answers: [Gathering<KeyAnswer>.Timed?], arrival: ContinuousClock.Instant,
+        traceID: String
+    ) -> JSONAnswer {
         let timestamp = Timestamp.now()
         var writer = ProviderResponseWriter(
-            version: request.version, isIdempotent: false, capacity: 256 + 1024 * request.keys.count)
+            version: request.version, isIdempotent: false, capacity: 256 + 1280 * request.keys.count)
         var faults = PassingFaults(asked: request.keys.count)
+        var lines = records.lines(.verify, traceID: traceID)
         for (key, timed) in zip(request.keys, answers) {
             switch timed?.answer {
             case .decided(let decision):
                 writer.item(key: key) { decision.writeValue(traceID: traceID, timestamp: timestamp, to: &$0) }
-                record(
-                    .verify, key: key, verdict: decision.isSuccess ? .pass : .fail,
-                    digest: decision.digest?.description,
-                    reason: decision.reason, duration: timed?.duration, traceID: traceID)
+                lines.add(
+                    key, decision.isSuccess ? .pass : .fail, digest: decision.digest?.description,
+                    reason: decision.reason, timed?.duration)
             case .refused(let reason):
                 writer.item(key: key, error: reason)
-                record(
-                    .verify, key: key, verdict: .refused, reason: reason, duration: timed?.duration, traceID: traceID)
+                lines.add(key, .refused, reason: reason, timed?.duration)
             case .fault(let fault):
                 faults.add(key, fault.description)
-                record(
-                    .verify, key: key, verdict: .fault, reason: fault.description, duration: timed?.duration,
-                    traceID: traceID)
+                lines.add(key, .fault, reason: fault.description, timed?.duration)
             case nil:
                 let reason = deadlines.unanswered(arrival)
                 faults.add(key, reason)
-                record(.verify, key: key, verdict: .fault, reason: reason, duration: .now - arrival, traceID: traceID)
+                lines.add(key, .fault, reason: reason, .now - arrival)
             }
         }
-        return JSONAnswer(status: .ok, body: writer.finish(systemError: systemError(faults, traceID: traceID)))
+        return finish(.verify, writer, faults, lines, arrival: arrival, traceID: traceID)
     }
 
     // MARK: Mutate
 
     private func mutate(
-        _ request: ProviderRequest, arrival: ContinuousClock.Instant, traceID: String, eventLoop: any EventLoop
-    ) async -> JSONAnswer {
-        let (deadline, patience) = deadlines.deadline(arrival, timeout: service.settings.mutationTimeout)
-        let answers = await Gathering.ask(request.keys, until: deadline + patience, on: eventLoop) { [service] key in
-            await service.mutate(key: key, traceID: traceID, deadline: deadline)
-        }
+        _ request: ProviderRequest, _ answers: [Gathering<MutationAnswer>.Timed?], arrival: ContinuousClock.Instant,
+        traceID: String
+    ) -> JSONAnswer {
         var writer = ProviderResponseWriter(
             version: request.version, isIdempotent: true, capacity: 256 + 512 * request.keys.count)
         var faults = PassingFaults(asked: request.keys.count)
+        var lines = records.lines(.mutate, traceID: traceID)
         for (key, timed) in zip(request.keys, answers) {
             switch timed?.answer {
             case .reference(let reference):
                 writer.item(key: key, value: reference)
-                record(
-                    .mutate, key: key, verdict: .pass, digest: reference, reason: nil, duration: timed?.duration,
-                    traceID: traceID)
+                lines.add(key, .pass, digest: reference, timed?.duration)
             case .refused(let reason):
                 // Ratify sends the key as the value beside the error. Gatekeeper looks at the error first, so the
                 // value is of no use to it; without one, no reader can take the tag for its digest.
                 writer.item(key: key, error: reason)
-                record(
-                    .mutate, key: key, verdict: .refused, reason: reason, duration: timed?.duration, traceID: traceID)
+                lines.add(key, .refused, reason: reason, timed?.duration)
             case .fault(let fault):
                 faults.add(key, fault.description)
-                record(
-                    .mutate, key: key, verdict: .fault, reason: fault.description, duration: timed?.duration,
-                    traceID: traceID)
+                lines.add(key, .fault, reason: fault.description, timed?.duration)
             case nil:
                 let reason = deadlines.unanswered(arrival)
                 faults.add(key, reason)
-                record(.mutate, key: key, verdict: .fault, reason: reason, duration: .now - arrival, traceID: traceID)
+                lines.add(key, .fault, reason: reason, .now - arrival)
             }
         }
-        return JSONAnswer(status: .ok, body: writer.finish(systemError: systemError(faults, traceID: traceID)))
+        return finish(.mutate, writer, faults, lines, arrival: arrival, traceID: traceID)
+    }
+
+    private func finish(
+        _ operation: Operation, _ writer: consuming ProviderResponseWriter, _ faults: PassingFaults,
+        _ lines: consuming KeyRecords.Lines, arrival: ContinuousClock.Instant, traceID: String
+    ) -> JSONAnswer {
+        lines.write()
+        let answer = JSONAnswer(
+            status: .ok, body: writer.finish(systemError: systemError(faults, traceID: traceID)), traceID: traceID)
+        durations[operation]?.observe((.now - arrival).milliseconds)
+        return answer
     }
 
     // MARK: Faults

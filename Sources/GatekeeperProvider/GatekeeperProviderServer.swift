@@ -162,18 +162,14 @@ package final class GatekeeperProviderServer: Service {
             kyverno: asksForCertificates ? kyvernoRoute(authenticator: nil, users: []) : nil)
         var tls: (@Sendable () throws -> NIOSSLContext)?
         if let certificates { tls = { try certificates.context } }
-        return secure(
-            configuration.address, .provider, tls: tls,
-            responder: { request, writer, channel in try await routes.respond(request, writer, channel) })
+        return secure(configuration.address, .provider, tls: tls, responder: routes)
     }
 
     private func kyverno(_ listener: KyvernoListener) -> any Service {
         let route = kyvernoRoute(authenticator: callers, users: listener.users)
         var tls: (@Sendable () throws -> NIOSSLContext)?
         if let certificates { tls = { try certificates.contextWithOptionalClient } }
-        return secure(
-            listener.address, .kyverno, tls: tls,
-            responder: { request, writer, channel in try await route.respond(request, writer, channel) })
+        return secure(listener.address, .kyverno, tls: tls, responder: route)
     }
 
     private var asksForCertificates: Bool { configuration.certificates?.clientAuthorities.isEmpty == false }
@@ -191,15 +187,17 @@ package final class GatekeeperProviderServer: Service {
     /// A listener with the limits and times of connections from outside.
     private func secure(
         _ address: ListenAddress, _ endpoint: BoundPorts.Endpoint, tls: (@Sendable () throws -> NIOSSLContext)?,
-        responder: @escaping HTTPChannelHandler.Responder
+        responder: any ProviderResponder
     ) -> any Service {
         let limits = ConnectionLimits(
-            handshake: TimeAmount(configuration.handshakeTimeout), header: TimeAmount(configuration.headerTimeout),
-            body: TimeAmount(configuration.bodyTimeout), isTLS: tls != nil, connections: connections,
+            handshake: TimeAmount(configuration.handshakeTimeout), idle: TimeAmount(configuration.idleTimeout),
+            header: TimeAmount(configuration.headerTimeout), body: TimeAmount(configuration.bodyTimeout),
+            isTLS: tls != nil, connections: connections,
             metrics: metrics, logger: logger, refusals: RefusalLog())
-        return listener(
-            ProviderChannel(configuration: configuration, tls: tls, limits: limits, responder: responder), address,
-            endpoint)
+        let listener = ProviderListener(
+            channel: ProviderChannel(configuration: configuration, tls: tls, limits: limits, responder: responder),
+            connections: connections, address: address, onRunning: { [self] in running($0, address, endpoint) })
+        return Listener(server: listener, address: address, endpoint: endpoint)
     }
 
     private func plain(
@@ -208,25 +206,21 @@ package final class GatekeeperProviderServer: Service {
         let channel = HTTP1Channel(
             responder: { request, writer, channel in try await responder.respond(request, writer, channel) },
             configuration: HTTP1Channel.Configuration(idleTimeout: TimeAmount(configuration.idleTimeout)))
-        return listener(channel, address, endpoint)
-    }
-
-    private func listener(
-        _ channel: some ServerChildChannel, _ address: ListenAddress, _ endpoint: BoundPorts.Endpoint
-    ) -> any Service {
         var quiet = logger
         quiet.logLevel = max(logger.logLevel, .warning)
         let server = channel.server(
             configuration: ServerConfiguration(address: address.bindAddress, backlog: 1024),
-            onServerRunning: { [bound, state, logger] channel in
-                let port = channel.localAddress?.port ?? address.port
-                if endpoint == .provider { state.listening() }
-                logger.info(
-                    "listening", metadata: ["for": "\(endpoint.rawValue)", "address": "\(address)", "port": "\(port)"])
-                bound.set(endpoint, port)
-            },
+            onServerRunning: { [self] in running($0, address, endpoint) },
             eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: quiet)
         return Listener(server: server, address: address, endpoint: endpoint)
+    }
+
+    private func running(_ channel: any Channel, _ address: ListenAddress, _ endpoint: BoundPorts.Endpoint) {
+        let port = channel.localAddress?.port ?? address.port
+        if endpoint == .provider { state.listening() }
+        logger.info(
+            "listening", metadata: ["for": "\(endpoint.rawValue)", "address": "\(address)", "port": "\(port)"])
+        bound.set(endpoint, port)
     }
 }
 

@@ -44,7 +44,8 @@ final class IdleConnections: Sendable {
     }
 
     private struct State {
-        var open = 0
+        var open: [ObjectIdentifier: any Channel] = [:]
+        var isCut = false
         var turn: UInt64 = 0
         /// Those that have not asked yet.
         var fresh: Pool
@@ -66,14 +67,29 @@ final class IdleConnections: Sendable {
 
     /// How many connections are open, and how many of them are idle.
     var counts: (open: Int, idle: Int) {
-        state.withLock { ($0.open, $0.fresh.idle.count + $0.answered.idle.count) }
+        state.withLock { ($0.open.count, $0.fresh.idle.count + $0.answered.idle.count) }
     }
 
-    func opened() { state.withLock { $0.open += 1 } }
+    func opened(_ channel: any Channel) {
+        let isCut = state.withLock { state in
+            state.open[ObjectIdentifier(channel)] = channel
+            return state.isCut
+        }
+        if isCut { channel.close(promise: nil) }
+    }
+
+    /// Time is up: what is waited for is not waited for any longer.
+    func cut() {
+        let open = state.withLock { state in
+            state.isCut = true
+            return Array(state.open.values)
+        }
+        for channel in open { channel.pipeline.fireUserInboundEventTriggered(ProviderConnection.Cut()) }
+    }
 
     func closed(_ channel: any Channel) {
         state.withLock { state in
-            state.open -= 1
+            state.open[ObjectIdentifier(channel)] = nil
             state.fresh.remove(ObjectIdentifier(channel))
             state.answered.remove(ObjectIdentifier(channel))
         }

@@ -43,7 +43,10 @@ package struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// The address to bind. Every address means IPv6 and IPv4 where the machine has IPv6, otherwise IPv4.
-    var bindAddress: BindAddress { .hostname(host ?? ListenAddress.everyAddress, port: port) }
+    var bindAddress: BindAddress { .hostname(bindHost, port: port) }
+
+    /// The host to bind.
+    var bindHost: String { host ?? ListenAddress.everyAddress }
 
     private static let everyAddress: String = {
         let descriptor = socket(AF_INET6, Int32(SOCK_STREAM.rawValue), 0)

@@ -80,3 +80,8 @@ struct PlainResponder: Sendable {
             body: request.method == .head ? ResponseBody() : ResponseBody(byteBuffer: ByteBuffer(string: page.text)))
     }
 }
+
+extension Request {
+    /// Whether the client wants the connection closed after the answer; Hummingbird does so.
+    fileprivate var isLastOfConnection: Bool { headers[.connection]?.lowercased() == "close" }
+}

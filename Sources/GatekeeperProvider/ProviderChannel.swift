@@ -1,57 +1,54 @@
-import HummingbirdCore
-import Logging
 import NIOCore
+import NIOHTTP1
 import NIOSSL
 
 /// A connection from Gatekeeper or Kyverno: TLS with what is in force when it comes, then HTTP/1.1.
-struct ProviderChannel: HTTPChannelHandler {
-    typealias Value = HTTP1Channel.Value
-
-    private let base: HTTP1Channel
+///
+/// What happens on one is decided in its event loop, by ``ProviderConnection``: most requests are answered from memory, and
+/// handing each of their parts to a task and back cost more than answering them.
+struct ProviderChannel: Sendable {
+    private let responder: any ProviderResponder
+    private let decoder: NIOHTTPDecoderLimitConfiguration
+    private let limits: ConnectionLimits
     private let tls: (@Sendable () throws -> NIOSSLContext)?
 
     /// - Parameter tls: what a new connection is made with; `nil` for plain HTTP.
     init(
         configuration: ProviderConfiguration, tls: (@Sendable () throws -> NIOSSLContext)?, limits: ConnectionLimits,
-        responder: @escaping Responder
+        responder: any ProviderResponder
     ) {
-        var decoder = HTTP1Channel.Configuration.DecoderConfiguration()
+        var decoder = NIOHTTPDecoderLimitConfiguration()
         decoder.maxHeaderFieldSize = configuration.maximumHeaderBytes
         decoder.maxHeaderListSize = configuration.maximumHeaderBytes
         decoder.maxHeaderFieldCount = configuration.maximumHeaderFields
-        self.base = HTTP1Channel(
-            responder: responder,
-            configuration: HTTP1Channel.Configuration(
-                additionalChannelHandlers: [ConnectionTimeouts(limits: limits)],
-                idleTimeout: TimeAmount(configuration.idleTimeout),
-                httpDecoderConfiguration: decoder))
+        self.decoder = decoder
+        self.responder = responder
+        self.limits = limits
         self.tls = tls
     }
 
-    var responder: Responder { base.responder }
-
-    func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
-        // Half-closed TCP under TLS means a client that is gone: TLS says itself when one side has ended. With the option,
-        // which the server sets for plain HTTP, such a connection would wait out the shutdown timeout with its buffers.
-        let option: EventLoopFuture<Void> =
-            tls == nil
-            ? channel.eventLoop.makeSucceededVoidFuture()
-            : channel.setOption(.allowRemoteHalfClosure, value: false)
-        return option.flatMapThrowing {
+    /// Makes an accepted connection one of the provider's.
+    func setUp(_ channel: any Channel) -> EventLoopFuture<Void> {
+        channel.eventLoop.makeCompletedFuture {
+            let pipeline = channel.pipeline.syncOperations
             if let tls {
                 let context: NIOSSLContext
                 do { context = try tls() } catch {
-                    // Nothing to serve with yet: the server does not close a connection that it could not set up.
+                    // Nothing to serve with yet.
                     channel.close(promise: nil)
                     throw error
                 }
-                try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: context))
+                try pipeline.addHandler(NIOSSLServerHandler(context: context))
+            } else {
+                // A client may close its side when it has asked. Under TLS that means one that is gone: TLS says itself when one
+                // side has ended, and such a connection would wait out the shutdown timeout with its buffers.
+                try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: true)
             }
-            try channel.pipeline.syncOperations.addHandler(ByteArrival())
-        }.flatMap {
-            base.setup(channel: channel, logger: logger)
+            let connection = ProviderConnection(responder: responder, limits: limits)
+            let requests = HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes, limitConfiguration: decoder)
+            try pipeline.addHandler(ByteArrival(connection))
+            try pipeline.addHandler(ByteToMessageHandler(requests))
+            try pipeline.addHandler(connection)
         }
     }
-
-    func handle(value: Value, logger: Logger) async { await base.handle(value: value, logger: logger) }
 }

@@ -1,4 +1,5 @@
 import StrictJSON
+import Verification
 
 /// The versions of Gatekeeper's external-data protocol that are spoken; an answer has the version of its request.
 package enum ExternalDataVersion: String, Sendable, Hashable, CaseIterable {
@@ -22,6 +23,11 @@ package struct ProviderRequest: Sendable, Hashable {
     ///
     /// - Throws: ``ProviderRequestError``, with the version to answer in as far as it could be told.
     package init(body: [UInt8], maximumKeys: Int) throws(ProviderRequestError) {
+        if let plain = PlainRequest(body, maximumKeys: maximumKeys) {
+            version = plain.version
+            keys = ProviderRequest.distinct(plain.keys)
+            return
+        }
         let value: JSONValue
         do { value = try StrictJSON.parse(body, maximumDepth: 16) } catch {
             throw ProviderRequestError(.malformed, "the request body is not JSON: \(error)")
@@ -80,31 +86,21 @@ package struct ProviderRequest: Sendable, Hashable {
         }
         var keys: [String] = []
         keys.reserveCapacity(array.count)
-        var seen: Set<ExactText> = []
         for (index, element) in array.enumerated() {
             guard let key = element.string else {
                 throw ProviderRequestError(
                     .malformed, "key \(index + 1) of the request is \(element.kind), expected a string",
                     version: version)
             }
-            if array.count == 1 || seen.insert(ExactText(key)).inserted { keys.append(key) }
+            keys.append(key)
         }
-        return keys
+        return distinct(keys)
     }
-}
 
-/// A string compared by its bytes: for Swift's `==` two keys that differ in Unicode normalisation are one, for
-/// Gatekeeper they are two.
-struct ExactText: Hashable {
-    let text: String
-
-    init(_ text: String) { self.text = text }
-
-    static func == (left: ExactText, right: ExactText) -> Bool { left.text.utf8.elementsEqual(right.text.utf8) }
-
-    func hash(into hasher: inout Hasher) {
-        var text = text
-        text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
+    private static func distinct(_ keys: [String]) -> [String] {
+        guard keys.count > 1 else { return keys }
+        var seen = Set<ExactText>(minimumCapacity: keys.count)
+        return keys.filter { seen.insert(ExactText($0)).inserted }
     }
 }
 

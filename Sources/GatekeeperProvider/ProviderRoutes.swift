@@ -1,10 +1,8 @@
-import HTTPTypes
-import HummingbirdCore
 import NIOCore
 import NIOHTTP1
 
 /// The two routes of the external-data protocol, Kyverno's beside them, and complete answers to everything else.
-struct ProviderRoutes: Sendable {
+struct ProviderRoutes: ProviderResponder {
     /// The paths of Ratify's provider: Provider objects name them.
     static let root = "/ratify/gatekeeper/v1/"
 
@@ -13,45 +11,36 @@ struct ProviderRoutes: Sendable {
     /// Kyverno's route, where client certificates are asked for: who comes here with one may use that too.
     let kyverno: KyvernoRoute?
 
-    /// Answers one request.
-    func respond(_ request: Request, _ writer: consuming ResponseWriter, _ channel: any Channel) async throws {
-        if let kyverno, request.uri.path == KyvernoRoute.path {
-            return try await kyverno.respond(request, writer, channel)
-        }
+    func receive(_ head: HTTPRequestHead, on channel: any Channel) -> Reception {
+        let path = head.path
+        if let kyverno, path == KyvernoRoute.path { return kyverno.receive(head, on: channel) }
         let arrival = ContinuousClock.now
-        let traceID = TraceID.of(request.headers, names: handler.service.settings.traceIDHeaderNames)
-        guard let operation = ProviderRoutes.operation(request.uri.path) else {
+        let traceID = TraceID.of(head.headers, names: handler.service.settings.traceIDHeaderNames)
+        guard let operation = ProviderRoutes.operation(path) else {
             let error = ProviderRequestError(
                 .route,
-                "there is nothing at \(request.uri.path.prefix(200)): expected \(ProviderRoutes.root)verify or"
+                "there is nothing at \(path.prefix(200)): expected \(ProviderRoutes.root)verify or"
                     + " \(ProviderRoutes.root)mutate, check the Provider's url")
-            return try await handler.refuse(error, operation: nil, traceID: traceID)
-                .write(to: writer, request, traceID: traceID)
+            return .answer(handler.refuse(error, operation: nil, traceID: traceID))
         }
-        guard request.method == .post else {
+        guard head.method == .POST else {
             let error = ProviderRequestError(
-                .method, "\(request.method.rawValue.prefix(20)) is not allowed at \(request.uri.path): expected POST")
-            return try await handler.refuse(error, operation: operation, traceID: traceID)
-                .write(to: writer, request, traceID: traceID)
+                .method, "\(head.method.rawValue.prefix(20)) is not allowed at \(path): expected POST")
+            return .answer(handler.refuse(error, operation: operation, traceID: traceID))
         }
-        if request.expectsContinue, !request.isAnnounced(largerThan: maximumBodyBytes) {
-            try await writer.writeInformationalHead(HTTPResponse(status: .continue))
-        }
-        let answer: JSONAnswer
-        if let body = try await request.body(upTo: maximumBodyBytes) {
-            answer = await handler.answer(
-                operation, body: body, arrival: arrival, traceID: traceID, eventLoop: channel.eventLoop)
-        } else {
-            let error = ProviderRequestError(
-                .tooLarge, "the request body is larger than \(maximumBodyBytes) bytes: ask for fewer keys at once")
-            answer = handler.refuse(error, operation: operation, traceID: traceID)
-        }
-        try await answer.write(to: writer, request, traceID: traceID)
+        return .body(
+            AwaitedBody(maximum: maximumBodyBytes) { [handler, maximumBodyBytes] in
+                let error = ProviderRequestError(
+                    .tooLarge, "the request body is larger than \(maximumBodyBytes) bytes: ask for fewer keys at once")
+                return handler.refuse(error, operation: operation, traceID: traceID)
+            } answer: { [handler] body, eventLoop in
+                handler.begin(operation, body: body, arrival: arrival, traceID: traceID, eventLoop: eventLoop)
+            })
     }
 
     /// The operation at a path; the match is exact.
     static func operation(_ path: String) -> ExternalDataHandler.Operation? {
-        guard path.hasPrefix(root) else { return nil }
-        return ExternalDataHandler.Operation(rawValue: String(path.dropFirst(root.count)))
+        guard path.utf8.starts(with: root.utf8) else { return nil }
+        return ExternalDataHandler.Operation(rawValue: String(path.utf8.dropFirst(root.utf8.count)) ?? "")
     }
 }

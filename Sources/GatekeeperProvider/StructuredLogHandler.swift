@@ -47,7 +47,7 @@ package struct StructuredLogHandler: LogHandler {
 
     /// A handler for one logger.
     ///
-    /// - Parameter write: takes one whole line with its line feed; by default it goes to standard error.
+    /// - Parameter write: takes whole lines with their line feeds; by default they go to standard error.
     package init(
         label: String, format: LogFormat, level: Logger.Level,
         write: @escaping @Sendable ([UInt8]) -> Void = StandardError.write
@@ -70,48 +70,82 @@ package struct StructuredLogHandler: LogHandler {
         if let provided = metadataProvider?.get() { values.merge(provided) { $1 } }
         if let own = event.metadata { values.merge(own) { $1 } }
         if let error = event.error { values["error"] = "\(error)" }
-        let sorted = values.sorted { $0.key < $1.key }
-        let time = Timestamp.now()
-        switch format {
-        case .text: write(textLine(event, time: time, values: sorted))
-        case .json: write(jsonLine(event, time: ("time", time), message: "msg", extra: [], values: sorted))
-        case .logstash:
-            write(
-                jsonLine(
-                    event, time: ("@timestamp", time), message: "message", extra: [("@version", "1")], values: sorted))
-        }
-    }
-
-    private func textLine(
-        _ event: LogEvent, time: String, values: [(key: String, value: Logger.Metadata.Value)]
-    ) -> [UInt8] {
-        var line = "time=\(time) level=\(event.level) msg=\(StructuredLogHandler.quoted(event.message.description))"
-        line += " logger=\(label)"
-        for (key, value) in values {
-            line += " \(StructuredLogHandler.quoted(key))=\(StructuredLogHandler.quoted(value.description))"
-        }
-        line += "\n"
-        return Array(line.utf8)
-    }
-
-    private func jsonLine(
-        _ event: LogEvent, time: (String, String), message: String, extra: [(String, JSONValue)],
-        values: [(key: String, value: Logger.Metadata.Value)]
-    ) -> [UInt8] {
-        var object = JSONObject()
-        object[time.0] = .string(time.1)
-        for (name, value) in extra { object[name] = value }
-        object["level"] = .string(event.level.rawValue)
-        object[message] = .string(event.message.description)
-        object["logger"] = .string(label)
-        for (key, value) in values {
-            // A value must not take the place of the line's own members.
-            object[object[key] == nil ? key : "fields.\(key)"] = StructuredLogHandler.json(value)
-        }
         var line: [UInt8] = []
+        line.reserveCapacity(512)
+        let time = Timestamp.now()
+        let sorted = values.sorted { $0.key < $1.key }
+        if format == .text {
+            addText(event.level, event.message.description, time: time, to: &line)
+            for (name, value) in sorted { StructuredLogHandler.add(name, value.description, to: &line) }
+            line.append(0x0A)
+        } else {
+            addJSON(
+                event.level, event.message.description, sorted.map { ($0.key, StructuredLogHandler.json($0.value)) },
+                time: time, to: &line)
+        }
+        write(line)
+    }
+
+    // MARK: Several lines at once
+
+    /// Whether lines can be made by ``addLine(_:_:_:time:to:)``: there is nothing else to be written with each event.
+    var takesLines: Bool { metadata.isEmpty && metadataProvider == nil }
+
+    /// Appends a line as ``log(event:)`` would write it.
+    ///
+    /// - Parameter fields: in the order of their names.
+    func addLine(
+        _ level: Logger.Level, _ message: String, _ fields: [(String, String)], time: String, to line: inout [UInt8]
+    ) {
+        guard format == .text else {
+            return addJSON(level, message, fields.map { ($0.0, .string($0.1)) }, time: time, to: &line)
+        }
+        if line.isEmpty { line.reserveCapacity(512) }
+        addText(level, message, time: time, to: &line)
+        for (name, value) in fields { StructuredLogHandler.add(name, value, to: &line) }
+        line.append(0x0A)
+    }
+
+    /// Writes whole lines.
+    func writeLines(_ lines: [UInt8]) { write(lines) }
+
+    // MARK: Formats
+
+    private func addText(_ level: Logger.Level, _ message: String, time: String, to line: inout [UInt8]) {
+        line.append(contentsOf: "time=".utf8)
+        line.append(contentsOf: time.utf8)
+        line.append(contentsOf: " level=".utf8)
+        line.append(contentsOf: level.rawValue.utf8)
+        line.append(contentsOf: " msg=".utf8)
+        StructuredLogHandler.addQuoted(message, to: &line)
+        line.append(contentsOf: " logger=".utf8)
+        line.append(contentsOf: label.utf8)
+    }
+
+    private static func add(_ name: String, _ value: String, to line: inout [UInt8]) {
+        line.append(0x20)
+        addQuoted(name, to: &line)
+        line.append(UInt8(ascii: "="))
+        addQuoted(value, to: &line)
+    }
+
+    private func addJSON(
+        _ level: Logger.Level, _ message: String, _ fields: [(String, JSONValue)], time: String,
+        to line: inout [UInt8]
+    ) {
+        let isLogstash = format == .logstash
+        var object = JSONObject()
+        object[isLogstash ? "@timestamp" : "time"] = .string(time)
+        if isLogstash { object["@version"] = "1" }
+        object["level"] = .string(level.rawValue)
+        object[isLogstash ? "message" : "msg"] = .string(message)
+        object["logger"] = .string(label)
+        for (name, value) in fields {
+            // A value must not take the place of the line's own members.
+            object[object[name] == nil ? name : "fields.\(name)"] = value
+        }
         JSONValue.object(object).write(to: &line)
         line.append(0x0A)
-        return line
     }
 
     private static func json(_ value: Logger.Metadata.Value) -> JSONValue {
@@ -125,16 +159,26 @@ package struct StructuredLogHandler: LogHandler {
         }
     }
 
-    /// A text as it is when it is one plain word, otherwise in quotes with everything escaped that could end the
+    /// Appends a text as it is when it is one plain word, otherwise in quotes with everything escaped that could end the
     /// line or move a terminal's cursor.
-    static func quoted(_ text: String) -> String {
-        let isPlain =
-            !text.isEmpty
-            && text.utf8.allSatisfy {
-                (0x21...0x7E).contains($0) && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "=")
-                    && $0 != UInt8(ascii: "\\")
-            }
-        guard !isPlain else { return text }
+    private static func addQuoted(_ text: String, to line: inout [UInt8]) {
+        var text = text
+        let isPlain = text.withUTF8 { bytes in
+            guard !bytes.isEmpty else { return false }
+            for byte in bytes where !plainBytes[Int(byte)] { return false }
+            line.append(contentsOf: bytes)
+            return true
+        }
+        if !isPlain { line.append(contentsOf: quoted(text).utf8) }
+    }
+
+    /// Which bytes a plain word is made of.
+    private static let plainBytes: [Bool] = (0...255).map { byte in
+        (0x21...0x7E).contains(byte) && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "=")
+            && byte != UInt8(ascii: "\\")
+    }
+
+    private static func quoted(_ text: String) -> String {
         var result = "\""
         for scalar in text.unicodeScalars {
             switch scalar {

@@ -1,4 +1,4 @@
-import HTTPTypes
+import NIOHTTP1
 
 /// The id that ties together a request's log lines, its reports and its answer.
 package enum TraceID {
@@ -12,10 +12,11 @@ package enum TraceID {
     ///
     /// An id goes into logs and reports, so one that is longer than ``maximumLength`` or has other characters than
     /// those of W3C trace contexts, UUIDs and URNs is not used at all.
-    package static func of(_ headers: HTTPFields, names: [String]) -> String {
+    package static func of(_ headers: HTTPHeaders, names: [String]) -> String {
         for name in names {
-            guard let field = HTTPField.Name(name), let value = headers[field], isAcceptable(value) else { continue }
-            return value
+            // One that occurs twice does not say which: it is not used.
+            let values = headers[name]
+            if values.count == 1, isAcceptable(values[0]) { return values[0] }
         }
         return generated()
     }

@@ -18,12 +18,19 @@ package struct Decision: Sendable, Hashable {
     /// `reports` as JSON text, made once: one decision answers many requests.
     package let reportsJSON: [UInt8]
 
+    /// What it rests on, for meters: one of a few words.
+    package let reasonClass: String
+
     /// A verdict.
     package init(isSuccess: Bool, reference: String, digest: Digest?, reports: [VerifierReport]) {
         self.isSuccess = isSuccess
         self.reference = reference
         self.digest = digest
         self.reports = reports
+        self.reasonClass =
+            isSuccess
+            ? reports.contains { $0.extensions["stale"] != nil } ? "stale" : "verified"
+            : reports.first { !$0.isSuccess }?.failureClass ?? "policy"
         self.reportsJSON = JSONValue.array(reports.map(\.json)).bytes
     }
 
@@ -31,12 +38,6 @@ package struct Decision: Sendable, Hashable {
     package var reason: String? {
         guard !isSuccess, let report = reports.first(where: { !$0.isSuccess }) else { return nil }
         return (report.errorReason ?? report.message).boundedQuote
-    }
-
-    /// What it rests on, for meters: one of a few words.
-    package var reasonClass: String {
-        if isSuccess { return reports.contains { $0.extensions["stale"] != nil } ? "stale" : "verified" }
-        return reports.first { !$0.isSuccess }?.failureClass ?? "policy"
     }
 
     /// Appends the item's value: the shape of `ratify-contract.md`, `timestamp` and `traceID` always present.

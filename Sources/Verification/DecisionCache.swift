@@ -57,6 +57,18 @@ package final class DecisionCache: Sendable {
         var hits: UInt64 = 0
         var misses: UInt64 = 0
 
+        mutating func decision(for key: Key, _ now: ContinuousClock.Instant, _ time: Date) -> Decision? {
+            guard let index = entries.index(forKey: key) else { return nil }
+            guard entries.values[index].holds(now, time) else {
+                remove(key)
+                return nil
+            }
+            clock += 1
+            hits += 1
+            entries.values[index].used = clock
+            return entries.values[index].decision
+        }
+
         mutating func remove(_ key: Key) {
             if let entry = entries.removeValue(forKey: key) { bytes -= entry.bytes }
         }
@@ -88,20 +100,17 @@ package final class DecisionCache: Sendable {
         for key: Key, now: ContinuousClock.Instant = .now, time: Date = Date()
     ) -> Decision? {
         state.withLock { state in
-            guard let entry = state.entries[key] else {
-                state.misses += 1
-                return nil
-            }
-            guard entry.holds(now, time) else {
-                state.remove(key)
-                state.misses += 1
-                return nil
-            }
-            state.clock += 1
-            state.entries[key]?.used = state.clock
-            state.hits += 1
-            return entry.decision
+            let decision = state.decision(for: key, now, time)
+            if decision == nil { state.misses += 1 }
+            return decision
         }
+    }
+
+    /// The same for whoever asks in another way when there is none: that is not counted as a miss.
+    package func decisionAtHand(
+        for key: Key, now: ContinuousClock.Instant = .now, time: Date = Date()
+    ) -> Decision? {
+        state.withLock { $0.decision(for: key, now, time) }
     }
 
     /// Keeps a decision.

@@ -57,6 +57,9 @@ package final class PipelineService: VerificationService {
     private let metrics: MetricsRegistry
     private let verifications = SingleFlight<FlightKey, PipelineResult>()
     private let resolutions = SingleFlight<FlightKey, MutationAnswer>()
+    /// The answers that there are most of, counted without looking for their counter.
+    private let admissions: MetricCounter
+    private let parsed = ParsedKeys()
     private let places = WorkPlaces()
     private let verified = VerifiedImages()
     /// How far each verification has come, for those who do not wait for its end.
@@ -77,6 +80,9 @@ package final class PipelineService: VerificationService {
         self.shared = shared
         self.cache = cache
         self.metrics = metrics
+        admissions = metrics.counter(
+            "countersign_verdicts_total", [("verdict", "pass"), ("reason", "verified")],
+            help: PipelineService.verdictsHelp)
         metrics.collect { [cache, verifications, places, verified] metrics in
             PipelineService.report(places, verified, to: metrics)
             let statistics = cache.statistics
@@ -101,8 +107,29 @@ package final class PipelineService: VerificationService {
 
     package var settings: ServiceSettings { source.settings }
 
+    package func verdictAtHand(key text: String) -> KeyAnswer? {
+        let answer: KeyAnswer
+        do {
+            let parsed = try parsed.parse(text)
+            guard case .success(let snapshot) = source.snapshot(for: parsed.key.namespace),
+                let decision = cache.decisionAtHand(for: cacheKey(parsed, snapshot))
+            else { return nil }
+            answer = .decided(decision)
+        } catch { answer = .refused(error.description.boundedQuote) }
+        count(answer)
+        return answer
+    }
+
     package func verify(key text: String, traceID: String, deadline: ContinuousClock.Instant) async -> KeyAnswer {
         let answer = await answer(text, deadline)
+        count(answer)
+        return answer
+    }
+
+    private func count(_ answer: KeyAnswer) {
+        if case .decided(let decision) = answer, decision.isSuccess, decision.reasonClass == "verified" {
+            return admissions.count()
+        }
         let (verdict, reason) =
             switch answer {
             case .decided(let decision): (decision.isSuccess ? "pass" : "fail", decision.reasonClass)
@@ -111,23 +138,29 @@ package final class PipelineService: VerificationService {
             }
         metrics.count(
             "countersign_verdicts_total", [("verdict", verdict), ("reason", reason)],
-            help: "Answers to verify, by verdict and what it rests on.")
-        return answer
+            help: PipelineService.verdictsHelp)
+    }
+
+    private static let verdictsHelp = "Answers to verify, by verdict and what it rests on."
+
+    /// What the present configuration's decision about an image is kept under.
+    private func cacheKey(_ parsed: ParsedKeys.Parsed, _ snapshot: ConfigurationSnapshot) -> DecisionCache.Key {
+        DecisionCache.Key(
+            generation: snapshot.generation, trustGeneration: source.trustGeneration(for: parsed.key.namespace),
+            namespace: parsed.key.namespace, reference: parsed.reference)
     }
 
     private func answer(_ text: String, _ deadline: ContinuousClock.Instant) async -> KeyAnswer {
-        let key: VerificationKey
-        do { key = try VerificationKey(parsing: text) } catch { return .refused(error.description.boundedQuote) }
+        let parsed: ParsedKeys.Parsed
+        do { parsed = try self.parsed.parse(text) } catch { return .refused(error.description.boundedQuote) }
+        let key = parsed.key
         let snapshot: ConfigurationSnapshot
         switch source.snapshot(for: key.namespace) {
         case .success(let value): snapshot = value
         case .failure(let error):
             return .fault(PassingFault(stage: .configuration, host: nil, cause: error.description))
         }
-        let cacheKey = DecisionCache.Key(
-            generation: snapshot.generation, trustGeneration: source.trustGeneration(for: key.namespace),
-            namespace: key.namespace,
-            reference: key.reference.description)
+        let cacheKey = cacheKey(parsed, snapshot)
         if let decision = cache.decision(for: cacheKey) { return .decided(decision) }
 
         let flightKey = FlightKey(decision: cacheKey, isMutation: false)
@@ -217,6 +250,14 @@ package final class PipelineService: VerificationService {
         else { return nil }
         return SharedDecisionKey(
             fingerprint: "\(configuration) \(trust)", namespace: key.namespace, reference: key.reference.description)
+    }
+
+    package func referenceAtHand(key text: String) -> MutationAnswer? {
+        do {
+            let key = try parsed.parse(text).key
+            // Idempotent, and never a registry call, for what is pinned already.
+            return key.reference.digest != nil ? .reference(key.text) : nil
+        } catch { return .refused(error.description.boundedQuote) }
     }
 
     package func mutate(key text: String, traceID: String, deadline: ContinuousClock.Instant) async -> MutationAnswer {

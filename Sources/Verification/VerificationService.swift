@@ -59,6 +59,13 @@ package protocol VerificationService: Sendable {
     /// The verdict on `reference` or `[namespace]reference`.
     func verify(key: String, traceID: String, deadline: ContinuousClock.Instant) async -> KeyAnswer
 
+    /// The answer to the same question where it is at hand: known from memory, without work and without waiting. `nil`
+    /// says nothing but that ``verify(key:traceID:deadline:)`` is to be asked.
+    func verdictAtHand(key: String) -> KeyAnswer?
+
+    /// The answer to ``mutate(key:traceID:deadline:)`` where it is at hand.
+    func referenceAtHand(key: String) -> MutationAnswer?
+
     /// The digest form of `reference` or `[namespace]reference`; one that has a digest comes back unchanged, without
     /// asking a registry.
     func mutate(key: String, traceID: String, deadline: ContinuousClock.Instant) async -> MutationAnswer
@@ -68,4 +75,12 @@ package protocol VerificationService: Sendable {
 
     /// Settings of the configuration in force.
     var settings: ServiceSettings { get }
+}
+
+extension VerificationService {
+    /// Nothing is at hand.
+    package func verdictAtHand(key: String) -> KeyAnswer? { nil }
+
+    /// Nothing is at hand.
+    package func referenceAtHand(key: String) -> MutationAnswer? { nil }
 }

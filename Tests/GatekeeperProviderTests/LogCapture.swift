@@ -5,14 +5,26 @@ import Synchronization
 
 /// Log lines, kept.
 final class LogCapture: Sendable {
-    private let state = Mutex<[String]>([])
+    private struct State {
+        var lines: [String] = []
+        var writes: [Int] = []
+    }
 
-    var lines: [String] { state.withLock { $0 } }
+    private let state = Mutex(State())
+
+    var lines: [String] { state.withLock { $0.lines } }
+
+    /// How many lines each write had.
+    var writes: [Int] { state.withLock { $0.writes } }
 
     func logger(_ format: LogFormat = .text, level: Logger.Level = .debug) -> Logger {
         Logger(label: "test") { label in
-            StructuredLogHandler(label: label, format: format, level: level) { line in
-                self.state.withLock { $0.append(String(decoding: line, as: UTF8.self)) }
+            StructuredLogHandler(label: label, format: format, level: level) { text in
+                let new = text.split(separator: 0x0A).map { String(decoding: $0, as: UTF8.self) + "\n" }
+                self.state.withLock { state in
+                    state.writes.append(new.count)
+                    state.lines += new
+                }
             }
         }
     }

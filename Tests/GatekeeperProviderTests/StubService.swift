@@ -11,13 +11,16 @@ final class StubService: VerificationService {
     private let asked = Mutex<[String]>([])
     private let state = Mutex<Readiness>(.ready)
     let settings: ServiceSettings
+    /// Whether verdicts about `signed…`, `unsigned…` and so on are at hand.
+    let hasVerdicts: Bool
     /// Holds back every answer to `held…` until it is opened.
     let gate = Gate()
 
     init(
         verificationTimeout: Duration = .seconds(30), mutationTimeout: Duration = .seconds(30),
-        traceIDHeaderNames: [String] = []
+        traceIDHeaderNames: [String] = [], hasVerdicts: Bool = false
     ) {
+        self.hasVerdicts = hasVerdicts
         settings = ServiceSettings(
             verificationTimeout: verificationTimeout, mutationTimeout: mutationTimeout,
             traceIDHeaderNames: traceIDHeaderNames)
@@ -44,6 +47,15 @@ final class StubService: VerificationService {
         // Like a service with a bug: it does not notice that it was cancelled.
         if key.hasPrefix("stuck") { await Gate().wait() }
         if key.hasPrefix("held") { await gate.wait() }
+        return verdict(key)
+    }
+
+    func verdictAtHand(key: String) -> KeyAnswer? {
+        guard hasVerdicts, key.hasPrefix("signed") || key.hasPrefix("unsigned") else { return nil }
+        return verdict(key)
+    }
+
+    private func verdict(_ key: String) -> KeyAnswer {
         let isSuccess = key.hasPrefix("signed") || key.hasPrefix("held") || key.hasPrefix("[team-a]")
         return .decided(
             Decision(

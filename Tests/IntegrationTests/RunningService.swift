@@ -190,5 +190,9 @@ final class LogLines: Sendable {
 
     var all: [String] { lines.withLock { $0 } }
 
-    func add(_ line: [UInt8]) { lines.withLock { $0.append(String(decoding: line, as: UTF8.self)) } }
+    /// Takes whole lines: those of one request come together.
+    func add(_ text: [UInt8]) {
+        let new = text.split(separator: 0x0A).map { String(decoding: $0, as: UTF8.self) + "\n" }
+        lines.withLock { $0 += new }
+    }
 }

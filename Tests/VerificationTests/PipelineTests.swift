@@ -280,6 +280,54 @@ struct ScriptedVerifier: ArtifactVerifier {
         #expect(store.log.count { $0 == "resolve" } == 1)
     }
 
+    @Test func aVerdictIsAtHandOnceItWasReached() async throws {
+        let artifact = ScriptedStore.signature("s")
+        let store = ScriptedStore(listing: .success([artifact]))
+        let metrics = MetricsRegistry()
+        let verifier = ScriptedVerifier(outcomes: [artifact.digest: ScriptedVerifier.good()])
+        let cache = DecisionCache(timeToLive: .seconds(300))
+        func service(generation: UInt64) -> PipelineService {
+            let snapshot = ConfigurationSnapshot(
+                generation: generation, stores: [store], verifiers: [verifier], policy: ConfigPolicy(defaultRule: .any),
+                settings: ServiceSettings())
+            return PipelineService(source: Source(current: .success(snapshot)), cache: cache, metrics: metrics)
+        }
+        let first = service(generation: 1)
+        #expect(!first.hasAtHand("r.example/a:v1"))
+        // Whoever finds nothing at hand asks on: that is one miss, not two.
+        guard case .decided = await first.verify(key: "r.example/a:v1", traceID: "t", deadline: .now + .seconds(60))
+        else {
+            Issue.record("no verdict")
+            return
+        }
+        let misses = cache.statistics.misses
+        guard case .decided(let decision) = first.verdictAtHand(key: "r.example/a:v1") else {
+            Issue.record("the verdict is not at hand")
+            return
+        }
+        #expect(decision.isSuccess && cache.statistics.hits == 1 && cache.statistics.misses == misses)
+        #expect(metrics.render().contains(#"countersign_verdicts_total{verdict="pass",reason="verified"} 2"#))
+        // Not for another image, another namespace or another configuration.
+        #expect(!first.hasAtHand("r.example/a:v2"))
+        #expect(!first.hasAtHand("[team-a]r.example/a:v1"))
+        #expect(!service(generation: 2).hasAtHand("r.example/a:v1"))
+        #expect(store.log.count { $0 == "resolve" } == 1)
+    }
+
+    @Test func aDefiniteErrorIsAtHand() {
+        let service = service(ScriptedStore())
+        guard case .refused(let reason) = service.verdictAtHand(key: "Not An Image") else {
+            Issue.record("not refused")
+            return
+        }
+        #expect(reason.hasPrefix("REFERENCE_INVALID"))
+        guard case .refused = service.referenceAtHand(key: "Not An Image") else {
+            Issue.record("not refused")
+            return
+        }
+        if service.referenceAtHand(key: "r.example/a:v1") != nil { Issue.record("a tag was not resolved") }
+    }
+
     @Test func noConfigurationIsAPassingFault() async {
         let service = PipelineService(
             source: Source(current: .failure(ConfigurationUnavailable("still loading"))),
@@ -311,4 +359,8 @@ struct ScriptedVerifier: ArtifactVerifier {
         #expect(store.log.count == before, "a pinned reference needs no registry")
         #expect(await mutate("Not A Ref").hasPrefix("refused: REFERENCE_INVALID"))
     }
+}
+
+extension PipelineService {
+    fileprivate func hasAtHand(_ key: String) -> Bool { verdictAtHand(key: key) != nil }
 }

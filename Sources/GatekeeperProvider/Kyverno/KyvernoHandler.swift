@@ -12,6 +12,19 @@ struct KyvernoHandler: Sendable {
     let logger: Logger
     let maximumImages: Int
     let deadlines: AnswerDeadlines
+    private let records: KeyRecords
+
+    init(
+        service: any VerificationService, metrics: MetricsRegistry, logger: Logger, maximumImages: Int,
+        deadlines: AnswerDeadlines
+    ) {
+        self.service = service
+        self.metrics = metrics
+        self.logger = logger
+        self.maximumImages = maximumImages
+        self.deadlines = deadlines
+        records = KeyRecords(metrics: metrics, logger: logger)
+    }
 
     /// The most images of one request: Kyverno reads no more than 2 MB of an answer.
     static let mostImages = 250
@@ -40,7 +53,8 @@ struct KyvernoHandler: Sendable {
             help: "Duration of Kyverno's requests in milliseconds.")
         logger.debug(
             "kyverno", metadata: ["trace-id": "\(traceID)", "caller": "\(caller)", "images": "\(verdicts.count)"])
-        return JSONAnswer(status: .ok, value: KyvernoHandler.answer(request, verdicts, traceID: traceID))
+        return JSONAnswer(
+            status: .ok, value: KyvernoHandler.answer(request, verdicts, traceID: traceID), traceID: traceID)
     }
 
     /// An answer to a request that is not understood or not allowed. Its body denies too, for whoever does not look at
@@ -59,7 +73,7 @@ struct KyvernoHandler: Sendable {
             value: [
                 "verified": false, "determined": false, "message": .string("Countersign: \(reason)"), "results": [],
                 "patches": [], "traceID": .string(traceID),
-            ])
+            ], traceID: traceID)
     }
 
     // MARK: Verdicts
@@ -93,12 +107,14 @@ struct KyvernoHandler: Sendable {
             await verdict(key, references[key], request: request, traceID: traceID, deadline: deadline)
         }
         let late = KyvernoVerdict.error(deadlines.unanswered(arrival))
+        var lines = records.lines(.kyverno, traceID: traceID)
         for (question, timed) in zip(questions, answers) {
             let verdict = timed?.answer ?? late
-            KeyRecord(metrics: metrics, logger: logger).record(
-                "kyverno", key: question.key, verdict: verdict.keyVerdict, digest: verdict.digest,
-                reason: verdict.reason, duration: timed?.duration ?? (.now - arrival), traceID: traceID)
+            lines.add(
+                question.key, verdict.keyVerdict, digest: verdict.digest, reason: verdict.reason,
+                timed?.duration ?? (.now - arrival))
         }
+        lines.write()
         return parts.map { part in
             switch part {
             case .success(let index): answers[index]?.answer ?? late

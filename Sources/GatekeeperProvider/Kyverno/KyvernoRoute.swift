@@ -1,11 +1,11 @@
 import HTTPTypes
-import HummingbirdCore
 import NIOCore
+import NIOHTTP1
 import NIOSSL
 import Verification
 
 /// Kyverno's route, and who may use it.
-struct KyvernoRoute: Sendable {
+struct KyvernoRoute: ProviderResponder {
     /// The path of the route.
     static let path = "/kyverno/v1/verify"
 
@@ -18,83 +18,115 @@ struct KyvernoRoute: Sendable {
     /// The users that a token may belong to.
     let users: Set<String>
 
-    /// Answers one request.
-    func respond(_ request: Request, _ writer: consuming ResponseWriter, _ channel: any Channel) async throws {
+    func receive(_ head: HTTPRequestHead, on channel: any Channel) -> Reception {
         let arrival = ContinuousClock.now
-        let traceID = TraceID.of(request.headers, names: handler.service.settings.traceIDHeaderNames)
-        guard request.uri.path == KyvernoRoute.path else {
-            let answer = handler.refuse(
-                .notFound, "unknown route",
-                "there is nothing at \(request.uri.path.prefix(200)): expected \(KyvernoRoute.path), check the policy's url",
-                traceID: traceID)
-            return try await answer.write(to: writer, request, traceID: traceID)
+        let traceID = TraceID.of(head.headers, names: handler.service.settings.traceIDHeaderNames)
+        let path = head.path
+        guard path == KyvernoRoute.path else {
+            return .answer(
+                handler.refuse(
+                    .notFound, "unknown route",
+                    "there is nothing at \(path.prefix(200)): expected \(KyvernoRoute.path), check the policy's url",
+                    traceID: traceID))
         }
-        guard request.method == .post else {
-            let answer = handler.refuse(
-                .methodNotAllowed, "method not allowed",
-                "\(request.method.rawValue.prefix(20)) is not allowed at \(KyvernoRoute.path): expected POST, set method: POST in the policy's apiCall",
-                traceID: traceID)
-            return try await answer.write(to: writer, request, traceID: traceID)
+        guard head.method == .POST else {
+            return .answer(
+                handler.refuse(
+                    .methodNotAllowed, "method not allowed",
+                    "\(head.method.rawValue.prefix(20)) is not allowed at \(path): expected POST, set method: POST in the policy's apiCall",
+                    traceID: traceID))
         }
-        let caller: String
-        switch try await self.caller(request, channel, deadline: arrival + .seconds(5)) {
-        case .allowed(let name): caller = name
-        case .refused(let status, let kind, let reason):
-            let answer = handler.refuse(status, kind, reason, traceID: traceID)
-            return try await answer.write(to: writer, request, traceID: traceID)
+        switch caller(head, channel) {
+        case .allowed(let caller): return body(of: caller, arrival: arrival, traceID: traceID)
+        case .refused(let refusal): return .answer(refuse(refusal, traceID: traceID))
+        case .unknown(let authenticator, let token):
+            return .admission {
+                switch await admit(token, authenticator, deadline: arrival + .seconds(5)) {
+                case .success(let caller): body(of: caller, arrival: arrival, traceID: traceID)
+                case .failure(let refusal): .answer(refuse(refusal, traceID: traceID))
+                }
+            }
         }
-        if request.expectsContinue, !request.isAnnounced(largerThan: maximumBodyBytes) {
-            try await writer.writeInformationalHead(HTTPResponse(status: .continue))
-        }
-        let answer: JSONAnswer
-        if let body = try await request.body(upTo: maximumBodyBytes) {
-            answer = await handler.answer(
-                body: body, caller: caller, arrival: arrival, traceID: traceID, eventLoop: channel.eventLoop)
-        } else {
-            answer = handler.refuse(
-                .contentTooLarge, "body too large",
-                "the request body is larger than \(maximumBodyBytes) bytes: send less of the resource, or raise --max-body-bytes",
-                traceID: traceID)
-        }
-        try await answer.write(to: writer, request, traceID: traceID)
     }
 
-    private enum Admission {
+    private func body(of caller: String, arrival: ContinuousClock.Instant, traceID: String) -> Reception {
+        .body(
+            AwaitedBody(maximum: maximumBodyBytes) { [handler, maximumBodyBytes] in
+                handler.refuse(
+                    .contentTooLarge, "body too large",
+                    "the request body is larger than \(maximumBodyBytes) bytes: send less of the resource, or raise --max-body-bytes",
+                    traceID: traceID)
+            } answer: { [handler] body, eventLoop in
+                .later {
+                    await handler.answer(
+                        body: body, caller: caller, arrival: arrival, traceID: traceID, eventLoop: eventLoop)
+                }
+            })
+    }
+
+    private func refuse(_ refusal: Refusal, traceID: String) -> JSONAnswer {
+        handler.refuse(refusal.status, refusal.kind, refusal.reason, traceID: traceID)
+    }
+
+    /// Why a caller is not let in.
+    private struct Refusal: Error {
+        let status: HTTPResponse.Status
+        let kind: String
+        let reason: String
+
+        init(_ status: HTTPResponse.Status, _ kind: String, _ reason: String) {
+            self.status = status
+            self.kind = kind
+            self.reason = reason
+        }
+    }
+
+    private enum Caller {
         case allowed(String)
-        case refused(HTTPResponse.Status, String, String)
+        case refused(Refusal)
+        /// Whose token it is must be asked.
+        case unknown(any CallerAuthenticator, token: String)
     }
 
-    /// Who asks: by a verified client certificate, or else by token. The token itself goes nowhere but to the
-    /// authenticator.
-    private func caller(
-        _ request: Request, _ channel: any Channel, deadline: ContinuousClock.Instant
-    ) async throws -> Admission {
-        if asksForCertificates, try await channel.nioSSL_peerCertificate().get() != nil {
+    /// Who asks: by a verified client certificate, or else by token.
+    private func caller(_ head: HTTPRequestHead, _ channel: any Channel) -> Caller {
+        if asksForCertificates, (try? channel.pipeline.syncOperations.nioSSL_peerCertificate()) != nil {
             return .allowed("client certificate")
         }
         guard let authenticator else {
             return .refused(
-                .forbidden, "no client certificate", "this listener serves callers with a client certificate")
+                Refusal(.forbidden, "no client certificate", "this listener serves callers with a client certificate"))
         }
-        guard let field = request.headers[.authorization] else {
+        let fields = head.headers["authorization"]
+        guard !fields.isEmpty else {
             return .refused(
-                .unauthorized, "no token",
-                "the request has no bearer token: Kyverno sends the one of its service account by itself")
+                Refusal(
+                    .unauthorized, "no token",
+                    "the request has no bearer token: Kyverno sends the one of its service account by itself"))
         }
-        guard let token = KyvernoRoute.bearerToken(field) else {
-            return .refused(.unauthorized, "no token", "the header Authorization does not hold one bearer token")
+        guard fields.count == 1, let token = KyvernoRoute.bearerToken(fields[0]) else {
+            return .refused(
+                Refusal(.unauthorized, "no token", "the header Authorization does not hold one bearer token"))
         }
+        return .unknown(authenticator, token: token)
+    }
+
+    /// Whose token it is, and whether that user is let in. The token itself goes nowhere but to the authenticator.
+    private func admit(
+        _ token: String, _ authenticator: any CallerAuthenticator, deadline: ContinuousClock.Instant
+    ) async -> Result<String, Refusal> {
         switch await authenticator.authenticate(token: token, deadline: deadline) {
         case .user(let name):
             guard users.contains(where: { $0.utf8.elementsEqual(name.utf8) }) else {
-                return .refused(
-                    .forbidden, "user not allowed",
-                    "user \"\(name.prefix(300))\" may not ask: name it in --kyverno-users if it is Kyverno's service account"
-                )
+                return .failure(
+                    Refusal(
+                        .forbidden, "user not allowed",
+                        "user \"\(name.prefix(300))\" may not ask: name it in --kyverno-users if it is Kyverno's service account"
+                    ))
             }
-            return .allowed(name)
-        case .unknown(let reason): return .refused(.unauthorized, "token refused", reason)
-        case .unavailable(let reason): return .refused(.serviceUnavailable, "token not reviewed", reason)
+            return .success(name)
+        case .unknown(let reason): return .failure(Refusal(.unauthorized, "token refused", reason))
+        case .unavailable(let reason): return .failure(Refusal(.serviceUnavailable, "token not reviewed", reason))
         }
     }
 

@@ -1,0 +1,62 @@
+import NIOCore
+import NIOHTTP1
+
+/// What a listener answers its requests with.
+protocol ProviderResponder: Sendable {
+    /// What becomes of a request whose head has come. Called on the connection's event loop: nothing may wait here.
+    func receive(_ head: HTTPRequestHead, on channel: any Channel) -> Reception
+}
+
+/// What becomes of a request, as far as its head tells.
+enum Reception: Sendable {
+    /// The answer is known. What there is of a body is read and dropped.
+    case answer(JSONAnswer)
+    /// The body is wanted.
+    case body(AwaitedBody)
+    /// Who asks is to be found out first. Nothing more is read from the connection meanwhile.
+    case admission(@Sendable () async -> Reception)
+}
+
+/// A body that is wanted, and what it is wanted for.
+struct AwaitedBody: Sendable {
+    /// The most bytes that are taken.
+    let maximum: Int
+    /// The answer to a body with more.
+    let tooLarge: @Sendable () -> JSONAnswer
+    /// The answer to the whole request. Called on the event loop: nothing may wait here.
+    let answer: @Sendable ([UInt8], any EventLoop) -> Answering
+}
+
+/// The answer to a whole request.
+enum Answering: Sendable {
+    /// It is at hand.
+    case now(JSONAnswer)
+    /// It takes a while.
+    case later(@Sendable () async -> JSONAnswer)
+}
+
+extension HTTPRequestHead {
+    /// The path of the request's target, without the query (RFC 9112, section 3.2).
+    var path: String {
+        let target = uri.utf8
+        var start = target.startIndex
+        if target.first != UInt8(ascii: "/") {
+            // The absolute form, `https://host/path`: only proxies are asked so, and it must be understood.
+            guard let mark = uri.firstRange(of: "://"),
+                let slash = target[mark.upperBound...].firstIndex(where: { "/?".utf8.contains($0) })
+            else { return "/" }
+            guard target[slash] == UInt8(ascii: "/") else { return "/" }
+            start = slash
+        }
+        let end = target[start...].firstIndex(of: UInt8(ascii: "?")) ?? target.endIndex
+        return start == target.startIndex && end == target.endIndex ? uri : String(uri[start..<end])
+    }
+
+    /// Whether the client waits for a word before it sends the body.
+    var expectsContinue: Bool { headers.first(name: "expect")?.lowercased() == "100-continue" }
+
+    /// Whether the client says that its body is larger.
+    func isAnnounced(largerThan maximum: Int) -> Bool {
+        headers.first(name: "content-length").flatMap { Int($0) }.map { $0 > maximum } ?? false
+    }
+}
