@@ -23,6 +23,7 @@ package final class GatekeeperProviderServer: Service {
     private let callers: (any CallerAuthenticator)?
     private let certificates: CertificateReloader?
     private let connections: IdleConnections
+    private let open: OpenConnections
     private let state: ServingState
     private let bound: BoundPorts
 
@@ -58,7 +59,12 @@ package final class GatekeeperProviderServer: Service {
         state = ServingState(certificates: certificates)
         let connections = IdleConnections(maximum: configuration.maximumIdleConnections)
         self.connections = connections
+        let open = OpenConnections(maximum: configuration.maximumConnections, metrics: metrics, logger: logger)
+        self.open = open
         metrics.collect { metrics in
+            metrics.gauge(
+                "countersign_maximum_connections", [], Double(open.maximum),
+                help: "How many connections to the provider there may be.")
             let counts = connections.counts
             metrics.gauge(
                 "countersign_open_connections", [("state", "idle")], Double(counts.idle),
@@ -195,7 +201,8 @@ package final class GatekeeperProviderServer: Service {
             isTLS: tls != nil, connections: connections,
             metrics: metrics, logger: logger, refusals: RefusalLog())
         let listener = ProviderListener(
-            channel: ProviderChannel(configuration: configuration, tls: tls, limits: limits, responder: responder),
+            channel: ProviderChannel(
+                configuration: configuration, tls: tls, open: open, limits: limits, responder: responder),
             connections: connections, address: address, onRunning: { [self] in running($0, address, endpoint) })
         return Listener(server: listener, address: address, endpoint: endpoint)
     }

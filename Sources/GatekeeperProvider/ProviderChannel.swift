@@ -9,13 +9,14 @@ import NIOSSL
 struct ProviderChannel: Sendable {
     private let responder: any ProviderResponder
     private let decoder: NIOHTTPDecoderLimitConfiguration
+    private let open: OpenConnections
     private let limits: ConnectionLimits
     private let tls: (@Sendable () throws -> NIOSSLContext)?
 
     /// - Parameter tls: what a new connection is made with; `nil` for plain HTTP.
     init(
-        configuration: ProviderConfiguration, tls: (@Sendable () throws -> NIOSSLContext)?, limits: ConnectionLimits,
-        responder: any ProviderResponder
+        configuration: ProviderConfiguration, tls: (@Sendable () throws -> NIOSSLContext)?, open: OpenConnections,
+        limits: ConnectionLimits, responder: any ProviderResponder
     ) {
         var decoder = NIOHTTPDecoderLimitConfiguration()
         decoder.maxHeaderFieldSize = configuration.maximumHeaderBytes
@@ -23,13 +24,18 @@ struct ProviderChannel: Sendable {
         decoder.maxHeaderFieldCount = configuration.maximumHeaderFields
         self.decoder = decoder
         self.responder = responder
+        self.open = open
         self.limits = limits
         self.tls = tls
     }
 
+    /// One connection too many: what fails to be set up is closed.
+    private struct Refused: Error {}
+
     /// Makes an accepted connection one of the provider's.
     func setUp(_ channel: any Channel) -> EventLoopFuture<Void> {
         channel.eventLoop.makeCompletedFuture {
+            guard open.admits(channel) else { throw Refused() }
             let pipeline = channel.pipeline.syncOperations
             if let tls {
                 let context: NIOSSLContext

@@ -25,6 +25,10 @@ package struct ProviderConfiguration: Sendable, Hashable {
     /// How many connections without a request stay open at once: beyond it the longest idle is closed, so that the
     /// memory they take is bounded whatever the rate of requests.
     package var maximumIdleConnections = 64
+    /// How many connections may be open at once, whatever they do. One that is shaking hands takes some 30 kB.
+    package var maximumConnections = ProviderConfiguration.usualConnections
+    /// The usual number: Gatekeeper asks as many questions at once as it has processors.
+    package static let usualConnections = 2048
     /// How long a TLS handshake may take.
     package var handshakeTimeout: Duration = .seconds(5)
     /// How long a request's head may take from its first byte.

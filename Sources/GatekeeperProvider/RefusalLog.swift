@@ -3,7 +3,8 @@ import NIOCore
 import NIOSSL
 import Synchronization
 
-/// Logs failed handshakes: who cannot get in must be found in the log, and who knocks all day must not fill it.
+/// Logs failed handshakes and connections that are refused: who cannot get in must be found in the log, and who knocks all
+/// day must not fill it.
 final class RefusalLog: Sendable {
     private struct State {
         var next = ContinuousClock.now
@@ -16,8 +17,15 @@ final class RefusalLog: Sendable {
     /// A log that writes at most one line per interval.
     init(interval: Duration = .seconds(5)) { self.interval = interval }
 
-    /// Logs one failure, or counts it when one was logged just now.
+    /// Logs one failed handshake, or counts it when one was logged just now.
     func record(_ error: any Error, from address: SocketAddress?, logger: Logger) {
+        record("TLS handshake failed", reason: RefusalLog.reason(error), from: address, logger: logger)
+    }
+
+    /// Logs one refusal, or counts it when one was logged just now.
+    func record(
+        _ message: Logger.Message, reason: @autoclosure () -> String, from address: SocketAddress?, logger: Logger
+    ) {
         let suppressed = state.withLock { state -> Int? in
             let now = ContinuousClock.now
             guard now >= state.next else {
@@ -30,10 +38,10 @@ final class RefusalLog: Sendable {
         }
         guard let suppressed else { return }
         var metadata: Logger.Metadata = [
-            "client": "\(address?.ipAddress ?? "unknown")", "reason": "\(RefusalLog.reason(error))",
+            "client": "\(address?.ipAddress ?? "unknown")", "reason": "\(reason())",
         ]
         if suppressed > 0 { metadata["not-logged-since"] = "\(suppressed)" }
-        logger.warning("TLS handshake failed", metadata: metadata)
+        logger.warning(message, metadata: metadata)
     }
 
     /// What happened and what to do, for the causes that an operator meets.

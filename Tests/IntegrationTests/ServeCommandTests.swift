@@ -141,6 +141,8 @@ import Testing
                 (["-c", config, "--metrics-port", "metrics"], "--metrics-port"),
                 (["-c", config, "--idle-timeout", "0s"], "--idle-timeout"),
                 (["-c", config, "--max-keys", "0"], "--max-keys"),
+                (["-c", config, "--max-connections", "0"], "--max-connections"),
+                (["-c", config, "--max-connections", "2000000"], "ulimit -n"),
                 (["-c", config, "--http", "nowhere:none"], "--http"),
             ] {
                 let run = try await Command.run(["serve"] + local + arguments)

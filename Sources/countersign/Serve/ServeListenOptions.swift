@@ -37,6 +37,12 @@ struct ServeListenOptions: ParsableArguments {
             "When a connection without a request is closed; Gatekeeper up to 3.21 closes none.", valueName: "duration"))
     var idleTimeout = "30s"
 
+    @Option(
+        help: ArgumentHelp(
+            "How many connections may be open at once (default: 2048, or half of the files the process may open if that is less).",
+            valueName: "count"))
+    var maxConnections: Int?
+
     @Option(help: ArgumentHelp("The longest request body.", valueName: "bytes"))
     var maxBodyBytes = 1 << 20
 
@@ -71,6 +77,18 @@ struct ServeListenOptions: ParsableArguments {
         }
         guard (1...100_000).contains(maxKeys) else {
             throw CommandFailure(.usage, "--max-keys is \(maxKeys): expected 1 to 100000")
+        }
+        let files = OpenFiles.raiseLimit()
+        if let maxConnections {
+            guard (1...max(1, files - OpenFiles.ownUse)).contains(maxConnections) else {
+                throw CommandFailure(
+                    .usage,
+                    "--max-connections is \(maxConnections): expected 1 to \(max(1, files - OpenFiles.ownUse)), since the process may open \(files) files (ulimit -n) and needs some itself"
+                )
+            }
+            configuration.maximumConnections = maxConnections
+        } else {
+            configuration.maximumConnections = min(ProviderConfiguration.usualConnections, max(1, files / 2))
         }
         configuration.maximumBodyBytes = maxBodyBytes
         configuration.maximumKeys = maxKeys
