@@ -143,7 +143,7 @@ if Context.environment["COUNTERSIGN_FUZZ"] != nil {
             target.cSettings = [.unsafeFlags(["-fsanitize=fuzzer-no-link,address"])]
         }
         if target.name == "GatekeeperProvider" {
-            target.sources = ["ProviderRequest.swift", "ProviderResponseWriter.swift"]
+            target.sources = ["PlainRequest.swift", "ProviderRequest.swift", "ProviderResponseWriter.swift"]
             target.dependencies = ["Verification", "StrictJSON"]
         }
     }
