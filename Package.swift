@@ -1,6 +1,10 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
+#if canImport(Glibc)
+    import Glibc
+#endif
+
 /// Every target of ours: Swift 6 mode, `any` spelled out, and no warning survives.
 let strict: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
@@ -26,6 +30,25 @@ let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-s
 let histogram = Target.Dependency.product(name: "Histogram", package: "hdrhistogram-swift")
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
+/// How the command is linked for release. Swift exports every symbol of a program with a static runtime, 3.6 MB of names
+/// that nobody looks up. All symbols of libraries are bound at the start and then read-only. Relocations take 18 KB in
+/// the relative form instead of 2.2 MB; the C library must know it, which it does since 2.36.
+let releaseLink: [LinkerSetting] = {
+    var flags = ["--no-export-dynamic", "-z", "relro", "-z", "now"]
+    #if canImport(Glibc)
+        // "glibc 2.36"
+        var text = [UInt8](repeating: 0, count: 64)
+        _ = text.withUnsafeMutableBytes { confstr(Int32(_CS_GNU_LIBC_VERSION), $0.baseAddress, $0.count) }
+        let version = text.split { !(0x30...0x39).contains($0) }.compactMap { Int(String(decoding: $0, as: UTF8.self)) }
+        if version.count >= 2, (version[0], version[1]) >= (2, 36) { flags += ["-z", "pack-relative-relocs"] }
+    #endif
+    return [
+        .unsafeFlags(
+            ["-use-ld=lld"] + flags.flatMap { ["-Xlinker", $0] },
+            .when(platforms: [.linux], configuration: .release))
+    ]
+}()
+
 func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .target(name: name, dependencies: dependencies, swiftSettings: strict)
 }
@@ -42,6 +65,7 @@ var targets: [Target] = [
         linkerSettings: [.linkedLibrary("curl"), .linkedLibrary("ssl"), .linkedLibrary("crypto")]),
     .target(name: "COpenSSL", linkerSettings: [.linkedLibrary("crypto")]),
     .target(name: "CYAML", linkerSettings: [.linkedLibrary("yaml")]),
+    .target(name: "CMemory"),
 
     // Rooms, in the order of a request from the inside out (docs/architecture.md).
     room("StrictJSON"),
@@ -68,10 +92,11 @@ var targets: [Target] = [
         "CountersignService",
         [
             "OCI", "HTTP", "PKI", "Notation", "KeyManagement", "Azure", "Verification", "GatekeeperProvider",
-            "StrictJSON", "YAML", "Kubernetes", "Redis", crypto, lifecycle, logging,
+            "StrictJSON", "YAML", "Kubernetes", "Redis", "CMemory", crypto, lifecycle, logging,
         ]),
     .executableTarget(
-        name: "countersign", dependencies: ["CountersignService", "Audit", argumentParser], swiftSettings: strict),
+        name: "countersign", dependencies: ["CountersignService", "Audit", argumentParser], swiftSettings: strict,
+        linkerSettings: releaseLink),
 
     .target(
         name: "TestSupport",
