@@ -20,14 +20,14 @@ ALLOWED = {
     "GatekeeperProvider": {"Verification", "OCI", "PKI", "StrictJSON"},
     "CountersignService": {
         "HTTP", "OCI", "PKI", "Notation", "KeyManagement", "Azure", "Verification", "GatekeeperProvider", "StrictJSON",
-        "YAML", "Kubernetes", "Redis",
+        "YAML", "Kubernetes", "Redis", "CMemory",
     },
     "countersign": {
         "HTTP", "OCI", "PKI", "Notation", "KeyManagement", "Verification", "GatekeeperProvider", "StrictJSON",
         "YAML", "Kubernetes", "Redis", "CountersignService", "Audit",
     },
 }
-ROOMS = set(ALLOWED) | {"CCurl", "COpenSSL", "CYAML"}
+ROOMS = set(ALLOWED) | {"CCurl", "COpenSSL", "CYAML", "CMemory"}
 
 root = pathlib.Path(__file__).resolve().parent.parent / "Sources"
 faults = 0

@@ -28,6 +28,8 @@ package struct ConfigurationBuilder: Sendable {
     private let chains = CertificateChainCache()
     private let privateAddresses: PrivateAddresses
     private let content: RedisContent?
+    /// Manifests and signatures in memory, of all stores.
+    private let contents: ContentCache
     private let logger: Logger
     /// What is known of revoked certificates; a server runs it.
     package let revocation = RevocationCaches()
@@ -39,11 +41,13 @@ package struct ConfigurationBuilder: Sendable {
     ///   - followsStrangers: whether URLs that certificates and registries supply may lead to private addresses where the
     ///     configuration does not say: where a person runs the command for himself.
     ///   - content: what other replicas have fetched.
+    ///   - contentBytes: how many bytes of manifests and signatures are kept in memory.
     package init(
         metrics: MetricsRegistry, logger: Logger,
         environment: [String: String] = ProcessInfo.processInfo.environment, followsStrangers: Bool = false,
-        content: RedisContent? = nil
+        content: RedisContent? = nil, contentBytes: Int = 16 << 20
     ) {
+        contents = ContentCache(maximumBytes: contentBytes)
         privateAddresses = followsStrangers ? .allowed : .refused
         self.content = content
         self.metrics = metrics
@@ -114,7 +118,7 @@ package struct ConfigurationBuilder: Sendable {
     ) throws(ConfigurationError) -> any ReferrerStore {
         try StoreFactory(
             clients: clients, metrics: metrics, azure: azure, environment: environment,
-            privateAddresses: privateAddresses, content: content
+            privateAddresses: privateAddresses, content: content, contents: contents
         ).make(plugin, warnings: &warnings)
     }
 

@@ -34,18 +34,23 @@ package struct ServerSettings: Sendable {
     }
 }
 
-/// How verdicts are remembered.
+/// How verdicts, and what they rest on, are remembered.
 package struct DecisionSettings: Sendable, Hashable {
-    /// How long; zero is not at all.
+    /// How long a verdict is; zero is not at all.
     package var lifetime: Duration
-    /// How many bytes they may take at most.
+    /// How many bytes verdicts, manifests and signatures may take at most.
     package var maximumBytes: Int
 
-    /// Settings, by default those of Ratify.
-    package init(lifetime: Duration = .seconds(10), maximumBytes: Int = 256 << 20) {
+    /// Settings, by default Ratify's lifetime. The bytes are those of some thousand images.
+    package init(lifetime: Duration = .seconds(10), maximumBytes: Int = 12 << 20) {
         self.lifetime = lifetime
         self.maximumBytes = maximumBytes
     }
+
+    /// The share of verdicts: a quarter, about what a verdict takes beside a manifest and an envelope.
+    var verdictBytes: Int { maximumBytes / 4 }
+    /// The share of manifests and signatures.
+    var contentBytes: Int { maximumBytes - verdictBytes }
 }
 
 /// Why the server does not start.
@@ -71,12 +76,14 @@ package final class CountersignServer: Sendable {
     ///
     /// - Throws: ``CountersignServerError`` or `ProviderServerError` when it cannot start.
     package func run() async throws {
+        MemoryKeeper.setUp()
         let path = settings.configurationPath ?? ConfigurationFile.defaultPath(environment: environment)
         let logger = try logger(path: path)
         let metrics = MetricsRegistry()
         let shared = try sharedCache(metrics, logger)
         let builder = ConfigurationBuilder(
-            metrics: metrics, logger: logger, environment: environment, content: shared?.content)
+            metrics: metrics, logger: logger, environment: environment, content: shared?.content,
+            contentBytes: settings.decisions.contentBytes)
         let source: any ConfigurationSource
         let keeping: [any Service]
         var client: KubernetesClient?
@@ -95,11 +102,10 @@ package final class CountersignServer: Sendable {
             logger.warning(
                 "verdicts are not shared, although --cache-type is redis: a store is an image layout of this machine")
         }
+        let decisions = DecisionCache(
+            timeToLive: settings.decisions.lifetime, maximumBytes: settings.decisions.verdictBytes)
         let service = PipelineService(
-            source: source,
-            cache: DecisionCache(
-                timeToLive: settings.decisions.lifetime, maximumBytes: settings.decisions.maximumBytes),
-            metrics: metrics, shared: shared?.decisions)
+            source: source, cache: decisions, metrics: metrics, shared: shared?.decisions)
         var providerConfiguration = settings.provider
         let certificates = try ClusterCertificates(
             settings.clusterCertificates, provider: &providerConfiguration, environment: environment, logger: logger)
@@ -108,7 +114,8 @@ package final class CountersignServer: Sendable {
             configuration: providerConfiguration, service: service, metrics: metrics, logger: logger,
             callers: kubernetes.map { TokenReviewer(client: $0, audiences: settings.kyvernoAudiences) })
         let services: [[any Service]] = [
-            keeping, [builder.revocation], shared.map { [$0.decisions] } ?? [], certificates.map { [$0] } ?? [],
+            keeping, [builder.revocation, MemoryKeeper(decisions: decisions)], shared.map { [$0.decisions] } ?? [],
+            certificates.map { [$0] } ?? [],
             [provider],
         ]
         var configuration = ServiceGroupConfiguration(

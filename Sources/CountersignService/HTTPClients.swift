@@ -14,7 +14,7 @@ final class HTTPClients: Sendable {
 
     /// A client, and what sends its requests at the pace that each host allows.
     private struct Kept {
-        let client: any HTTPSending & Closing
+        let client: HTTPClient
         let paced: PacedHTTPClient
     }
 
@@ -22,20 +22,14 @@ final class HTTPClients: Sendable {
 
     /// The client that trusts the system's authorities, and those in a bundle.
     ///
-    /// - Throws: when somebody's setting cannot be used: a bundle, `SSL_CERT_FILE`, a proxy. Without any, nothing is
-    ///   read before the first request is sent or a moment has passed: the system's authorities take longer than all
-    ///   the rest of the start.
+    /// - Throws: when somebody's setting cannot be used: a bundle, `SSL_CERT_FILE`, a proxy.
     func client(caBundle: String?) throws(HTTPError) -> any HTTPSending {
         let key = caBundle ?? ""
         if let kept = clients.withLock({ $0[key] }) { return kept.paced }
         let configuration = HTTPClientConfiguration(extraCABundle: caBundle, userAgent: Release.agent) { [logger] in
             logger.notice("\($0)")
         }
-        let hasSettings = configuration.environment.keys.contains { name in
-            name.hasPrefix("SSL_CERT_") || name.lowercased().hasSuffix("_proxy")
-        }
-        let client: any HTTPSending & Closing =
-            caBundle == nil && !hasSettings ? LaterClient(configuration) : try HTTPClient(configuration: configuration)
+        let client = try HTTPClient(configuration: configuration)
         let kept = Kept(client: client, paced: PacedHTTPClient(client))
         clients.withLock { $0[key] = kept }
         return kept.paced
@@ -75,50 +69,5 @@ final class HTTPClients: Sendable {
         }
         for kept in all { await kept.client.shutdown() }
         await direct.withLock(\.self)?.shutdown()
-    }
-}
-
-/// What has connections to close.
-private protocol Closing: Sendable {
-    func shutdown() async
-}
-
-extension HTTPClient: Closing {}
-
-/// A client that is made when it is first used, or when the program has started.
-private final class LaterClient: HTTPSending, Closing {
-    private typealias Making = Task<Result<HTTPClient, HTTPError>, Never>
-
-    private let configuration: HTTPClientConfiguration
-    private let making = Mutex<Making?>(nil)
-
-    init(_ configuration: HTTPClientConfiguration) {
-        self.configuration = configuration
-        Task.detached(priority: .low) { [weak self] in
-            try? await Task.sleep(for: .seconds(1))
-            _ = self?.made()
-        }
-    }
-
-    private func made() -> Making {
-        making.withLock { making in
-            if let making { return making }
-            let new = Making.detached { [configuration] in
-                do throws(HTTPError) { return .success(try HTTPClient(configuration: configuration)) } catch {
-                    return .failure(error)
-                }
-            }
-            making = new
-            return new
-        }
-    }
-
-    func send(_ request: HTTPRequest) async throws(HTTPError) -> HTTPResponse {
-        try await made().value.get().send(request)
-    }
-
-    func shutdown() async {
-        guard let making = making.withLock(\.self) else { return }
-        if case .success(let client) = await making.value { await client.shutdown() }
     }
 }

@@ -15,6 +15,8 @@ struct StoreFactory {
     var privateAddresses = PrivateAddresses.refused
     /// What other replicas have fetched.
     var content: RedisContent?
+    /// Where manifests and signatures are kept in memory.
+    var contents: ContentCache?
 
     private static let known = "\"oras\" (registries) and \"oci-layout\" (a directory)"
 
@@ -62,10 +64,11 @@ struct StoreFactory {
         options.onAnswer = { [metrics] host, status in
             metrics.count(
                 "ratify_registry_request_count",
-                [("status_code", status.map(String.init) ?? "none"), ("registry_host", metrics.host(host))],
+                [("status_code", status.map(MetricsRegistry.status) ?? "none"), ("registry_host", metrics.host(host))],
                 help: "Requests to registries and their token endpoints, by status and host.")
         }
         options.sharedContent = content?.content(of: plugin)
+        options.contents = contents
         let registry = RegistryClient(name: plugin.name, http: client, credentials: credentials, options: options)
         metrics.collect(for: registry) { registry, metrics in StoreFactory.report(registry, to: metrics) }
         return registry
@@ -82,7 +85,7 @@ struct StoreFactory {
             let labels = [("store", registry.name), ("cache", cache)]
             metrics.gauge(
                 "countersign_registry_cache_size", labels, Double(counts.cost),
-                help: "What a store's cache holds: bytes of content, entries of the others.")
+                help: "The bytes that a store's cache holds, about; of content, all stores' together.")
             for (event, total) in [("hit", counts.hits), ("miss", counts.misses), ("eviction", counts.evictions)] {
                 metrics.set(
                     total: Double(total), of: "countersign_registry_cache_events_total", labels + [("event", event)],

@@ -55,7 +55,12 @@ struct HostQueue: Sendable {
     }
 
     /// Whether nothing would be lost with it.
-    var isIdle: Bool { inFlight == 0 && waiters.isEmpty && pace == nil }
+    var isIdle: Bool { !isInUse && pace == nil }
+    /// Whether anybody is being answered or waits.
+    var isInUse: Bool { inFlight > 0 || !waiters.isEmpty }
+
+    /// Whether nothing would be lost with it: nobody asks, and the host does not limit requests any more.
+    func isIdle(now: ContinuousClock.Instant) -> Bool { !isInUse && pace.map { $0.isOver(now: now) } ?? true }
 
     /// Adds one that waits.
     mutating func add(_ id: UInt64, precedence: Int, group: String, deadline: ContinuousClock.Instant) {

@@ -22,14 +22,24 @@ public final class PacedHTTPClient: HTTPSending {
     private struct State {
         var hosts: [String: Host] = [:]
         var lastID: UInt64 = 0
+
+        /// Makes room. Names are cheap: one that owns a domain can have more of them refuse requests than are worth
+        /// remembering, and then nothing is remembered of those that nobody is asking now.
+        mutating func forgetSome(_ now: ContinuousClock.Instant) {
+            hosts = hosts.filter { !$0.value.queue.isIdle(now: now) }
+            if hosts.count >= PacedHTTPClient.maximumHosts { hosts = hosts.filter { $0.value.queue.isInUse } }
+        }
     }
+
+    /// How many hosts are remembered now.
+    var rememberedHosts: Int { state.withLock { $0.hosts.count } }
 
     private let inner: any HTTPSending
     private let maximumInFlight: Int
     private let state = Mutex(State())
 
     /// How many hosts are remembered; references name any host they like.
-    private static let maximumHosts = 1024
+    static let maximumHosts = 1024
     /// A host that refuses the same request so often is not worth more.
     private static let maximumRefusals = 16
 
@@ -164,7 +174,7 @@ public final class PacedHTTPClient: HTTPSending {
                 entry.timer = wake
                 timer = wake
             }
-            if state.hosts.count >= Self.maximumHosts { state.hosts = state.hosts.filter { !$0.value.queue.isIdle } }
+            if state.hosts.count >= Self.maximumHosts { state.forgetSome(now) }
             state.hosts[host] = entry
         }
         for (continuation, turn) in resumed { continuation.resume(returning: turn) }

@@ -60,16 +60,23 @@ public final class CodeSigningChain: Sendable {
 /// than verifying a signature. What depends on the time or on trust is not kept here.
 public final class CertificateChainCache: Sendable {
     private struct State {
-        var chains: [SHA256.Digest: (chain: CodeSigningChain, used: UInt64)] = [:]
+        var chains: [SHA256.Digest: (chain: CodeSigningChain, bytes: Int, used: UInt64)] = [:]
+        var bytes = 0
         var clock: UInt64 = 0
     }
 
     /// How many chains are kept.
     public let capacity: Int
+    /// How many bytes they take at most, about.
+    public let maximumBytes: Int
     private let state = Mutex(State())
 
-    /// A cache for some number of chains; the ones not used for the longest time make room.
-    public init(capacity: Int = 256) { self.capacity = max(1, capacity) }
+    /// A cache for some number of chains; the ones not used for the longest time make room. Strangers choose how large
+    /// theirs are, so the bytes count too.
+    public init(capacity: Int = 256, maximumBytes: Int = 4 << 20) {
+        self.capacity = max(1, capacity)
+        self.maximumBytes = maximumBytes
+    }
 
     /// The chain of some certificates, leaf first.
     public func chain(der: [[UInt8]]) throws(EnvelopeError) -> CodeSigningChain {
@@ -83,18 +90,24 @@ public final class CertificateChainCache: Sendable {
         let kept = state.withLock { state -> CodeSigningChain? in
             state.clock += 1
             guard let entry = state.chains[digest] else { return nil }
-            state.chains[digest] = (entry.chain, state.clock)
+            state.chains[digest]?.used = state.clock
             return entry.chain
         }
         if let kept { return kept }
         let chain = try CodeSigningChain(der: der)
+        // Names and extensions as values take several times the bytes that they were encoded in.
+        let bytes = der.reduce(0) { $0 + 8 * $1.count + 2048 }
+        guard bytes <= maximumBytes else { return chain }
         state.withLock { state in
-            if state.chains.count >= capacity,
-                let oldest = state.chains.min(by: { $0.value.used < $1.value.used })?.key
+            if let former = state.chains.removeValue(forKey: digest) { state.bytes -= former.bytes }
+            while state.chains.count >= capacity || state.bytes + bytes > maximumBytes,
+                let oldest = state.chains.min(by: { $0.value.used < $1.value.used })
             {
-                state.chains[oldest] = nil
+                state.chains[oldest.key] = nil
+                state.bytes -= oldest.value.bytes
             }
-            state.chains[digest] = (chain, state.clock)
+            state.chains[digest] = (chain, bytes, state.clock)
+            state.bytes += bytes
         }
         return chain
     }

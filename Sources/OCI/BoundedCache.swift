@@ -2,38 +2,70 @@ import Synchronization
 
 /// A cache that keeps the most recently used entries within a bound, and counts what it was worth.
 final class BoundedCache<Key: Hashable & Sendable, Value: Sendable>: Sendable {
-    private struct Entry {
-        var value: Value
-        var cost: Int
+    /// An entry, linked to those used just before and after it. Free places are linked through `older`.
+    private struct Slot {
+        var key: Key?
+        var value: Value?
+        var cost = 0
         var expires: ContinuousClock.Instant?
-        var older: Key?
-        var newer: Key?
+        var older = Slot.none
+        var newer = Slot.none
+
+        static var none: Int32 { -1 }
     }
 
-    /// The entries, linked through their keys from the newest to the oldest use.
     private struct State {
-        var entries: [Key: Entry] = [:]
-        var newest: Key?
-        var oldest: Key?
+        var places: [Key: Int32] = [:]
+        var slots: [Slot] = []
+        var free = Slot.none
+        var newest = Slot.none
+        var oldest = Slot.none
         var cost = 0
         var counts = CacheCounts()
 
-        mutating func unlink(_ key: Key) {
-            guard let entry = entries[key] else { return }
-            if let newer = entry.newer { entries[newer]?.older = entry.older } else { newest = entry.older }
-            if let older = entry.older { entries[older]?.newer = entry.newer } else { oldest = entry.newer }
+        mutating func unlink(_ place: Int32) {
+            let (older, newer) = (slots[Int(place)].older, slots[Int(place)].newer)
+            if newer == Slot.none { newest = older } else { slots[Int(newer)].older = older }
+            if older == Slot.none { oldest = newer } else { slots[Int(older)].newer = newer }
         }
 
-        mutating func linkAsNewest(_ key: Key) {
-            entries[key]?.older = newest
-            entries[key]?.newer = nil
-            if let newest { entries[newest]?.newer = key } else { oldest = key }
-            newest = key
+        mutating func linkAsNewest(_ place: Int32) {
+            slots[Int(place)].older = newest
+            slots[Int(place)].newer = Slot.none
+            if newest == Slot.none { oldest = place } else { slots[Int(newest)].newer = place }
+            newest = place
         }
 
-        mutating func remove(_ key: Key) {
-            unlink(key)
-            if let entry = entries.removeValue(forKey: key) { cost -= entry.cost }
+        mutating func remove(_ place: Int32) {
+            guard let key = slots[Int(place)].key else { return }
+            unlink(place)
+            places[key] = nil
+            cost -= slots[Int(place)].cost
+            slots[Int(place)] = Slot(older: free)
+            free = place
+        }
+
+        mutating func add(_ slot: Slot, for key: Key) {
+            let place: Int32
+            if free == Slot.none {
+                place = Int32(slots.count)
+                slots.append(slot)
+            } else {
+                place = free
+                free = slots[Int(place)].older
+                slots[Int(place)] = slot
+            }
+            places[key] = place
+            cost += slot.cost
+            linkAsNewest(place)
+        }
+
+        mutating func removeAll(where condition: (Slot) -> Bool) {
+            for place in slots.indices where slots[place].key != nil && condition(slots[place]) {
+                remove(Int32(place))
+            }
+            // What a burst has needed is not held for ever.
+            if places.isEmpty { (places, slots, free) = ([:], [], Slot.none) }
         }
     }
 
@@ -47,19 +79,21 @@ final class BoundedCache<Key: Hashable & Sendable, Value: Sendable>: Sendable {
     func value(for key: Key, now: ContinuousClock.Instant = .now) -> Value? {
         guard maximumCost > 0 else { return nil }
         return state.withLock { state in
-            guard let entry = state.entries[key] else {
+            guard let place = state.places[key] else {
                 state.counts.misses += 1
                 return nil
             }
-            if let expires = entry.expires, expires <= now {
-                state.remove(key)
+            if let expires = state.slots[Int(place)].expires, expires <= now {
+                state.remove(place)
                 state.counts.misses += 1
                 return nil
             }
-            state.unlink(key)
-            state.linkAsNewest(key)
+            if state.newest != place {
+                state.unlink(place)
+                state.linkAsNewest(place)
+            }
             state.counts.hits += 1
-            return entry.value
+            return state.slots[Int(place)].value
         }
     }
 
@@ -67,29 +101,35 @@ final class BoundedCache<Key: Hashable & Sendable, Value: Sendable>: Sendable {
     func insert(_ value: Value, for key: Key, cost: Int = 1, expires: ContinuousClock.Instant? = nil) {
         guard cost <= maximumCost else { return }
         state.withLock { state in
-            state.remove(key)
-            while state.cost + cost > maximumCost, let oldest = state.oldest {
-                state.remove(oldest)
+            if let place = state.places[key] { state.remove(place) }
+            while state.cost + cost > maximumCost, state.oldest != Slot.none {
+                state.remove(state.oldest)
                 state.counts.evictions += 1
             }
-            state.entries[key] = Entry(value: value, cost: cost, expires: expires)
-            state.cost += cost
-            state.linkAsNewest(key)
+            state.add(Slot(key: key, value: value, cost: cost, expires: expires), for: key)
         }
     }
 
     /// Forgets a key if its value is of a kind.
     func remove(_ key: Key, where condition: (Value) -> Bool = { _ in true }) {
         state.withLock { state in
-            if let entry = state.entries[key], condition(entry.value) { state.remove(key) }
+            guard let place = state.places[key], let value = state.slots[Int(place)].value, condition(value) else {
+                return
+            }
+            state.remove(place)
         }
+    }
+
+    /// Forgets the keys of a kind.
+    func removeAll(where condition: (Key) -> Bool) {
+        state.withLock { state in state.removeAll { $0.key.map(condition) ?? false } }
     }
 
     /// Hits, misses and what is kept now.
     var counts: CacheCounts {
         state.withLock { state in
             var counts = state.counts
-            counts.entries = state.entries.count
+            counts.entries = state.places.count
             counts.cost = state.cost
             return counts
         }
@@ -106,7 +146,7 @@ public struct CacheCounts: Hashable, Sendable {
     public var evictions = 0
     /// How many entries are kept.
     public var entries = 0
-    /// The sum of the entries' costs: bytes, for contents.
+    /// The sum of the entries' costs: their bytes, about.
     public var cost = 0
 
     /// All zero.

@@ -18,7 +18,8 @@ extension RegistryClient {
         ) { [self] (deadline) async throws(RegistryError) -> Descriptor in
             let descriptor = try await ask(question, deadline)
             let expires = question.digest == nil ? ContinuousClock.now + options.tagCacheLifetime : nil
-            cache.insert(descriptor, for: question, expires: expires)
+            cache.insert(
+                descriptor, for: question, cost: question.cacheCost + descriptor.cacheCost, expires: expires)
             noteOpen(question)
             return descriptor
         }
@@ -57,8 +58,7 @@ extension RegistryClient {
                 .digestMismatch, "the registry answers with content that is not what its header \(claimedDigest) says")
         }
         contents.insert(
-            response.body, for: ContentKey(kind: .manifest, scope: reference.scopeName, digest: digest),
-            cost: response.body.count)
+            response.body, for: ContentKey(kind: .manifest, scope: reference.scopeName, digest: digest))
         return Descriptor(mediaType: mediaType, digest: digest, size: Int64(response.body.count))
     }
 
@@ -138,7 +138,7 @@ extension RegistryClient {
             timeout: self.waitedTooLong(reference, call.subject, call.purpose)
         ) { [self] (deadline) async throws(RegistryError) -> [UInt8] in
             if let shared = await sharedContent(descriptor, key) {
-                contents.insert(shared, for: key, cost: shared.count)
+                contents.insert(shared, for: key)
                 return shared
             }
             var call = call
@@ -169,7 +169,7 @@ extension RegistryClient {
                 "the registry sends content with another digest: it, or something on the way to it, is broken or hostile"
             )
         }
-        contents.insert(response.body, for: key, cost: response.body.count)
+        contents.insert(response.body, for: key)
         noteOpen(call.reference)
         options.sharedContent?.keep(response.body, for: key)
         return response.body

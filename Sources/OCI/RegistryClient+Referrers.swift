@@ -18,7 +18,9 @@ extension RegistryClient {
             let referrers = try await list(subject.digest, reference, artifactType, deadline)
             // A 404 of both ways lists nothing, and says nothing of who may read.
             if !referrers.isEmpty { noteOpen(reference) }
-            listings.insert(referrers, for: key, expires: .now + options.referrersCacheLifetime)
+            listings.insert(
+                referrers, for: key, cost: referrers.reduce(512 + key.scope.utf8.count) { $0 + $1.cacheCost },
+                expires: .now + options.referrersCacheLifetime)
             return referrers
         }
     }

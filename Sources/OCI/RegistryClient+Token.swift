@@ -74,12 +74,12 @@ extension RegistryClient {
     /// answer is.
     func learnScheme(from response: HTTPResponse, of call: RegistryCall) {
         guard schemes.value(for: key(of: call)) == nil else { return }
-        guard response.status == 401 else { return schemes.insert(.open, for: key(of: call)) }
+        guard response.status == 401 else { return keep(.open, for: call) }
         let challenges = AuthenticationChallenge.parse(response.headers.all("WWW-Authenticate"))
         if let challenge = challenges.first(where: { $0.scheme == "bearer" && $0.parameters["realm"] != nil }) {
-            if let scheme = try? tokenScheme(challenge, response, call) { schemes.insert(scheme, for: key(of: call)) }
+            if let scheme = try? tokenScheme(challenge, response, call) { keep(scheme, for: call) }
         } else if challenges.contains(where: { $0.scheme == "basic" }) {
-            schemes.insert(.basic, for: key(of: call))
+            keep(.basic, for: call)
         }
     }
 
@@ -91,7 +91,7 @@ extension RegistryClient {
         if let challenge = challenges.first(where: { $0.scheme == "bearer" && $0.parameters["realm"] != nil }) {
             guard !credential.isBearer else { return nil }
             let scheme = try tokenScheme(challenge, response, call)
-            schemes.insert(scheme, for: key(of: call))
+            keep(scheme, for: call)
             return try await knownAuthorization(for: call, credential)
         }
         if challenges.contains(where: { $0.scheme == "basic" }) {
@@ -100,7 +100,7 @@ extension RegistryClient {
                     .unauthorized, "the registry wants a user name and a password, but there is an identity token only")
             }
             guard let basic = Self.basic(credential) else { return nil }
-            schemes.insert(.basic, for: key(of: call))
+            keep(.basic, for: call)
             return basic
         }
         let said = Self.message(in: response)
@@ -121,6 +121,11 @@ extension RegistryClient {
     func key(of call: RegistryCall) -> AuthorizationKey {
         AuthorizationKey(
             endpoint: call.reference.endpoint, repository: call.reference.repository, actions: call.actions)
+    }
+
+    private func keep(_ scheme: AuthorizationScheme, for call: RegistryCall) {
+        let key = key(of: call)
+        schemes.insert(scheme, for: key, cost: key.cacheCost + scheme.cacheCost)
     }
 
     private static func basic(_ credential: RegistryCredential) -> Authorization? {
@@ -180,7 +185,8 @@ extension RegistryClient {
                 call.reference, call.subject, "getting a token from \(question.realm.authority)")
         ) { [self] (deadline) async throws(RegistryError) -> Token in
             let token = try await fetchToken(question, call, deadline)
-            tokens.insert(token, for: question, expires: token.expires)
+            tokens.insert(
+                token, for: question, cost: question.cacheCost + token.value.utf8.count, expires: token.expires)
             return token
         }
     }

@@ -13,7 +13,7 @@ public final class RegistryClient: ReferrerStore, ArtifactPushing {
     let credentials: any RegistryCredentials
     let options: RegistryOptions
 
-    let contents: BoundedCache<ContentKey, [UInt8]>
+    let contents: ContentCache.Part
     let descriptors: BoundedCache<ImageReference, Descriptor>
     let tags: BoundedCache<ImageReference, Descriptor>
     let listings: BoundedCache<ListingKey, [Descriptor]>
@@ -50,14 +50,14 @@ public final class RegistryClient: ReferrerStore, ArtifactPushing {
         self.http = http
         self.credentials = credentials
         self.options = options
-        contents = BoundedCache(maximumCost: options.contentCacheBytes)
-        descriptors = BoundedCache(maximumCost: options.descriptorCacheEntries)
-        tags = BoundedCache(maximumCost: options.tagCacheLifetime > .zero ? options.descriptorCacheEntries : 0)
-        listings = BoundedCache(maximumCost: options.referrersCacheLifetime > .zero ? options.referrersCacheEntries : 0)
+        contents = (options.contents ?? ContentCache(maximumBytes: options.contentCacheBytes)).part()
+        descriptors = BoundedCache(maximumCost: options.descriptorCacheBytes)
+        tags = BoundedCache(maximumCost: options.tagCacheLifetime > .zero ? options.descriptorCacheBytes : 0)
+        listings = BoundedCache(maximumCost: options.referrersCacheLifetime > .zero ? options.referrersCacheBytes : 0)
         missingReferrersAPI = BoundedCache(maximumCost: options.missingReferrersAPILifetime > .zero ? 4096 : 0)
         openRepositories = BoundedCache(maximumCost: options.sharedContent == nil ? 0 : 4096)
-        schemes = BoundedCache(maximumCost: 4096)
-        tokens = BoundedCache(maximumCost: options.tokenCacheEntries)
+        schemes = BoundedCache(maximumCost: options.tokenCacheBytes)
+        tokens = BoundedCache(maximumCost: options.tokenCacheBytes)
     }
 
     /// What the caches were worth so far.

@@ -20,19 +20,19 @@ public struct RegistryOptions: Sendable {
     public var maximumReferrerPages = 50
 
     /// How many bytes of manifests and blobs are kept, by their digest.
-    public var contentCacheBytes = 64 << 20
-    /// How many descriptors of what references mean are kept.
-    public var descriptorCacheEntries = 4096
+    public var contentCacheBytes = 16 << 20
+    /// How many bytes of what references mean are kept; of digests and of tags each.
+    public var descriptorCacheBytes = 2 << 20
     /// How long what a tag means is kept; zero: not at all.
     public var tagCacheLifetime: Duration = .zero
-    /// How many listings of referrers are kept.
-    public var referrersCacheEntries = 4096
+    /// How many bytes of listings of referrers are kept.
+    public var referrersCacheBytes = 4 << 20
     /// How long a listing of referrers is kept; zero: not at all.
     public var referrersCacheLifetime: Duration = .zero
     /// How long it is remembered that a registry has no Referrers API, for one repository.
     public var missingReferrersAPILifetime: Duration = .seconds(300)
-    /// How many tokens are kept.
-    public var tokenCacheEntries = 1024
+    /// How many bytes of tokens are kept, and of how repositories want to be asked for them.
+    public var tokenCacheBytes = 1 << 20
 
     /// How long a fetch that several callers may share goes on when the caller that began it waits for less.
     public var sharedFetchTime: Duration = .seconds(10)
@@ -41,6 +41,8 @@ public struct RegistryOptions: Sendable {
     /// Told of every answer, and of every call that had none (`nil`): for metrics.
     public var onAnswer: (@Sendable (_ host: String, _ status: Int?) -> Void)?
 
+    /// Where manifests and blobs are kept, together with other clients'; `nil` for a cache of ``contentCacheBytes``.
+    package var contents: ContentCache?
     /// What other replicas have fetched.
     package var sharedContent: (any SharedContent)?
 
@@ -50,7 +52,7 @@ public struct RegistryOptions: Sendable {
 
 /// What the caches of a ``RegistryClient`` were worth.
 public struct RegistryStatistics: Hashable, Sendable {
-    /// Manifests and blobs; the cost is in bytes.
+    /// Manifests and blobs.
     public var contents = CacheCounts()
     /// What digest references mean.
     public var descriptors = CacheCounts()

@@ -34,6 +34,20 @@ package struct Decision: Sendable, Hashable {
         self.reportsJSON = JSONValue.array(reports.map(\.json)).bytes
     }
 
+    /// The same without what the command line alone shows, which takes more memory than all the rest.
+    var withoutDetails: Decision {
+        guard reports.contains(where: { $0.details != nil }) else { return self }
+        var reports = reports
+        for index in reports.indices { reports[index].details = nil }
+        return Decision(self, reports)
+    }
+
+    /// Other reports that say the same in JSON.
+    private init(_ decision: Decision, _ reports: [VerifierReport]) {
+        (isSuccess, reference, digest) = (decision.isSuccess, decision.reference, decision.digest)
+        (self.reports, reportsJSON) = (reports, decision.reportsJSON)
+    }
+
     /// Why the image was refused, in one line: the first report that failed.
     package var reason: String? {
         guard !isSuccess, let report = reports.first(where: { !$0.isSuccess }) else { return nil }

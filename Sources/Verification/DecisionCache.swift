@@ -56,6 +56,14 @@ package final class DecisionCache: Sendable {
         var clock: UInt64 = 0
         var hits: UInt64 = 0
         var misses: UInt64 = 0
+        /// When expired entries are next looked for.
+        var sweep: ContinuousClock.Instant?
+
+        mutating func removeExpired(_ now: ContinuousClock.Instant, _ time: Date) {
+            for (key, entry) in entries where !entry.holds(now, time) { remove(key) }
+            // A dictionary does not shrink by itself.
+            if entries.isEmpty { entries = [:] }
+        }
 
         mutating func decision(for key: Key, _ now: ContinuousClock.Instant, _ time: Date) -> Decision? {
             guard let index = entries.index(forKey: key) else { return nil }
@@ -84,7 +92,7 @@ package final class DecisionCache: Sendable {
     /// - Parameters:
     ///   - timeToLive: how long a decision is kept, at most; zero or less keeps none.
     ///   - maximumBytes: how many bytes the decisions that are kept may take.
-    package init(timeToLive: Duration, maximumBytes: Int = 256 << 20) {
+    package init(timeToLive: Duration, maximumBytes: Int = 8 << 20) {
         self.timeToLive = timeToLive
         self.maximumBytes = maximumBytes
     }
@@ -92,7 +100,7 @@ package final class DecisionCache: Sendable {
     /// What an entry takes in memory, about: the reports as text, the same again as values of which each has a header,
     /// and what a dictionary needs.
     private static func bytes(of decision: Decision, _ key: Key) -> Int {
-        512 + 4 * decision.reportsJSON.count + 2 * key.reference.utf8.count
+        512 + 4 * decision.reportsJSON.count + 2 * key.reference.utf8.count + (key.namespace?.utf8.count ?? 0)
     }
 
     /// The decision under a key, unless it is too old or the clock has been set since.
@@ -127,18 +135,27 @@ package final class DecisionCache: Sendable {
         state.withLock { state in
             state.clock += 1
             state.remove(key)
+            if now >= state.sweep ?? now {
+                state.removeExpired(now, time)
+                state.sweep = now + max(timeToLive, .seconds(1))
+            }
             state.entries[key] = Entry(
-                decision: decision, kept: (now, time), life: life, bytes: bytes, used: state.clock)
+                decision: decision.withoutDetails, kept: (now, time), life: life, bytes: bytes, used: state.clock)
             state.bytes += bytes
             guard state.bytes > maximumBytes else { return }
             // A tenth at once, so that the scan is paid once per tenth of what fits.
-            for (key, entry) in state.entries where !entry.holds(now, time) { state.remove(key) }
+            state.removeExpired(now, time)
             guard state.bytes > maximumBytes else { return }
             for (key, _) in state.entries.sorted(by: { $0.value.used < $1.value.used }) {
                 guard state.bytes > maximumBytes - maximumBytes / 10 else { break }
                 state.remove(key)
             }
         }
+    }
+
+    /// Forgets what nobody can use any more.
+    package func removeExpired(now: ContinuousClock.Instant = .now, time: Date = Date()) {
+        state.withLock { $0.removeExpired(now, time) }
     }
 
     /// Entries, the bytes that they take, hits and misses so far.

@@ -125,6 +125,18 @@ package final class MetricsRegistry: Sendable {
         }
     }
 
+    /// A label's value for a status that a host has answered with: its number when it is one that hosts are known to use,
+    /// else its class.
+    package static func status(_ code: Int) -> String {
+        knownStatuses.contains(code) ? String(code) : (100...599).contains(code) ? "\(code / 100)xx" : "other"
+    }
+
+    private static let knownStatuses: Set<Int> = [
+        200, 201, 202, 204, 206, 301, 302, 303, 304, 307, 308, 400, 401, 402, 403, 404, 405, 406, 408, 409, 410, 412,
+        413,
+        414, 415, 416, 421, 422, 425, 426, 428, 429, 431, 451, 500, 501, 502, 503, 504, 507, 511,
+    ]
+
     /// Registers a function that brings gauges up to date just before each rendering.
     package func collect(_ collector: @escaping @Sendable (MetricsRegistry) -> Void) {
         add { metrics in

@@ -49,7 +49,8 @@ package final class VerifiedImages: Sendable {
         state.withLock { state in
             state.remove(key)
             guard decision.isSuccess, window > .zero, bytes <= maximumBytes else { return }
-            state.entries[key] = Entry(decision: decision, verified: now, validUntil: validUntil, bytes: bytes)
+            state.entries[key] = Entry(
+                decision: decision.withoutDetails, verified: now, validUntil: validUntil, bytes: bytes)
             state.bytes += bytes
             guard state.bytes > maximumBytes else { return }
             for (key, entry) in state.entries where entry.verified + window < now { state.remove(key) }

@@ -1,6 +1,7 @@
-import HTTP
 import Synchronization
 import Testing
+
+@testable import HTTP
 
 /// A host that allows so many requests in each window, and everybody who asks it.
 @Suite struct PacedHTTPClientTests {
@@ -53,6 +54,18 @@ import Testing
         #expect(answered == 150)
         // Those that were under way when the first was refused, a few times over; not each that waited.
         #expect(refused <= 80, "\(refused)")
+    }
+
+    /// Who owns a domain has any number of hosts in it.
+    @Test func hostsThatRefuseAreNotRememberedWithoutEnd() async throws {
+        let client = PacedHTTPClient(LimitingHost(limit: 0))
+        await withTaskGroup(of: Void.self) { group in
+            for number in 0..<(3 * PacedHTTPClient.maximumHosts) {
+                if number >= 64 { await group.next() }
+                group.addTask { _ = try? await client.send(request(.seconds(1), host: "h\(number).example")) }
+            }
+        }
+        #expect(client.rememberedHosts <= PacedHTTPClient.maximumHosts)
     }
 
     @Test func whatCannotWaitFailsAtOnceAndSaysWhy() async throws {

@@ -139,4 +139,18 @@ import TestSupport
         #expect(throws: EnvelopeError.self) { try cache.chain(der: [[0x30, 0x00]]) }
         #expect(throws: EnvelopeError.self) { try cache.chain(der: []) }
     }
+
+    /// Strangers choose how large their certificates are.
+    @Test func largeChainsMakeRoomByTheirSize() throws {
+        let cache = CertificateChainCache(capacity: 100, maximumBytes: 400_000)
+        for number in 0..<12 {
+            let padding = [UInt8](repeating: UInt8(number), count: 10_000)
+            let chain = try leaf {
+                $0.extensions.append(
+                    TestExtension(oid: "1.2.3.4", isCritical: false, value: [0x04, 0x82, 0x27, 0x10] + padding))
+            }
+            _ = try cache.chain(der: chain.map(\.der))
+        }
+        #expect((1...5).contains(cache.count))
+    }
 }

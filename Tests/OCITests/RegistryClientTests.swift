@@ -229,7 +229,7 @@ import Testing
         _ = try await client.manifest(Sample.subject, in: reference, deadline: Sample.deadline)
         #expect(http.requests.count == 1)
         #expect(client.statistics.contents.hits >= 1)
-        #expect(client.statistics.contents.cost == Sample.image.count)
+        #expect(client.statistics.contents.cost >= Sample.image.count)
         #expect(client.statistics.requests == 1)
     }
 

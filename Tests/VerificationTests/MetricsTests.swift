@@ -40,4 +40,12 @@ import Verification
         plain.count("keys_total", [("verdict", "pass")], help: "Keys.")
         #expect(found.render() == plain.render())
     }
+
+    /// A registry may answer with any number.
+    @Test func statusesOfHostsAreBounded() {
+        #expect([200, 401, 404, 429, 503].map(MetricsRegistry.status) == ["200", "401", "404", "429", "503"])
+        #expect(Set((0...100_000).map(MetricsRegistry.status)).count < 64)
+        #expect(MetricsRegistry.status(599) == "5xx")
+        #expect(MetricsRegistry.status(700) == "other")
+    }
 }

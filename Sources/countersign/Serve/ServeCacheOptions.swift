@@ -24,8 +24,11 @@ struct ServeCacheOptions: ParsableArguments {
     @Option(help: ArgumentHelp("A Dapr state store's name. Only Ratify's default is accepted.", valueName: "name"))
     var cacheName = ServeCacheOptions.ratifysName
 
-    @Option(help: ArgumentHelp("How many megabytes of verdicts are remembered at most.", valueName: "MB"))
-    var cacheSize = 256
+    @Option(
+        help: ArgumentHelp(
+            "How many megabytes of verdicts, manifests and signatures are remembered at most, of all stores together.",
+            valueName: "MB"))
+    var cacheSize = 12
 
     @Option(help: ArgumentHelp("How long a verdict is remembered: 10s, 1m, 0s for not at all.", valueName: "duration"))
     var cacheTTL = "10s"
