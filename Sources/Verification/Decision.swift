@@ -45,7 +45,7 @@ package struct Decision: Sendable, Hashable {
     /// Other reports that say the same in JSON.
     private init(_ decision: Decision, _ reports: [VerifierReport]) {
         (isSuccess, reference, digest) = (decision.isSuccess, decision.reference, decision.digest)
-        (self.reports, reportsJSON) = (reports, decision.reportsJSON)
+        (self.reports, reportsJSON, reasonClass) = (reports, decision.reportsJSON, decision.reasonClass)
     }
 
     /// Why the image was refused, in one line: the first report that failed.
