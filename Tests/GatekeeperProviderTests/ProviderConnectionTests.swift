@@ -72,7 +72,10 @@ import Verification
 
     @Test(arguments: [false, true])
     func aRequestMayComeByteByByte(isChunked: Bool) async throws {
-        let provider = try await RunningProvider(StubService(hasVerdicts: true), isTLS: false)
+        let provider = try await RunningProvider(StubService(hasVerdicts: true), isTLS: false) {
+            $0.headerTimeout = .seconds(300)
+            $0.bodyTimeout = .seconds(300)
+        }
         let client = try await TestClient.connect(port: provider.ports.provider)
         var text = ProviderConnectionTests.request(["signed"])
         if isChunked {
