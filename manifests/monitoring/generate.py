@@ -90,7 +90,7 @@ ROWS = [
             ("Sources of trust", "none", "1: the last read succeeded. 0: it failed, and what was read before stays in force.", [(f"min by (provider) (countersign_trust_provider_success{{{WHERE}}})", "{{provider}}")]),
             ("Custom resources in force", "none", "By kind; false: not valid, or something they name is missing.", [(f"max by (kind, success) (countersign_resources{{{WHERE}}}) > 0", "{{kind}} {{success}}")]),
             ("Custom resources not watched", "s", "For how long the API server could not be asked. What was read before stays in force.", [(f"max by (kind) (countersign_resources_out_of_sync_seconds{{{WHERE}}})", "{{kind}}")]),
-            ("TLS", "ops", "Handshakes that failed, connections closed, certificates reloaded.", [(total("countersign_handshake_failures_total"), "handshakes failed"), (rate("countersign_connections_closed_total", "reason"), "closed: {{reason}}"), (rate("countersign_serving_certificate_reloads_total", "result"), "reload: {{result}}")]),
+            ("TLS", "ops", "Handshakes that failed, connections closed, certificates reloaded.", [(total("countersign_handshake_failures_total"), "handshakes failed"), (rate("countersign_connections_closed_total", "reason"), "closed: {{reason}}"), (rate("countersign_connections_refused_total", "reason"), "refused: {{reason}}"), (rate("countersign_serving_certificate_reloads_total", "result"), "reload: {{result}}")]),
         ],
     ),
 ]
