@@ -10,7 +10,9 @@ func jsonBenchmarks(_ subjects: MicroSubjects) {
         ("signature manifest, \(subjects.signatureManifest.count) bytes", subjects.signatureManifest),
     ] {
         Benchmark("JSON: parse a \(name)") { benchmark in
-            for _ in benchmark.scaledIterations { blackHole(try StrictJSON.parse(content)) }
+            try benchmark.measure {
+                for _ in benchmark.scaledIterations { blackHole(try StrictJSON.parse(content)) }
+            }
         }
     }
 }
@@ -27,21 +29,24 @@ func requestBenchmarks() {
                 "request": ["keys": .array(keys.prefix(count).map(JSONValue.string))],
             ]
             let bytes = body.bytes
-            benchmark.startMeasurement()
-            for _ in benchmark.scaledIterations { blackHole(try ProviderRequest(body: bytes, maximumKeys: 1000)) }
-            benchmark.stopMeasurement()
+            try benchmark.measure {
+                for _ in benchmark.scaledIterations { blackHole(try ProviderRequest(body: bytes, maximumKeys: 1000)) }
+            }
         }
         Benchmark("answer: write, \(title)") { benchmark in
-            for _ in benchmark.scaledIterations {
-                var writer = ProviderResponseWriter(version: .v1beta1, isIdempotent: false)
-                for (key, decision) in zip(keys, decisions).prefix(count) {
-                    writer.item(key: key) {
-                        decision.writeValue(
-                            traceID: "7f1f7ab0-2f5c-4ba9-8a2d-2f2a8f1f5b50", timestamp: "2026-11-21T12:00:00.000000Z",
-                            to: &$0)
+            benchmark.measure {
+                for _ in benchmark.scaledIterations {
+                    var writer = ProviderResponseWriter(version: .v1beta1, isIdempotent: false)
+                    for (key, decision) in zip(keys, decisions).prefix(count) {
+                        writer.item(key: key) {
+                            decision.writeValue(
+                                traceID: "7f1f7ab0-2f5c-4ba9-8a2d-2f2a8f1f5b50",
+                                timestamp: "2026-11-21T12:00:00.000000Z",
+                                to: &$0)
+                        }
                     }
+                    blackHole(writer.finish())
                 }
-                blackHole(writer.finish())
             }
         }
     }
@@ -49,17 +54,17 @@ func requestBenchmarks() {
         let cache = DecisionCache(timeToLive: .seconds(600))
         let kept = (0..<10_000).map { key("registry.example.com/team-\($0)/app:v1.2.3") }
         for key in kept { cache.keep(decisions[0], for: key) }
-        benchmark.startMeasurement()
-        for number in benchmark.scaledIterations { blackHole(cache.decision(for: kept[number * 7 % kept.count])) }
-        benchmark.stopMeasurement()
+        benchmark.measure {
+            for number in benchmark.scaledIterations { blackHole(cache.decision(for: kept[number * 7 % kept.count])) }
+        }
     }
     Benchmark("decision cache: keep, full at 4 MiB") { benchmark in
         let cache = DecisionCache(timeToLive: .seconds(600), maximumBytes: 4 << 20)
         for number in 0..<4000 { cache.keep(decisions[0], for: key("registry.example.com/before:v\(number)")) }
         let new = benchmark.scaledIterations.map { key("registry.example.com/after:v\($0)") }
-        benchmark.startMeasurement()
-        for key in new { cache.keep(decisions[0], for: key) }
-        benchmark.stopMeasurement()
+        benchmark.measure {
+            for key in new { cache.keep(decisions[0], for: key) }
+        }
     }
 }
 

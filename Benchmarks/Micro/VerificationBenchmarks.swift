@@ -9,33 +9,47 @@ import TestSupport
 func envelopeBenchmarks(_ subjects: MicroSubjects) {
     for signed in [subjects.rsa, subjects.p256] {
         Benchmark("envelope: parse JWS, \(signed.name)") { benchmark in
-            for _ in benchmark.scaledIterations {
-                blackHole(try SignatureEnvelope(parsing: signed.jws, mediaType: MediaType.notationJWS))
+            try benchmark.measure {
+                for _ in benchmark.scaledIterations {
+                    blackHole(try SignatureEnvelope(parsing: signed.jws, mediaType: MediaType.notationJWS))
+                }
             }
         }
         Benchmark("envelope: parse COSE, \(signed.name)") { benchmark in
-            for _ in benchmark.scaledIterations {
-                blackHole(try SignatureEnvelope(parsing: signed.cose, mediaType: MediaType.notationCOSE))
+            try benchmark.measure {
+                for _ in benchmark.scaledIterations {
+                    blackHole(try SignatureEnvelope(parsing: signed.cose, mediaType: MediaType.notationCOSE))
+                }
             }
         }
     }
     Benchmark("CBOR: decode a COSE envelope") { benchmark in
         let cose = subjects.rsa.cose
-        for _ in benchmark.scaledIterations { blackHole(try CBORDecoder.decode(cose, allowsTags: true)) }
+        try benchmark.measure {
+            for _ in benchmark.scaledIterations { blackHole(try CBORDecoder.decode(cose, allowsTags: true)) }
+        }
     }
     Benchmark("manifest: parse a signature's") { benchmark in
         let content = subjects.signatureManifest
-        for _ in benchmark.scaledIterations {
-            blackHole(try Manifest(parsing: content, mediaType: MediaType.ociManifest))
+        try benchmark.measure {
+            for _ in benchmark.scaledIterations {
+                blackHole(try Manifest(parsing: content, mediaType: MediaType.ociManifest))
+            }
         }
     }
     Benchmark("index: parse a list of two referrers") { benchmark in
         let content = subjects.referrers
-        for _ in benchmark.scaledIterations { blackHole(try Index(parsing: content, mediaType: MediaType.ociIndex)) }
+        try benchmark.measure {
+            for _ in benchmark.scaledIterations {
+                blackHole(try Index(parsing: content, mediaType: MediaType.ociIndex))
+            }
+        }
     }
     Benchmark("reference: parse") { benchmark in
-        for _ in benchmark.scaledIterations {
-            blackHole(try ImageReference(parsing: "registry.example.com/team-7/app:v1.2.3"))
+        try benchmark.measure {
+            for _ in benchmark.scaledIterations {
+                blackHole(try ImageReference(parsing: "registry.example.com/team-7/app:v1.2.3"))
+            }
         }
     }
 }
@@ -44,15 +58,17 @@ func certificateBenchmarks(_ subjects: MicroSubjects) {
     for signed in [subjects.rsa, subjects.p256] {
         Benchmark("certificate: parse, \(signed.name)") { benchmark in
             let der = signed.chain[0].der
-            for _ in benchmark.scaledIterations { blackHole(try Certificate(der: der)) }
+            try benchmark.measure {
+                for _ in benchmark.scaledIterations { blackHole(try Certificate(der: der)) }
+            }
         }
         Benchmark("chain: seen before, \(signed.name)") { benchmark in
             let cache = CertificateChainCache()
             let der = signed.chain.map(\.der)
             blackHole(try cache.chain(der: der))
-            benchmark.startMeasurement()
-            for _ in benchmark.scaledIterations { blackHole(try cache.chain(der: der)) }
-            benchmark.stopMeasurement()
+            try benchmark.measure {
+                for _ in benchmark.scaledIterations { blackHole(try cache.chain(der: der)) }
+            }
         }
     }
     var once = Benchmark.defaultConfiguration
@@ -61,9 +77,7 @@ func certificateBenchmarks(_ subjects: MicroSubjects) {
         Benchmark("chain: never seen, parsed and every rule checked, \(signed.name)", configuration: once) {
             benchmark in
             let der = signed.chain.map(\.der)
-            benchmark.startMeasurement()
-            blackHole(try CertificateChainCache().chain(der: der))
-            benchmark.stopMeasurement()
+            try benchmark.measure { blackHole(try CertificateChainCache().chain(der: der)) }
         }
     }
 }
@@ -71,13 +85,19 @@ func certificateBenchmarks(_ subjects: MicroSubjects) {
 func verificationBenchmarks(_ subjects: MicroSubjects) {
     Benchmark("trust policy: the statement of one scope of 200") { benchmark in
         let policy = subjects.trustPolicy
-        for _ in benchmark.scaledIterations {
-            blackHole(try policy.statement(forScope: "registry.example.com/team-150/app"))
+        try benchmark.measure {
+            for _ in benchmark.scaledIterations {
+                blackHole(try policy.statement(forScope: "registry.example.com/team-150/app"))
+            }
         }
     }
     Benchmark("trust policy: the statement for everything else") { benchmark in
         let policy = subjects.trustPolicy
-        for _ in benchmark.scaledIterations { blackHole(try policy.statement(forScope: "registry.example.com/other")) }
+        try benchmark.measure {
+            for _ in benchmark.scaledIterations {
+                blackHole(try policy.statement(forScope: "registry.example.com/other"))
+            }
+        }
     }
     var hundred = Benchmark.defaultConfiguration
     hundred.scalingFactor = .one
@@ -98,9 +118,7 @@ func verificationBenchmarks(_ subjects: MicroSubjects) {
                     ).isVerified
                 }
                 guard await verify() else { return benchmark.error("a good signature does not verify") }
-                benchmark.startMeasurement()
-                blackHole(await verify())
-                benchmark.stopMeasurement()
+                await benchmark.measure { blackHole(await verify()) }
             }
         }
     }
