@@ -85,7 +85,7 @@ struct TestSigner: Sendable {
     }
 
     /// The envelope with one bit of its signature value changed.
-    private static func spoiled(_ envelope: [UInt8], _ format: EnvelopeFormat) throws -> [UInt8] {
+    static func spoiled(_ envelope: [UInt8], _ format: EnvelopeFormat) throws -> [UInt8] {
         var envelope = envelope
         switch format {
         case .cose:

@@ -73,6 +73,7 @@ package final class FaultyRegistry: Sendable {
         var tokens: [String: RegistryToken] = [:]
         var tokenRequests: [RegistryTokenRequest] = []
         var counter = 0
+        var load = RegistryLoad()
         var listener: (any Channel)?
         var serving: [Task<Void, Never>] = []
     }
@@ -182,10 +183,12 @@ package final class FaultyRegistry: Sendable {
     private func answer(
         _ request: Request, _ channel: any Channel, _ outbound: NIOAsyncChannelOutboundWriter<HTTPServerResponsePart>
     ) async throws -> Bool {
-        let good = state.withLock { state -> RegistryAnswer in
+        let (good, latency) = state.withLock { state -> (RegistryAnswer, Duration) in
             state.requests.append(request)
-            return respond(to: request, &state)
+            return (state.load.begin(request) ?? respond(to: request, &state), state.load.latency)
         }
+        defer { state.withLock { $0.load.end(request) } }
+        if latency > .zero { try await Task.sleep(for: latency) }
         let fault = state.withLock { state -> RegistryFault.Kind? in
             let isGood = (200..<300).contains(good.status)
             guard

@@ -31,3 +31,39 @@ package struct RequestLimit: Sendable {
         return max(1, rest.components.seconds + (rest.components.attoseconds > 0 ? 1 : 0))
     }
 }
+
+/// A registry's throttling by rate: so many requests at once, then as many as come back evenly in a time.
+///
+/// None comes back before the first refusal, so that it throttles on a slow machine as on a quick one.
+package struct RequestRate: Sendable {
+    private let budget: Double
+    private let time: Duration
+    private var left: Double
+    private var last: ContinuousClock.Instant?
+    /// How many requests were refused so far.
+    package private(set) var refused = 0
+
+    /// A rate of which nothing is used.
+    package init(_ budget: Int, per time: Duration) {
+        self.budget = Double(budget)
+        self.time = time
+        left = Double(budget)
+    }
+
+    /// Counts a request.
+    ///
+    /// - Returns: `nil` when it is within the rate, otherwise how many seconds to wait (`Retry-After`): until all are back.
+    package mutating func take(now: ContinuousClock.Instant = .now) -> Int64? {
+        if let last {
+            left = min(budget, left + (now - last) / time * budget)
+            self.last = now
+        }
+        guard left < 1 else {
+            left -= 1
+            return nil
+        }
+        refused += 1
+        last = now
+        return max(1, time.components.seconds)
+    }
+}
