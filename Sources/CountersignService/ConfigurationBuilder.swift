@@ -27,6 +27,7 @@ package struct ConfigurationBuilder: Sendable {
     /// Chains of certificates that were parsed: they outlive changes of the configuration.
     private let chains = CertificateChainCache()
     private let privateAddresses: PrivateAddresses
+    private let keepsDetails: Bool
     private let content: RedisContent?
     /// Manifests and signatures in memory, of all stores.
     private let contents: ContentCache
@@ -40,15 +41,18 @@ package struct ConfigurationBuilder: Sendable {
     ///   - environment: where identities of the pod come from.
     ///   - followsStrangers: whether URLs that certificates and registries supply may lead to private addresses where the
     ///     configuration does not say: where a person runs the command for himself.
+    ///   - keepsDetails: whether reports hold every validation, as the command line shows them. They are many times as large as
+    ///     what is answered.
     ///   - content: what other replicas have fetched.
     ///   - contentBytes: how many bytes of manifests and signatures are kept in memory.
     package init(
         metrics: MetricsRegistry, logger: Logger,
         environment: [String: String] = ProcessInfo.processInfo.environment, followsStrangers: Bool = false,
-        content: RedisContent? = nil, contentBytes: Int = 16 << 20
+        keepsDetails: Bool = false, content: RedisContent? = nil, contentBytes: Int = 16 << 20
     ) {
         contents = ContentCache(maximumBytes: contentBytes)
         privateAddresses = followsStrangers ? .allowed : .refused
+        self.keepsDetails = keepsDetails
         self.content = content
         self.metrics = metrics
         self.environment = environment
@@ -129,7 +133,7 @@ package struct ConfigurationBuilder: Sendable {
     ) throws(ConfigurationError) -> VerifierFactory.Made {
         try VerifierFactory(
             trusted: trusted, clients: clients, revocation: revocation, privateAddresses: privateAddresses,
-            chains: chains, areProvidersAwaited: areProvidersAwaited
+            chains: chains, areProvidersAwaited: areProvidersAwaited, keepsDetails: keepsDetails
         ).make(plugin, warnings: &warnings)
     }
 

@@ -13,19 +13,23 @@ package struct NotationVerifier: ArtifactVerifier {
     private let verifier: SignatureVerifier
     /// The trust stores of its policy, and what fills them.
     let uses: [TrustUse]
+    /// Whether reports hold every validation: for the command line, which alone shows them.
+    private let keepsDetails: Bool
 
     /// The sentence that Ratify writes for a good signature, and dashboards look for.
     static let successMessage = "Notation signature verification success"
 
     init(
         name: String, type: String, artifactTypes: [String], policy: TrustPolicyDocument, trustStore: any TrustStore,
-        revocation: any RevocationChecking, chains: CertificateChainCache, uses: [TrustUse] = []
+        revocation: any RevocationChecking, chains: CertificateChainCache, uses: [TrustUse] = [],
+        keepsDetails: Bool = false
     ) {
         self.name = name
         self.type = type
         self.artifactTypes = artifactTypes
         self.policy = policy
         self.uses = uses
+        self.keepsDetails = keepsDetails
         verifier = SignatureVerifier(trustStore: trustStore, revocation: revocation, chains: chains)
     }
 
@@ -91,7 +95,7 @@ package struct NotationVerifier: ArtifactVerifier {
             report.extensions["userMetadata"] = content.userMetadataJSON
             report.signingChain = content.chain.map(\.sha256Hex)
         }
-        report.details = outcome.json
+        if keepsDetails { report.details = outcome.json }
         return report
     }
 

@@ -15,6 +15,8 @@ struct VerifierFactory {
     var chains = CertificateChainCache()
     /// Whether providers may come later than the verifier that names them.
     var areProvidersAwaited = false
+    /// Whether reports hold every validation, for a person to read.
+    var keepsDetails = false
 
     /// A verifier, and what is still missing for it.
     struct Made {
@@ -67,7 +69,8 @@ struct VerifierFactory {
         return Made(
             verifier: NotationVerifier(
                 name: plugin.name, type: plugin.type, artifactTypes: types, policy: document, trustStore: store,
-                revocation: checker, chains: chains, uses: store.uses(document, verifier: plugin.name)),
+                revocation: checker, chains: chains, uses: store.uses(document, verifier: plugin.name),
+                keepsDetails: keepsDetails),
             awaited: awaited)
     }
 

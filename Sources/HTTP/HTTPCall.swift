@@ -27,7 +27,7 @@ struct HTTPCall {
         func fault(_ kind: HTTPError.Kind, _ host: String, _ detail: String) -> HTTPError {
             HTTPError(kind: kind, host: host, method: request.method, attempts: 0, detail: detail)
         }
-        do { url = try HTTPURL(parsing: request.url) } catch { throw fault(.invalidURL, "", error.description) }
+        do { url = try request.parsedURL() } catch { throw fault(.invalidURL, "", error.description) }
         if let problem = request.headers.problem { throw fault(.invalidRequest, url.authority, problem) }
         guard request.maximumResponseBytes >= 0, request.retry.maximumAttempts > 0 else {
             throw fault(.invalidRequest, url.authority, "the limits of the request must not be negative or zero")

@@ -33,7 +33,9 @@ public struct HTTPRequest: Sendable {
     /// The method.
     public var method: HTTPMethod
     /// An absolute `http` or `https` URL without user information.
-    public var url: String
+    public var url: String { didSet { address = nil } }
+    /// The URL as it was read, where whoever made the request has read it.
+    private var address: HTTPURL?
     /// The header fields; `Host`, `Content-Length` and others that concern the connection are set by the client.
     public var headers: HTTPHeaders
     /// The body.
@@ -83,6 +85,24 @@ public struct HTTPRequest: Sendable {
         self.retry = retry
         self.redirects = redirects
         self.answersEveryStatus = answersEveryStatus
+    }
+
+    /// A request to a URL that was read already: nobody on its way reads it once more.
+    public init(
+        _ method: HTTPMethod, _ url: HTTPURL, headers: HTTPHeaders = .init(), body: [UInt8]? = nil,
+        maximumResponseBytes: Int = 4 << 20, deadline: ContinuousClock.Instant, retry: RetryPolicy = .standard,
+        redirects: RedirectPolicy = .refuse
+    ) {
+        self.init(
+            method, url.text, headers: headers, body: body, maximumResponseBytes: maximumResponseBytes,
+            deadline: deadline, retry: retry, redirects: redirects)
+        address = url
+    }
+
+    /// The URL, read.
+    package func parsedURL() throws(HTTPURLError) -> HTTPURL {
+        if let address { return address }
+        return try HTTPURL(parsing: url)
     }
 }
 

@@ -24,19 +24,23 @@ public struct HTTPURL: Sendable, Hashable {
         guard text.utf8.allSatisfy(HTTPURL.isAllowed) else {
             throw HTTPURLError(problem: "it has spaces, control characters or others that must be percent-encoded")
         }
-        guard let colon = text.utf8.firstIndex(of: UInt8(ascii: ":")),
+        // All of it is ASCII: bytes are characters, and cost far less to look at.
+        let bytes = text.utf8
+        guard let colon = bytes.firstIndex(of: UInt8(ascii: ":")),
             let scheme = Scheme(rawValue: text[..<colon].lowercased())
         else { throw HTTPURLError(problem: "it does not begin with http:// or https://") }
-        let afterScheme = text[text.index(after: colon)...]
-        guard afterScheme.hasPrefix("//") else {
+        let afterScheme = bytes[bytes.index(after: colon)...]
+        guard afterScheme.starts(with: "//".utf8) else {
             throw HTTPURLError(problem: "it does not begin with http:// or https://")
         }
         let rest = afterScheme.dropFirst(2)
-        let end = rest.firstIndex { $0 == "/" || $0 == "?" || $0 == "#" } ?? rest.endIndex
-        (host, port) = try HTTPURL.parse(authority: rest[..<end], scheme: scheme)
+        let end =
+            rest.firstIndex { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "?") || $0 == UInt8(ascii: "#") }
+            ?? rest.endIndex
+        (host, port) = try HTTPURL.parse(authority: text[rest.startIndex..<end], scheme: scheme)
         self.scheme = scheme
-        let target = rest[end...].prefix { $0 != "#" }
-        self.target = target.hasPrefix("/") ? String(target) : "/" + target
+        let target = text[end..<(rest[end...].firstIndex(of: UInt8(ascii: "#")) ?? rest.endIndex)]
+        self.target = target.utf8.first == UInt8(ascii: "/") ? String(target) : "/" + target
     }
 
     private init(scheme: Scheme, host: String, port: Int, target: String) {
@@ -48,7 +52,7 @@ public struct HTTPURL: Sendable, Hashable {
 
     /// Host, and port unless it is the scheme's own; IPv6 addresses in brackets.
     public var authority: String {
-        let name = host.contains(":") ? "[\(host)]" : host
+        let name = host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]" : host
         return port == scheme.defaultPort ? name : "\(name):\(port)"
     }
 
@@ -57,33 +61,35 @@ public struct HTTPURL: Sendable, Hashable {
 
     /// Whether both name the same scheme, host and port: only then may credentials go along.
     public func hasSameOrigin(as other: HTTPURL) -> Bool {
-        scheme == other.scheme && Array(host.utf8) == Array(other.host.utf8) && port == other.port
+        scheme == other.scheme && host.utf8.elementsEqual(other.host.utf8) && port == other.port
     }
 
     /// Resolves a reference, as in `Location` and `Link`, against this URL (RFC 3986, section 5.2).
     public func resolving(_ reference: String) throws(HTTPURLError) -> HTTPURL {
-        let reference = String(reference.prefix { $0 != "#" })
-        if let colon = reference.firstIndex(of: ":"),
-            !reference[..<colon].contains(where: { $0 == "/" || $0 == "?" })
+        var bytes = reference.utf8[...]
+        if let end = bytes.firstIndex(of: UInt8(ascii: "#")) { bytes = bytes[..<end] }
+        let text = reference[bytes.startIndex..<bytes.endIndex]
+        if let colon = bytes.firstIndex(of: UInt8(ascii: ":")),
+            !bytes[..<colon].contains(where: { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "?") })
         {
-            return try HTTPURL(parsing: reference)
+            return try HTTPURL(parsing: String(text))
         }
-        if reference.hasPrefix("//") { return try HTTPURL(parsing: "\(scheme.rawValue):\(reference)") }
-        guard reference.utf8.count <= 16_384, reference.utf8.allSatisfy(HTTPURL.isAllowed) else {
+        if bytes.starts(with: "//".utf8) { return try HTTPURL(parsing: "\(scheme.rawValue):\(text)") }
+        guard bytes.count <= 16_384, bytes.allSatisfy(HTTPURL.isAllowed) else {
             throw HTTPURLError(problem: "it has spaces, control characters or others that must be percent-encoded")
         }
-        if reference.isEmpty { return self }
-        let path = target.prefix { $0 != "?" }
-        let referencePath = reference.prefix { $0 != "?" }
-        let query = reference[referencePath.endIndex...]
+        if bytes.isEmpty { return self }
+        let path = target[..<(target.utf8.firstIndex(of: UInt8(ascii: "?")) ?? target.endIndex)]
+        let queryStart = bytes.firstIndex(of: UInt8(ascii: "?")) ?? bytes.endIndex
+        let (referencePath, query) = (text[..<queryStart], text[queryStart...])
         let merged: String
         if referencePath.isEmpty {
             merged = String(path)
-        } else if referencePath.hasPrefix("/") {
-            merged = HTTPURL.removingDotSegments(referencePath)
+        } else if referencePath.utf8.first == UInt8(ascii: "/") {
+            merged = HTTPURL.removingDotSegments(String(referencePath))
         } else {
-            let directory = path.lastIndex(of: "/").map { path[...$0] } ?? "/"
-            merged = HTTPURL.removingDotSegments(directory + referencePath)
+            let directory = path.utf8.lastIndex(of: UInt8(ascii: "/")).map { path[...$0] } ?? "/"
+            merged = HTTPURL.removingDotSegments("\(directory)\(referencePath)")
         }
         return HTTPURL(scheme: scheme, host: host, port: port, target: merged + query)
     }
@@ -92,27 +98,33 @@ public struct HTTPURL: Sendable, Hashable {
     func onHost(_ host: String) -> HTTPURL { HTTPURL(scheme: scheme, host: host, port: port, target: target) }
 
     private static func isAllowed(_ byte: UInt8) -> Bool {
-        byte > 0x20 && byte < 0x7F && !#""<>\"#.utf8.contains(byte)
+        switch byte {
+        case UInt8(ascii: "\""), UInt8(ascii: "<"), UInt8(ascii: ">"), UInt8(ascii: "\\"): false
+        default: byte > 0x20 && byte < 0x7F
+        }
     }
 
     private static func parse(
         authority: Substring, scheme: Scheme
     ) throws(HTTPURLError) -> (host: String, port: Int) {
+        let bytes = authority.utf8
         // "https://registry.example@evil.example/" names another host than it seems to, and userinfo is a secret.
-        guard !authority.contains("@") else { throw HTTPURLError(problem: "it has user information before the host") }
+        guard !bytes.contains(UInt8(ascii: "@")) else {
+            throw HTTPURLError(problem: "it has user information before the host")
+        }
         let host: Substring
         let afterHost: Substring
-        if authority.hasPrefix("[") {
-            guard let close = authority.firstIndex(of: "]") else {
+        if bytes.first == UInt8(ascii: "[") {
+            guard let close = bytes.firstIndex(of: UInt8(ascii: "]")) else {
                 throw HTTPURLError(problem: "its host is not valid")
             }
-            host = authority[authority.index(after: authority.startIndex)..<close]
-            afterHost = authority[authority.index(after: close)...]
+            host = authority[bytes.index(after: bytes.startIndex)..<close]
+            afterHost = authority[bytes.index(after: close)...]
             guard IPAddress(String(host))?.isIPv6 == true else {
                 throw HTTPURLError(problem: "its host is not an IPv6 address")
             }
         } else {
-            let colon = authority.firstIndex(of: ":") ?? authority.endIndex
+            let colon = bytes.firstIndex(of: UInt8(ascii: ":")) ?? bytes.endIndex
             host = authority[..<colon]
             afterHost = authority[colon...]
             guard !host.isEmpty, host.utf8.count <= 255, host.utf8.allSatisfy(isNameByte) else {
@@ -120,9 +132,10 @@ public struct HTTPURL: Sendable, Hashable {
             }
         }
         guard !afterHost.isEmpty else { return (host.lowercased(), scheme.defaultPort) }
-        let digits = afterHost.dropFirst()
-        guard afterHost.hasPrefix(":"), !digits.isEmpty, digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }),
-            let port = Int(digits), (1...65_535).contains(port)
+        let digits = afterHost.utf8.dropFirst()
+        guard afterHost.utf8.first == UInt8(ascii: ":"), !digits.isEmpty,
+            digits.allSatisfy({ (0x30...0x39).contains($0) }), let port = Int(Substring(digits)),
+            (1...65_535).contains(port)
         else { throw HTTPURLError(problem: "its port is not a number from 1 to 65535") }
         return (host.lowercased(), port)
     }
@@ -137,9 +150,16 @@ public struct HTTPURL: Sendable, Hashable {
     }
 
     /// RFC 3986, section 5.2.4, for a path that begins with a slash.
-    private static func removingDotSegments(_ path: some StringProtocol) -> String {
+    private static func removingDotSegments(_ path: String) -> String {
+        // Nearly always there is none.
+        var isAfterSlash = false
+        let hasDots = path.utf8.contains { byte in
+            defer { isAfterSlash = byte == UInt8(ascii: "/") }
+            return isAfterSlash && byte == UInt8(ascii: ".")
+        }
+        guard hasDots else { return path }
         var kept: [Substring] = []
-        let segments = String(path).split(separator: "/", omittingEmptySubsequences: false).dropFirst()
+        let segments = path.split(separator: "/", omittingEmptySubsequences: false).dropFirst()
         for (index, segment) in segments.enumerated() {
             let isLast = index == segments.count - 1
             switch segment {

@@ -55,7 +55,7 @@ public final class PacedHTTPClient: HTTPSending {
 
     /// Sends a request when its turn comes. See ``HTTPSending/send(_:)``.
     public func send(_ request: HTTPRequest) async throws(HTTPError) -> HTTPResponse {
-        guard let host = (try? HTTPURL(parsing: request.url))?.authority else { return try await inner.send(request) }
+        guard let host = (try? request.parsedURL())?.authority else { return try await inner.send(request) }
         var request = request
         let isRetried = request.retry.covers(request.method)
         request.retry.retriesThrottled = false

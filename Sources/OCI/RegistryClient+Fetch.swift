@@ -17,9 +17,14 @@ extension RegistryClient {
             timeout: self.waitedTooLong(question, question.pathDescription, "resolving the reference")
         ) { [self] (deadline) async throws(RegistryError) -> Descriptor in
             let descriptor = try await ask(question, deadline)
-            let expires = question.digest == nil ? ContinuousClock.now + options.tagCacheLifetime : nil
-            cache.insert(
-                descriptor, for: question, cost: question.cacheCost + descriptor.cacheCost, expires: expires)
+            if question.digest == nil {
+                tags.insert(
+                    descriptor, for: question, cost: question.cacheCost + descriptor.cacheCost,
+                    expires: .now + options.tagCacheLifetime)
+            }
+            // Whoever asks for a tag's digest next, as Gatekeeper does with what was mutated, is told without a question.
+            let pinned = question.with(digest: descriptor.digest, keepingTag: false)
+            descriptors.insert(descriptor, for: pinned, cost: pinned.cacheCost + descriptor.cacheCost)
             noteOpen(question)
             return descriptor
         }

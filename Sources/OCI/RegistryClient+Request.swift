@@ -78,10 +78,11 @@ extension RegistryClient {
         let isOwn = url.hasSameOrigin(as: origin)
         var authorization = isOwn ? try await knownAuthorization(for: call, credential) : nil
         var isLastTry = false
-        var first = isOwn && authorization == nil ? try await introduction(call, url) : nil
-        // Somebody else's first call may have told meanwhile.
-        if isOwn, authorization == nil, first == nil {
-            authorization = try await knownAuthorization(for: call, credential)
+        var first: HTTPResponse?
+        if isOwn, authorization == nil, schemes.value(for: key(of: call)) == nil {
+            first = try await introduction(call, url)
+            // Somebody else's first call may have told meanwhile.
+            if first == nil { authorization = try await knownAuthorization(for: call, credential) }
         }
         while true {
             let response: HTTPResponse
@@ -135,7 +136,7 @@ extension RegistryClient {
         if let contentType = call.contentType { headers.set("Content-Type", contentType) }
         if let authorization { headers.set("Authorization", authorization.header) }
         var request = HTTPRequest(
-            call.method, url.text, headers: headers, body: call.body, maximumResponseBytes: call.maximumBytes,
+            call.method, url, headers: headers, body: call.body, maximumResponseBytes: call.maximumBytes,
             deadline: call.deadline, retry: call.retry ?? options.retry,
             redirects: call.followsRedirects ? .follow(maximum: 5) : .refuse)
         request.redirectsToPrivateAddresses = options.privateAddresses
@@ -155,7 +156,7 @@ extension RegistryClient {
         requestCount.add(1, ordering: .relaxed)
         do {
             let response = try await http.send(request)
-            options.onAnswer?(Self.host(request.url), response.status)
+            options.onAnswer?(Self.host(request), response.status)
             return response
         } catch {
             let status: Int? =
@@ -164,12 +165,12 @@ extension RegistryClient {
                 case .status(let status): status
                 default: nil
                 }
-            options.onAnswer?(Self.host(request.url), status)
+            options.onAnswer?(Self.host(request), status)
             throw fault(error)
         }
     }
 
-    private static func host(_ url: String) -> String { (try? HTTPURL(parsing: url))?.authority ?? "" }
+    private static func host(_ request: HTTPRequest) -> String { (try? request.parsedURL())?.authority ?? "" }
 
     /// What an ``HTTPError`` means to a caller of this room.
     static func kind(of error: HTTPError) -> RegistryError.Kind {

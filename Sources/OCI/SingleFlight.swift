@@ -47,11 +47,8 @@ final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Sendable {
             state.lastID += 1
             return state.lastID
         }
-        let timer = Task { [self] in
-            try? await Task.sleep(until: deadline, clock: .continuous)
-            if !Task.isCancelled { leave(key, id, .failure(timeout())) }
-        }
-        defer { timer.cancel() }
+        let timer = Deadlines.shared.add(deadline) { [self] in leave(key, id, .failure(timeout())) }
+        defer { Deadlines.shared.remove(timer) }
         let cancelled = { @Sendable () -> RegistryError in
             let timeout = timeout()
             return RegistryError(
@@ -64,15 +61,16 @@ final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Sendable {
                     state.waiters[key, default: [:]][id] = continuation
                     return isNew
                 }
+                // Whatever happened before the continuation was in place found nobody to tell.
+                if Task.isCancelled { leave(key, id, .failure(cancelled())) }
+                if .now >= deadline { leave(key, id, .failure(timeout())) }
                 if isNew {
-                    Task { [self] in
+                    // At once, up to its first wait: the way through a queue to another thread costs more than that.
+                    Task.immediate { [self] in
                         let outcome = await Self.outcome(of: work, max(deadline, .now + workTime))
                         finish(key, outcome)
                     }
                 }
-                // Whatever happened before the continuation was in place found nobody to tell.
-                if Task.isCancelled { leave(key, id, .failure(cancelled())) }
-                if .now >= deadline { leave(key, id, .failure(timeout())) }
             }
         } onCancel: {
             leave(key, id, .failure(cancelled()))

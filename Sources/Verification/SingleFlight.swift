@@ -1,3 +1,4 @@
+import OCI
 import Synchronization
 
 /// Runs the same work once for all who ask for it at the same time.
@@ -75,18 +76,16 @@ package final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Sen
             return (flight, true)
         }
         if isNew {
-            Task.detached { [self] in
+            // At once, up to its first wait: the way through a queue to another thread costs more than that.
+            Task.immediateDetached { [self] in
                 let value = await work()
                 flights.withLock { flights in _ = flights.removeValue(forKey: key) }
                 flight.land(value)
             }
         }
         let waiter = flight.newWaiter()
-        let timer = Task.detached {
-            try? await Task.sleep(until: deadline, clock: .continuous)
-            if !Task.isCancelled { flight.giveUp(waiter) }
-        }
-        defer { timer.cancel() }
+        let timer = Deadlines.shared.add(deadline) { flight.giveUp(waiter) }
+        defer { Deadlines.shared.remove(timer) }
         return await withTaskCancellationHandler {
             await flight.wait(waiter)
         } onCancel: {

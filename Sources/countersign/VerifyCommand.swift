@@ -105,7 +105,7 @@ struct VerifyCommand: AsyncParsableCommand {
     private func verifyByConfiguration(_ reference: ImageReference) async throws -> VerificationResult {
         let metrics = MetricsRegistry()
         let logger = Logger(label: "countersign") { _ in SwiftLogNoOpLogHandler() }
-        let builder = ConfigurationBuilder(metrics: metrics, logger: logger, followsStrangers: true)
+        let builder = ConfigurationBuilder(metrics: metrics, logger: logger, followsStrangers: true, keepsDetails: true)
         let path = config ?? ""
         let built: BuiltConfiguration
         do {

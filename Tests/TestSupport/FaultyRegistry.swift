@@ -64,6 +64,9 @@ package final class FaultyRegistry: Sendable {
         package var port = 0
 
         package init() {}
+
+        /// Whether somebody has to say who he is.
+        package var isProtected: Bool { if case .none = authentication { false } else { true } }
     }
 
     struct State {
@@ -80,7 +83,7 @@ package final class FaultyRegistry: Sendable {
 
     typealias Connection = NIOAsyncChannel<HTTPServerRequestPart, HTTPServerResponsePart>
 
-    let options: Options
+    package let options: Options
     let state = Mutex(State())
     /// Not behind the lock of `state`: answers are made under it, and name the port.
     private let boundPort = Atomic<Int>(0)
