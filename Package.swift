@@ -92,7 +92,7 @@ var targets: [Target] = [
         "CountersignService",
         [
             "OCI", "HTTP", "PKI", "Notation", "KeyManagement", "Azure", "Verification", "GatekeeperProvider",
-            "StrictJSON", "YAML", "Kubernetes", "Redis", "CMemory", crypto, lifecycle, logging,
+            "StrictJSON", "YAML", "Kubernetes", "Redis", "CMemory", "Audit", crypto, lifecycle, logging,
         ]),
     .executableTarget(
         name: "countersign", dependencies: ["CountersignService", "Audit", argumentParser], swiftSettings: strict,

@@ -20,7 +20,7 @@ ALLOWED = {
     "GatekeeperProvider": {"Verification", "OCI", "PKI", "StrictJSON"},
     "CountersignService": {
         "HTTP", "OCI", "PKI", "Notation", "KeyManagement", "Azure", "Verification", "GatekeeperProvider", "StrictJSON",
-        "YAML", "Kubernetes", "Redis", "CMemory",
+        "YAML", "Kubernetes", "Redis", "CMemory", "Audit",
     },
     "countersign": {
         "HTTP", "OCI", "PKI", "Notation", "KeyManagement", "Verification", "GatekeeperProvider", "StrictJSON",

@@ -50,10 +50,9 @@ package struct Auditor: Sendable {
     }
 
     private func verify(_ image: NamedImage) async -> AuditedImage {
-        let key = image.scope.map { "[\($0)]\(image.reference)" } ?? image.reference
         var pause = Duration.milliseconds(500)
         for attempt in 1... {
-            switch await service.verify(key: key, traceID: "audit", deadline: .now + patience) {
+            switch await service.verify(key: image.key, traceID: "audit", deadline: .now + patience) {
             case .decided(let decision):
                 return AuditedImage(
                     image: image, verdict: decision.isSuccess ? .admitted : .denied, digest: decision.digest,

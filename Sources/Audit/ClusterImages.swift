@@ -31,21 +31,11 @@ package struct ClusterImages: Sendable {
             _ = try await client.get(.namespace, name: namespace)
         }
         for selection in namespaces.isEmpty ? [nil] : namespaces.map(Optional.some) {
-            var pods: [JSONObject] = []
             // One page at a time becomes a few images: the pods themselves need not stay.
-            try await client.eachPage(.pod, ResourceSelection(namespace: selection)) { pods += $0.map(Self.reduced) }
-            for pod in pods { add(pod, owners ?? [:], to: &inventory) }
+            try await client.eachPage(.pod, ResourceSelection(namespace: selection)) { page in
+                for pod in page { add(pod, owners ?? [:], to: &inventory) }
+            }
         }
-    }
-
-    /// Names and labels of pods are all that is needed of them besides specification and status.
-    private static func reduced(_ pod: JSONObject) -> JSONObject {
-        var metadata = pod["metadata"]?.object ?? [:]
-        metadata["managedFields"] = nil
-        metadata["annotations"] = nil
-        var reduced = pod
-        reduced["metadata"] = .object(metadata)
-        return reduced
     }
 
     /// Who answers for each namespace; `nil` when nobody asked.

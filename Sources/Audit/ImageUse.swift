@@ -31,6 +31,9 @@ package struct NamedImage: Hashable, Sendable {
     package let scope: String?
     /// Where it is used.
     package var uses: [ImageUse]
+
+    /// The key that Gatekeeper would ask about.
+    package var key: String { scope.map { "[\($0)]\(reference)" } ?? reference }
 }
 
 /// The images that were found, each name once.

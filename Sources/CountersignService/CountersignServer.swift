@@ -113,10 +113,14 @@ package final class CountersignServer: Sendable {
         let provider = try GatekeeperProviderServer(
             configuration: providerConfiguration, service: service, metrics: metrics, logger: logger,
             callers: kubernetes.map { TokenReviewer(client: $0, audiences: settings.kyvernoAudiences) })
+        let prewarmer = Prewarmer(service: service, source: source, metrics: metrics, logger: logger) {
+            [environment] () throws(KubernetesError) in
+            try KubernetesClient(KubernetesConfiguration.automatic(environment: environment))
+        }
         let services: [[any Service]] = [
             keeping, [builder.revocation, MemoryKeeper(decisions: decisions)], shared.map { [$0.decisions] } ?? [],
             certificates.map { [$0] } ?? [],
-            [provider],
+            [prewarmer, provider],
         ]
         var configuration = ServiceGroupConfiguration(
             services: services.flatMap(\.self),

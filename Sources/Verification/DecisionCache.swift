@@ -121,6 +121,14 @@ package final class DecisionCache: Sendable {
         state.withLock { $0.decision(for: key, now, time) }
     }
 
+    /// How much longer a decision is kept; `nil` when there is none. Neither a hit nor a miss.
+    package func remainingLife(for key: Key, now: ContinuousClock.Instant = .now, time: Date = Date()) -> Duration? {
+        state.withLock { state in
+            guard let entry = state.entries[key], entry.holds(now, time) else { return nil }
+            return entry.life - entry.kept.instant.duration(to: now)
+        }
+    }
+
     /// Keeps a decision.
     ///
     /// - Parameter validFor: how long the decision can stay true (until the earliest expiry it rests on), which

@@ -46,21 +46,21 @@ package struct ConfigurationUnavailable: Error, Sendable, CustomStringConvertibl
 
 /// Answers the provider: decision cache, then one flight for all who ask the same, then the pipeline.
 package final class PipelineService: VerificationService {
-    private struct FlightKey: Hashable, Sendable {
+    struct FlightKey: Hashable, Sendable {
         let decision: DecisionCache.Key
         let isMutation: Bool
     }
 
-    private let source: any ConfigurationSource
-    private let cache: DecisionCache
+    let source: any ConfigurationSource
+    let cache: DecisionCache
     private let shared: (any SharedDecisions)?
-    private let metrics: MetricsRegistry
+    let metrics: MetricsRegistry
     private let verifications = SingleFlight<FlightKey, PipelineResult>()
     private let resolutions = SingleFlight<FlightKey, MutationAnswer>()
     /// The answers that there are most of, counted without looking for their counter.
     private let admissions: MetricCounter
     private let parsed = ParsedKeys()
-    private let places = WorkPlaces()
+    let places = WorkPlaces()
     private let verified = VerifiedImages()
     /// How far each verification has come, for those who do not wait for its end.
     private let stages = Mutex<[FlightKey: PassingFault.Stage]>([:])
@@ -163,12 +163,34 @@ package final class PipelineService: VerificationService {
         let cacheKey = cacheKey(parsed, snapshot)
         if let decision = cache.decision(for: cacheKey) { return .decided(decision) }
 
+        switch await verdict(on: key, cacheKey, snapshot, deadline: deadline) {
+        case .decided(let decision, _): return .decided(decision)
+        case .fault(let fault): return earlier(cacheKey, key, snapshot, fault)
+        case nil:
+            let stage = stages.withLock { $0[FlightKey(decision: cacheKey, isMutation: false)] } ?? .verify
+            return earlier(cacheKey, key, snapshot, PipelineService.late(stage, key, snapshot))
+        }
+    }
+
+    /// The verdict on an image: from the flight that is under way, or a new one for all who ask meanwhile. `nil` when the
+    /// deadline came first.
+    ///
+    /// - Parameter ahead: how much longer than this a verdict that is known must hold to be taken, where a place for the work
+    ///   is held already and nobody waits; `nil` for a request.
+    func verdict(
+        on key: VerificationKey, _ cacheKey: DecisionCache.Key, _ snapshot: ConfigurationSnapshot,
+        deadline: ContinuousClock.Instant, ahead: Duration? = nil
+    ) async -> PipelineResult? {
         let flightKey = FlightKey(decision: cacheKey, isMutation: false)
-        let result = await verifications.value(for: flightKey, deadline: deadline) { [self] in
+        return await verifications.value(for: flightKey, deadline: deadline) { [self] in
             // A flight that landed between the look into the cache and here has left its decision there.
-            if let decision = cache.decision(for: cacheKey) { return .decided(decision, validUntil: nil) }
+            if ahead == nil, let decision = cache.decision(for: cacheKey) {
+                return .decided(decision, validUntil: nil)
+            }
             let sharedKey = self.sharedKey(snapshot, key)
-            if let shared, let sharedKey, let known = await shared.decision(for: sharedKey) {
+            if let shared, let sharedKey, let known = await shared.decision(for: sharedKey),
+                known.life > ahead ?? .zero
+            {
                 cache.keep(known.decision, for: cacheKey, validFor: known.life)
                 return .decided(known.decision, validUntil: nil)
             }
@@ -180,12 +202,18 @@ package final class PipelineService: VerificationService {
                 stages.withLock { $0[flightKey] = stage }
             }
             let end = ContinuousClock.now + time
-            let result = await places.work(
-                at: key.reference.endpoint, limits: snapshot.settings.limits, patience: deadline, deadline: end,
-                overloaded: { .fault(PassingFault(stage: .queue, host: key.reference.endpoint, cause: $0)) }
-            ) {
-                await pipeline.run(key.reference, deadline: end)
-            }
+            let result =
+                if ahead == nil {
+                    await places.work(
+                        at: key.reference.endpoint, limits: snapshot.settings.limits, patience: deadline,
+                        deadline: end,
+                        overloaded: { .fault(PassingFault(stage: .queue, host: key.reference.endpoint, cause: $0)) }
+                    ) {
+                        await pipeline.run(key.reference, deadline: end)
+                    }
+                } else {
+                    await pipeline.run(key.reference, deadline: end)
+                }
             if case .decided(let decision, let validUntil) = result {
                 let life = validUntil.map { Duration.seconds($0.timeIntervalSinceNow) }
                 cache.keep(decision, for: cacheKey, validFor: life)
@@ -202,13 +230,6 @@ package final class PipelineService: VerificationService {
                 }
             }
             return result
-        }
-        switch result {
-        case .decided(let decision, _): return .decided(decision)
-        case .fault(let fault): return earlier(cacheKey, key, snapshot, fault)
-        case nil:
-            let stage = stages.withLock { $0[flightKey] } ?? .verify
-            return earlier(cacheKey, key, snapshot, PipelineService.late(stage, key, snapshot))
         }
     }
 
@@ -294,7 +315,7 @@ package final class PipelineService: VerificationService {
         return answer ?? .fault(PipelineService.late(.resolve, key, snapshot))
     }
 
-    private static func late(
+    static func late(
         _ stage: PassingFault.Stage, _ key: VerificationKey, _ snapshot: ConfigurationSnapshot
     ) -> PassingFault {
         if let hindrance = snapshot.stores.lazy.compactMap({ $0.hindrance(for: key.reference) }).first {

@@ -167,7 +167,7 @@ package struct ServiceConfiguration: Sendable, Equatable {
         warnings += section.unused()
     }
 
-    /// `"cache": {"staleIfError": "10m"}`.
+    /// `"cache": {"staleIfError": "10m", "prewarm": {"enabled": true}}`.
     private mutating func readCache(_ root: inout ConfigurationReader) throws(ConfigurationError) {
         guard var section = try root.section("cache") else { return }
         if let text = try section.string("staleIfError"), !text.isEmpty {
@@ -177,6 +177,9 @@ package struct ServiceConfiguration: Sendable, Equatable {
                     problem: "is \"\(text)\": expected a duration up to 24h, 10m for instance")
             }
             settings.staleIfError = duration
+        }
+        if let prewarm = try section.section("prewarm") {
+            settings.prewarming = try PrewarmingSettings(prewarm, warnings: &warnings)
         }
         warnings += section.unused()
     }

@@ -37,18 +37,21 @@ package struct ServiceSettings: Sendable, Equatable {
     package var limits: WorkPlaces.Limits
     /// How long a verification may stand in for one that a fault prevents; zero: not at all.
     package var staleIfError: Duration
+    /// Whether images that run in the cluster are verified before anybody asks.
+    package var prewarming: PrewarmingSettings
 
     /// Settings, by default those of Ratify.
     package init(
         verificationTimeout: Duration = .milliseconds(2900), mutationTimeout: Duration = .milliseconds(950),
         traceIDHeaderNames: [String] = [], limits: WorkPlaces.Limits = WorkPlaces.Limits(),
-        staleIfError: Duration = .zero
+        staleIfError: Duration = .zero, prewarming: PrewarmingSettings = PrewarmingSettings()
     ) {
         self.verificationTimeout = verificationTimeout
         self.mutationTimeout = mutationTimeout
         self.traceIDHeaderNames = traceIDHeaderNames
         self.limits = limits
         self.staleIfError = staleIfError
+        self.prewarming = prewarming
     }
 }
 

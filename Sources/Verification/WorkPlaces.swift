@@ -81,6 +81,28 @@ package final class WorkPlaces: Sendable {
         }
     }
 
+    /// Works at a registry when nobody needs the place: none waits, and three of four places stay free, overall and of
+    /// this registry. Others come first, so there is no queue for this.
+    ///
+    /// - Returns: `nil` when there is no such place now.
+    package func workAside<Value>(at host: String, limits: Limits, _ work: () async -> Value) async -> Value? {
+        let isGranted = state.withLock { state in
+            state.limits = limits
+            let working = state.hosts[host]?.working ?? 0
+            guard state.queued == 0, working * 4 < limits.perRegistry, state.working * 4 < limits.overall else {
+                return false
+            }
+            state.hosts[host, default: Host()].working += 1
+            state.working += 1
+            return true
+        }
+        guard isGranted else { return nil }
+        let start = ContinuousClock.now
+        let value = await work()
+        giveBack(host, held: start.duration(to: .now))
+        return value
+    }
+
     private func take(
         _ host: String, _ limits: Limits, patience: ContinuousClock.Instant, deadline: ContinuousClock.Instant
     ) async -> Answer {

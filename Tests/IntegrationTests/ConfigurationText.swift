@@ -18,6 +18,8 @@ struct ConfigurationText: Sendable {
     var executor: JSONObject = [:]
     /// `cache.staleIfError`.
     var staleIfError: String?
+    /// `cache.prewarm`.
+    var prewarm: JSONValue = .null
     var traceIDHeaders: [String] = []
     /// How revocation is checked.
     var revocation: JSONValue = [:]
@@ -70,7 +72,8 @@ struct ConfigurationText: Sendable {
         executor["verificationRequestTimeout"] = .number(String(verificationTimeout))
         executor["mutationRequestTimeout"] = .number(String(mutationTimeout))
         return [
-            "executor": .object(executor), "cache": ["staleIfError": staleIfError.map(JSONValue.string) ?? .null],
+            "executor": .object(executor),
+            "cache": ["staleIfError": staleIfError.map(JSONValue.string) ?? .null, "prewarm": prewarm],
             "store": ["version": "1.0.0", "plugins": .array(stores)],
             "keyManagementProvider": ["plugins": .array(providers)],
             "verifier": [

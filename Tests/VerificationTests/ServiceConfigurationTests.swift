@@ -81,6 +81,8 @@ import Testing
         (#"{"logger":{"formatter":"xml"},"#, "logger.formatter"),
         (#"{"executor":{"maximumConcurrent":0},"#, "executor.maximumConcurrent is 0"),
         (#"{"cache":{"staleIfError":"forever"},"#, "cache.staleIfError is \"forever\": expected a duration up to 24h"),
+        (#"{"cache":{"prewarm":true},"#, "cache.prewarm is a Boolean"),
+        (#"{"cache":{"prewarm":{"enabled":true,"ratePerMinute":0}},"#, "cache.prewarm.ratePerMinute"),
         (#"{"cache":{"staleIfError":"25h"},"#, "expected a duration up to 24h"),
     ])
     func refusesWrongValues(prefix: String, expected: String) {

@@ -124,3 +124,47 @@ import Testing
         #expect(places.counts == (0, 0, 1))
     }
 }
+
+/// Work that nobody waits for.
+@Suite struct WorkAsideTests {
+    @Test func onlyWhereNobodyIsHeldUp() async {
+        let places = WorkPlaces()
+        let limits = WorkPlaces.Limits(overall: 8, perRegistry: 4, queued: 10)
+        // One of four places of a registry, and no second one.
+        let isAloneThere = await places.workAside(at: "r", limits: limits) {
+            await places.workAside(at: "r", limits: limits) { true } == nil
+        }
+        #expect(isAloneThere == true)
+        #expect(places.counts == (0, 0, 0))
+        // A request has all the others.
+        let request = await places.workAside(at: "r", limits: limits) {
+            await places.work(
+                at: "r", limits: limits, patience: .now + .seconds(60), deadline: .now + .seconds(60),
+                overloaded: { $0 }
+            ) { "done" }
+        }
+        #expect(request == "done")
+    }
+
+    @Test func whoWaitsComesFirst() async {
+        let places = WorkPlaces()
+        let limits = WorkPlaces.Limits(overall: 1, perRegistry: 1, queued: 10)
+        let end = ContinuousClock.now + .seconds(60)
+        let refused = await places.work(
+            at: "r", limits: limits, patience: end, deadline: end, overloaded: { _ in true }
+        ) {
+            // Another one waits for the only place.
+            let waiter = Task {
+                await places.work(at: "r", limits: limits, patience: end, deadline: end, overloaded: { _ in false }) {
+                    true
+                }
+            }
+            while places.counts.waiting == 0 { await Task.yield() }
+            // At a registry of its own, too.
+            let isRefused = await places.workAside(at: "other", limits: limits) { true } == nil
+            _ = waiter
+            return isRefused
+        }
+        #expect(refused)
+    }
+}

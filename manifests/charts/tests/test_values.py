@@ -99,6 +99,18 @@ def test_limits_and_outages(install):
     assert "cache" not in json.loads(install({}).one("ConfigMap", "ratify-configuration")["data"]["config.json"])
 
 
+def test_images_that_run_are_verified_ahead_only_when_asked(install):
+    def pods(release):
+        return [rule for rule in release.one("ClusterRole", "ratify-manager-cluster-role")["rules"] if "pods" in rule["resources"]]
+
+    assert pods(install({})) == []
+    release = install({"provider": {"cache": {"prewarm": {"enabled": True, "ratePerMinute": 30, "excludeNamespaces": ["build"]}}}})
+    assert pods(release) == [{"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}]
+    prewarm = json.loads(release.one("ConfigMap", "ratify-configuration")["data"]["config.json"])["cache"]["prewarm"]
+    assert prewarm["enabled"] is True and prewarm["ratePerMinute"] == 30 and prewarm["byNamespace"] is False
+    assert {"kube-system", "build"} <= set(prewarm["excludeNamespaces"])
+
+
 def test_old_gatekeeper(install):
     release = install({"gatekeeper": {"version": "3.10.0"}})
     assert release.one("Provider", "ratify-provider")["apiVersion"] == "externaldata.gatekeeper.sh/v1alpha1"

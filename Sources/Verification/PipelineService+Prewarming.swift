@@ -1,0 +1,64 @@
+import OCI
+
+/// What came of looking after an image before anybody asks for it.
+package enum PrewarmingOutcome: Sendable {
+    /// A verdict is known, and holds for so long.
+    case kept(isSuccess: Bool, life: Duration)
+    /// Nothing was done: requests come first, or the registry limits requests.
+    case postponed
+    /// No verdict this time.
+    case fault(PassingFault)
+    /// It is no image reference.
+    case refused(String)
+}
+
+extension PipelineService {
+    /// How long verdicts are kept; zero: not at all.
+    package var decisionLifetime: Duration { cache.timeToLive }
+
+    /// How much longer the verdict on a key is kept; `nil` when there is none.
+    package func remainingLife(of text: String) -> Duration? {
+        guard let key = try? VerificationKey(parsing: text),
+            case .success(let snapshot) = source.snapshot(for: key.namespace)
+        else { return nil }
+        return cache.remainingLife(for: cacheKey(key, snapshot))
+    }
+
+    /// Reaches the verdict on a key as a request would, and keeps it, if nobody's request is held up by that.
+    ///
+    /// A request that comes meanwhile for the same key waits for this verdict instead of asking the registry itself. What is
+    /// answered to requests is never changed by this: the verdict is reached in the same way, and kept as long.
+    ///
+    /// - Parameter ahead: a verdict of another replica is taken when it holds for longer than this.
+    package func prewarm(key text: String, ahead: Duration, deadline: ContinuousClock.Instant) async
+        -> PrewarmingOutcome
+    {
+        let key: VerificationKey
+        do { key = try VerificationKey(parsing: text) } catch { return .refused(error.description.boundedQuote) }
+        let snapshot: ConfigurationSnapshot
+        switch source.snapshot(for: key.namespace) {
+        case .success(let value): snapshot = value
+        case .failure(let error):
+            return .fault(PassingFault(stage: .configuration, host: nil, cause: error.description))
+        }
+        guard snapshot.stores.allSatisfy({ $0.hindrance(for: key.reference) == nil }) else { return .postponed }
+        let cacheKey = cacheKey(key, snapshot)
+        let host = key.reference.endpoint
+        let result = await places.workAside(at: host, limits: snapshot.settings.limits) {
+            await verdict(on: key, cacheKey, snapshot, deadline: deadline, ahead: ahead)
+                ?? .fault(PipelineService.late(.verify, key, snapshot))
+        }
+        switch result {
+        case nil: return .postponed
+        case .fault(let fault): return .fault(fault)
+        case .decided(let decision, _):
+            return .kept(isSuccess: decision.isSuccess, life: cache.remainingLife(for: cacheKey) ?? .zero)
+        }
+    }
+
+    func cacheKey(_ key: VerificationKey, _ snapshot: ConfigurationSnapshot) -> DecisionCache.Key {
+        DecisionCache.Key(
+            generation: snapshot.generation, trustGeneration: source.trustGeneration(for: key.namespace),
+            namespace: key.namespace, reference: key.reference.description)
+    }
+}
