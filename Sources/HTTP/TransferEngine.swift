@@ -4,9 +4,9 @@ import Synchronization
 /// Runs transfers on one thread of its own, over libcurl's multi interface. Connections, their pool and their caps
 /// belong to it; so do the trusted authorities, which never change in its life.
 ///
-/// `@unchecked Sendable`: `inbox` is a lock; `multi` is used by the engine's thread alone, but for
-/// `curl_multi_wakeup`, which libcurl allows from any thread and which is called under the lock, as long as the
-/// inbox says that the handle lives; `thread` is written once before `init` returns; `active`, `idleHandles`,
+/// `@unchecked Sendable`: `inbox` and `isAlive` are locks; `multi` is used by the engine's thread alone, but for
+/// `curl_multi_wakeup`, which libcurl allows from any thread and which is called under the lock of `isAlive`, as long as
+/// that says that the handle lives; `thread` is written once before `init` returns; `active`, `idleHandles`,
 /// `streams` and `nextDeadline` are touched by the engine's thread alone.
 final class TransferEngine: @unchecked Sendable {
     private enum Mode { case running, draining, stopping }
@@ -26,6 +26,9 @@ final class TransferEngine: @unchecked Sendable {
     }
 
     private let inbox = Mutex(Inbox())
+    /// Whether the handle can be woken. Not the inbox' lock: the thread that is woken wants that one at once, and would wait
+    /// for the end of the very call that woke it.
+    private let isAlive = Mutex(true)
     private let trust: TrustAnchors
     private let identity: ClientIdentity?
     private let multi: UnsafeMutableRawPointer
@@ -86,15 +89,17 @@ final class TransferEngine: @unchecked Sendable {
     func perform(_ transfer: Transfer) async -> Result<Answer, Fault>? {
         let refused = Fault(kind: .cancelled, detail: "", isWorthRetrying: false)
         var isAccepted = true
+        var mustWake = false
         let result = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 transfer.continuation = continuation
                 isAccepted = inbox.withLock { inbox in
                     guard inbox.mode == .running else { return false }
                     inbox.submitted.append(transfer)
-                    wake(&inbox)
+                    mustWake = TransferEngine.mustWake(&inbox)
                     return true
                 }
+                if mustWake { wake() }
                 if !isAccepted {
                     transfer.continuation = nil
                     continuation.resume(returning: Result<Answer, Fault>.failure(refused))
@@ -108,20 +113,12 @@ final class TransferEngine: @unchecked Sendable {
 
     /// Ends a transfer, if it has not ended.
     func cancel(_ transfer: Transfer) {
-        inbox.withLock { inbox in
-            guard !inbox.isClosed else { return }
-            inbox.cancelled.append(transfer)
-            wake(&inbox)
-        }
+        tell { $0.cancelled.append(transfer) }
     }
 
     /// Goes on with a stream that waited for its reader.
     func resume(_ transfer: Transfer) {
-        inbox.withLock { inbox in
-            guard !inbox.isClosed else { return }
-            inbox.resumed.append(transfer)
-            wake(&inbox)
-        }
+        tell { $0.resumed.append(transfer) }
     }
 
     /// Takes no more transfers and ends when those under way have ended.
@@ -152,18 +149,26 @@ final class TransferEngine: @unchecked Sendable {
     var isEnded: Bool { inbox.withLock { $0.isClosed } }
 
     private func leave(_ mode: Mode) {
-        inbox.withLock { inbox in
-            guard !inbox.isClosed, inbox.mode != .stopping else { return }
-            inbox.mode = mode
-            wake(&inbox)
-        }
+        tell { if $0.mode != .stopping { $0.mode = mode } }
     }
 
-    private func wake(_ inbox: inout Inbox) {
-        guard !inbox.isWoken, !inbox.isClosed else { return }
-        inbox.isWoken = true
-        curl_multi_wakeup(multi)
+    /// Tells the thread something, unless it is done.
+    private func tell(_ change: (inout Inbox) -> Void) {
+        let mustWake = inbox.withLock { inbox in
+            guard !inbox.isClosed else { return false }
+            change(&inbox)
+            return TransferEngine.mustWake(&inbox)
+        }
+        if mustWake { wake() }
     }
+
+    private static func mustWake(_ inbox: inout Inbox) -> Bool {
+        guard !inbox.isWoken, !inbox.isClosed else { return false }
+        inbox.isWoken = true
+        return true
+    }
+
+    private func wake() { isAlive.withLock { if $0 { _ = curl_multi_wakeup(multi) } } }
 
     // MARK: On the thread
 
@@ -260,11 +265,14 @@ final class TransferEngine: @unchecked Sendable {
     private func close() {
         for handle in idleHandles { curl_easy_cleanup(handle) }
         idleHandles = []
+        isAlive.withLock { isAlive in
+            isAlive = false
+            curl_multi_cleanup(multi)
+        }
         let waiters = inbox.withLock { inbox in
             inbox.isClosed = true
             inbox.cancelled = []
             inbox.resumed = []
-            curl_multi_cleanup(multi)
             defer { inbox.waiters = [] }
             return inbox.waiters
         }

@@ -1,5 +1,14 @@
 import Synchronization
 
+/// Whether the task is work of nobody's own: it is never cancelled, and goes on when those who wait for it have left.
+///
+/// What such a task is the first to ask for it does itself, in one piece with what comes next, instead of waiting for another
+/// task that does it: a task and the way back from it cost more than most of what is done here.
+package enum LastingWork {
+    /// Set by whoever makes such a task; its children have it too.
+    @TaskLocal package static var isCurrent = false
+}
+
 /// Does the same work once for everyone who asks while it is being done.
 ///
 /// The work belongs to nobody who waits: a waiter that is cancelled, or whose deadline passes, leaves, and the work
@@ -43,6 +52,11 @@ final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Sendable {
         _ timeout: @escaping @Sendable () -> RegistryError,
         _ work: @escaping @Sendable (ContinuousClock.Instant) async throws(RegistryError) -> Value
     ) async -> Outcome {
+        if LastingWork.isCurrent, deadline >= .now + workTime / 2, begin(key) {
+            let outcome = await Self.outcome(of: work, deadline)
+            finish(key, outcome)
+            return outcome
+        }
         let id = state.withLock { state in
             state.lastID += 1
             return state.lastID
@@ -74,6 +88,15 @@ final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Sendable {
             }
         } onCancel: {
             leave(key, id, .failure(cancelled()))
+        }
+    }
+
+    /// Whether nobody does it yet; who asks does it then.
+    private func begin(_ key: Key) -> Bool {
+        state.withLock { state in
+            guard state.waiters[key] == nil else { return false }
+            state.waiters[key] = [:]
+            return true
         }
     }
 

@@ -202,18 +202,16 @@ package final class PipelineService: VerificationService {
                 stages.withLock { $0[flightKey] = stage }
             }
             let end = ContinuousClock.now + time
-            let result =
-                if ahead == nil {
-                    await places.work(
-                        at: key.reference.endpoint, limits: snapshot.settings.limits, patience: deadline,
-                        deadline: end,
-                        overloaded: { .fault(PassingFault(stage: .queue, host: key.reference.endpoint, cause: $0)) }
-                    ) {
-                        await pipeline.run(key.reference, deadline: end)
-                    }
-                } else {
+            // Nobody cancels this task: what it needs it fetches itself.
+            let result = await LastingWork.$isCurrent.withValue(true) {
+                guard ahead == nil else { return await pipeline.run(key.reference, deadline: end) }
+                return await places.work(
+                    at: key.reference.endpoint, limits: snapshot.settings.limits, patience: deadline, deadline: end,
+                    overloaded: { .fault(PassingFault(stage: .queue, host: key.reference.endpoint, cause: $0)) }
+                ) {
                     await pipeline.run(key.reference, deadline: end)
                 }
+            }
             if case .decided(let decision, let validUntil) = result {
                 let life = validUntil.map { Duration.seconds($0.timeIntervalSinceNow) }
                 cache.keep(decision, for: cacheKey, validFor: life)

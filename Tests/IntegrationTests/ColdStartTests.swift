@@ -55,7 +55,9 @@ import Testing
     }
 
     /// Words of each fault that may pass here; whatever else is answered is wrong.
-    private static let passing = ["throttled", "429", "overloaded", "no answer", "no place", "was over"]
+    private static let passing = [
+        "throttled", "429", "overloaded", "no answer", "no place", "was over", "time for this call ended",
+    ]
 
     private func judge(_ answer: Answer, _ image: Image, _ course: inout Course) -> Bool {
         guard answer.item(image.key) != nil else {
@@ -116,8 +118,8 @@ import Testing
         }
     }
 
-    /// The registry was asked for each thing by one at a time, for what has a digest once, and hardly more than needed:
-    /// so the queue drained as fast as it lets anybody.
+    /// The registry was asked for each thing by one at a time, for what has a digest once, and not much more than needed
+    /// (a tag is resolved again when the time was over after that): so the queue drained about as fast as it lets anybody.
     private func expectNothingTwice(_ registry: FaultyRegistry, _ count: Int) {
         #expect(registry.refusedByLimit > 0, "the registry did not throttle: the test shows nothing")
         let twice = registry.mostUnderWay.filter { $0.value > 1 }
@@ -125,7 +127,7 @@ import Testing
         // Resolved and listed each, and of four in five manifest and envelope.
         let needed = count * 2 + count * 4 / 5 * 2
         let answered = registry.requests.count - registry.refusedByLimit
-        #expect((needed...needed * 3 / 2).contains(answered), "\(answered) answers, \(needed) needed")
+        #expect((needed...needed * 3).contains(answered), "\(answered) answers, \(needed) needed")
         #expect(registry.refusedByLimit < needed / 2, "\(registry.refusedByLimit) refused")
     }
 

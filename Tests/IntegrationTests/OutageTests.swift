@@ -36,7 +36,7 @@ import Testing
                 let report = try #require(answer.reports().first)
                 #expect(report["extensions"]?["stale"]?["cause"]?.string?.contains(registry.endpoint) == true)
                 #expect(
-                    report["message"]?.string?.contains("which counts while this lasts: resolving the image") == true)
+                    report["message"]?.string?.contains("which counts while this lasts: listing signatures") == true)
                 // The tag may have moved: nobody can tell.
                 expectFault(try await service.verify(tag), nil, "resolving the image", registry.endpoint)
                 registry.clearFaults()

@@ -136,3 +136,31 @@ private final class Counter: Sendable {
         } throws: { ($0 as? RegistryError)?.kind == .timeout }
     }
 }
+
+/// Work that nobody cancels does itself what it is the first to ask for.
+@Suite struct LastingWorkTests {
+    @Test func othersShareWhatItDoesItself() async throws {
+        let flights = SingleFlight<Int, Int>()
+        let count = Counter()
+        let gate = Counter()
+        let timeout = RegistryError(.timeout, host: "host", detail: "too late")
+        let ask: @Sendable (Duration) async throws -> Int = { patience in
+            try await flights.value(
+                for: 1, deadline: .now + patience, workTime: .seconds(120), timeout: timeout
+            ) { _ async throws(RegistryError) -> Int in
+                _ = count.next()
+                while gate.value == 0 { try? await Task.sleep(for: .milliseconds(5)) }
+                return 42
+            }
+        }
+        let first = Task.detached { try await LastingWork.$isCurrent.withValue(true) { try await ask(.seconds(120)) } }
+        while count.value == 0 { await Task.yield() }
+        let second = Task { try await ask(.seconds(120)) }
+        // One that has less time leaves, whoever does the work.
+        await #expect { try await ask(.milliseconds(20)) } throws: { ($0 as? RegistryError)?.kind == .timeout }
+        _ = gate.next()
+        #expect(try await first.value == 42)
+        #expect(try await second.value == 42)
+        #expect(count.value == 1)
+    }
+}
