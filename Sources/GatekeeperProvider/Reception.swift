@@ -54,9 +54,4 @@ extension HTTPRequestHead {
 
     /// Whether the client waits for a word before it sends the body.
     var expectsContinue: Bool { headers.first(name: "expect")?.lowercased() == "100-continue" }
-
-    /// Whether the client says that its body is larger.
-    func isAnnounced(largerThan maximum: Int) -> Bool {
-        headers.first(name: "content-length").flatMap { Int($0) }.map { $0 > maximum } ?? false
-    }
 }
