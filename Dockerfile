@@ -14,12 +14,13 @@ WORKDIR /src
 # Dependencies first: this layer stays while only our sources change.
 COPY Package.* ./
 RUN swift package resolve
+COPY scripts/release-flags ./scripts/release-flags
 COPY Sources ./Sources
 # Targets whose directories are missing are an error, and Package.swift names those of tests and benchmarks too.
 COPY Tests ./Tests
 COPY Benchmarks ./Benchmarks
-RUN swift build -c release --static-swift-stdlib --product countersign \
-    && install -m 0755 "$(swift build -c release --static-swift-stdlib --show-bin-path)/countersign" /countersign \
+RUN swift build $(scripts/release-flags) --product countersign \
+    && install -m 0755 "$(swift build $(scripts/release-flags) --show-bin-path)/countersign" /countersign \
     && strip /countersign \
     && /countersign version
 

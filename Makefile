@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 SWIFT ?= swift
-RELEASE_FLAGS := -c release --static-swift-stdlib
+RELEASE_FLAGS := $(shell scripts/release-flags)
 # How long make soak takes, and which tests run under a sanitizer.
 SECONDS ?= 3600
 TESTS ?= .*
