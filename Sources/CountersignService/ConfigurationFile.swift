@@ -26,9 +26,6 @@ package final class ConfigurationFile: ConfigurationSource, Service {
     private let metrics: MetricsRegistry
     private let state = Mutex(State())
 
-    /// The longest file.
-    private static let maximumBytes = 16 << 20
-
     /// A source that has read nothing yet.
     package init(
         path: String, builder: ConfigurationBuilder, interval: Duration = .seconds(1), metrics: MetricsRegistry,
@@ -55,18 +52,7 @@ package final class ConfigurationFile: ConfigurationSource, Service {
     /// - Throws: ``ConfigurationError`` when it cannot be read or used; the former configuration stays in force.
     package func load() throws(ConfigurationError) {
         let content: [UInt8]
-        do {
-            let data = try Data(contentsOf: URL(filePath: path))
-            guard data.count <= ConfigurationFile.maximumBytes else {
-                throw ConfigurationError(path: "", problem: "has more than \(ConfigurationFile.maximumBytes) bytes")
-            }
-            content = Array(data)
-        } catch let error as ConfigurationError {
-            throw remember(error)
-        } catch {
-            throw remember(
-                ConfigurationError(path: "", problem: "cannot be read from \(path): check that the file is there"))
-        }
+        do { content = try PeriodicLook.content(of: path) } catch { throw remember(error) }
         let (isInForce, generation) = state.withLock { state in
             let isInForce = state.built != nil && state.content == content
             // Somebody put the former content back: what was wrong with the other one is over.
@@ -108,20 +94,10 @@ package final class ConfigurationFile: ConfigurationSource, Service {
 
     /// Looks at the file again and again, until graceful shutdown.
     package func run() async throws {
-        var reported: String?
-        while !Task.isShuttingDownGracefully, !Task.isCancelled {
-            do {
-                try load()
-                reported = nil
-            } catch {
-                let reason = error.description
-                if reason != reported {
-                    logger.error("configuration not changed, the former one stays in force: \(reason)")
-                }
-                reported = reason
-            }
-            try? await cancelWhenGracefulShutdown { [interval] in try await Task.sleep(for: interval) }
-        }
+        let look = PeriodicLook(
+            interval: interval, logger: logger,
+            consequence: "configuration not changed, the former one stays in force")
+        await look.run(load)
         state.withLock { $0.refreshing?.cancel() }
     }
 

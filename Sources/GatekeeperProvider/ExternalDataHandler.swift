@@ -59,20 +59,9 @@ package struct ExternalDataHandler: Sendable {
         ]
     }
 
-    /// Answers the request whose body has arrived.
+    /// Answers the request whose body has arrived; without waiting where every key's answer is at hand.
     ///
     /// - Parameter arrival: when the request's head came: the time that the body took counts.
-    func answer(
-        _ operation: Operation, body: [UInt8], arrival: ContinuousClock.Instant, traceID: String,
-        eventLoop: any EventLoop
-    ) async -> JSONAnswer {
-        switch begin(operation, body: body, arrival: arrival, traceID: traceID, eventLoop: eventLoop) {
-        case .now(let answer): answer
-        case .later(let make): await make()
-        }
-    }
-
-    /// The same, without waiting where every key's answer is at hand.
     func begin(
         _ operation: Operation, body: [UInt8], arrival: ContinuousClock.Instant, traceID: String,
         eventLoop: any EventLoop

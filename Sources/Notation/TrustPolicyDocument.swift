@@ -7,6 +7,11 @@ public struct TrustPolicyDocument: Sendable {
     /// The statements, in their order.
     public let statements: [TrustPolicyStatement]
 
+    /// Where the statement of each scope is: a policy may have hundreds, and one is chosen for every verification.
+    private let positions: [String: Int]
+    /// Where the statement of all other repositories is.
+    private let globalPosition: Int?
+
     /// Reads and validates a document.
     ///
     /// Unknown members are ignored and names of members match without regard to case, as in the reference
@@ -40,19 +45,21 @@ public struct TrustPolicyDocument: Sendable {
     /// A document of statements, validated as a whole: each name and each scope once.
     public init(statements: [TrustPolicyStatement]) throws(TrustPolicyError) {
         var names: Set<[UInt8]> = []
-        var scopes: Set<String> = []
-        for statement in statements {
+        var positions: [String: Int] = [:]
+        for (position, statement) in statements.enumerated() {
             guard names.insert(Array(statement.name.utf8)).inserted else {
                 throw TrustPolicyError("two statements of the trust policy have the name \"\(statement.name)\"")
             }
             for scope in statement.registryScopes {
                 // "For a given OCI artifact there MUST be only one applicable trust policy"
-                guard scopes.insert(scope).inserted else {
+                guard positions.updateValue(position, forKey: scope) == nil else {
                     throw TrustPolicyError("the registry scope \"\(scope)\" is in the trust policy twice")
                 }
             }
         }
         self.statements = statements
+        self.positions = positions
+        globalPosition = statements.firstIndex(where: \.isGlobal)
     }
 
     /// The statement for an image: the one whose scope is its repository, else the global one ("Selecting a trust policy
@@ -67,15 +74,13 @@ public struct TrustPolicyDocument: Sendable {
     /// `docker.io/library/nginx` here.
     public func statement(forScope scope: String) throws(TrustPolicyError) -> TrustPolicyStatement {
         try RegistryScope.check(scope)
-        let exact = statements.first { statement in
-            statement.registryScopes.contains { $0.utf8.elementsEqual(scope.utf8) }
-        }
-        guard let statement = exact ?? statements.first(where: \.isGlobal) else {
+        // Scopes have been checked to be ASCII, so that equal strings are equal bytes.
+        guard let position = positions[scope] ?? globalPosition else {
             throw TrustPolicyError(
                 "no statement of the trust policy applies to \"\(scope)\"; add the repository, or \"*\", to the "
                     + "registryScopes of one")
         }
-        return statement
+        return statements[position]
     }
 
     /// The statement for an artifact reference as the reference implementation takes it: `registry/repository@digest`.

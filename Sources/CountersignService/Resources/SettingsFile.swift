@@ -1,4 +1,3 @@
-import FoundationEssentials
 import Logging
 import ServiceLifecycle
 import Synchronization
@@ -27,10 +26,7 @@ package final class SettingsFile: Service {
 
     /// Reads the file, and tells when it is another one.
     package func load() throws(ConfigurationError) {
-        guard let data = try? Data(contentsOf: URL(filePath: path)), data.count <= 16 << 20 else {
-            throw ConfigurationError(path: "", problem: "cannot be read from \(path): check that the file is there")
-        }
-        let bytes = Array(data)
+        let bytes = try PeriodicLook.content(of: path)
         guard content.withLock({ $0 != bytes }) else { return }
         let configuration = try ServiceConfiguration(parsing: bytes, isWhole: false)
         content.withLock { $0 = bytes }
@@ -40,17 +36,8 @@ package final class SettingsFile: Service {
 
     /// Looks at the file again and again, until graceful shutdown.
     package func run() async throws {
-        var reported: String?
-        while !Task.isShuttingDownGracefully, !Task.isCancelled {
-            do {
-                try load()
-                reported = nil
-            } catch {
-                let reason = error.description
-                if reason != reported { logger.error("settings not changed, the former ones stay in force: \(reason)") }
-                reported = reason
-            }
-            try? await cancelWhenGracefulShutdown { [interval] in try await Task.sleep(for: interval) }
-        }
+        let look = PeriodicLook(
+            interval: interval, logger: logger, consequence: "settings not changed, the former ones stay in force")
+        await look.run(load)
     }
 }
