@@ -7,7 +7,7 @@ RELEASE_FLAGS := $(shell scripts/release-flags)
 SECONDS ?= 3600
 TESTS ?= .*
 
-.PHONY: help setup setup-tests build release demo demo-azure run test test-swift test-chart test-rego conformance lint format bench bench-micro soak test-tsan test-asan sbom test-sbom fuzz docs image image-layout manifests clean
+.PHONY: help setup setup-tests build release demo demo-azure run nightly test test-swift test-chart test-rego conformance lint format bench bench-micro soak test-tsan test-asan sbom test-sbom fuzz docs image image-layout manifests clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,8 @@ test-tsan: setup ## The tests under ThreadSanitizer (TESTS=regex; docs/testing.m
 
 test-asan: setup ## The tests under AddressSanitizer (TESTS=regex)
 	ASAN_OPTIONS=detect_leaks=0 $(SWIFT) test --scratch-path .build/asan --sanitize=address --no-parallel --filter '$(TESTS)'
+
+nightly: test-asan test-tsan soak fuzz ## What takes hours: the tests under both sanitizers, an hour of soak, long fuzzing
 
 test-sbom: ## The bill of materials is valid and complete
 	@$(SWIFT) package resolve
