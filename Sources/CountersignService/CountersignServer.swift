@@ -78,8 +78,22 @@ package final class CountersignServer: Sendable {
     package func run() async throws {
         MemoryKeeper.setUp()
         let path = settings.configurationPath ?? ConfigurationFile.defaultPath(environment: environment)
-        let logger = try logger(path: path)
+        let (logger, log) = try logger(path: path)
+        // Whatever is said of the end comes out before it.
+        do { try await serve(path, logger, log) } catch {
+            await log.finish()
+            throw error
+        }
+        await log.finish()
+    }
+
+    private func serve(_ path: String, _ logger: Logger, _ log: LogWriter) async throws {
         let metrics = MetricsRegistry()
+        metrics.collect { metrics in
+            metrics.set(
+                total: Double(log.droppedLines), of: "countersign_log_lines_dropped_total",
+                help: "Log lines that were not written, because what reads them is too slow or gone.")
+        }
         let shared = try sharedCache(metrics, logger)
         let builder = ConfigurationBuilder(
             metrics: metrics, logger: logger, environment: environment, content: shared?.content,
@@ -184,8 +198,9 @@ package final class CountersignServer: Sendable {
         return quiet
     }
 
-    /// The logger that the configuration asks for; a configuration that cannot be read is told by `load()`.
-    private func logger(path: String) throws -> Logger {
+    /// The logger that the configuration asks for, and what writes its lines; a configuration that cannot be read is told
+    /// by `load()`.
+    private func logger(path: String) throws -> (Logger, LogWriter) {
         var wanted = ServiceConfiguration.Logger()
         if let content = try? Data(contentsOf: URL(filePath: path)),
             let configuration = try? ServiceConfiguration(parsing: Array(content), isWhole: false)
@@ -199,6 +214,11 @@ package final class CountersignServer: Sendable {
                     "log level \"\(wanted.level)\" is not known: use trace, debug, info, warning, error or critical")
         }
         let format = LogFormat(rawValue: wanted.formatter) ?? .text
-        return Logger(label: "countersign") { StructuredLogHandler(label: $0, format: format, level: level) }
+        let label = "countersign"
+        let log = LogWriter(format: format, label: label)
+        let logger = Logger(label: label) {
+            StructuredLogHandler(label: $0, format: format, level: level) { log.write($0) }
+        }
+        return (logger, log)
     }
 }

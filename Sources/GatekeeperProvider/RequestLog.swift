@@ -13,6 +13,17 @@ enum KeyVerdict: String, Sendable, CaseIterable {
     case fault
     /// Not looked at: no pattern of the policy chose it.
     case skipped
+
+    /// Its place among all of them.
+    fileprivate var index: Int {
+        switch self {
+        case .pass: 0
+        case .fail: 1
+        case .refused: 2
+        case .fault: 3
+        case .skipped: 4
+        }
+    }
 }
 
 /// Logs and counts keys: one line and one count for each.
@@ -21,51 +32,61 @@ enum KeyVerdict: String, Sendable, CaseIterable {
 /// dictionaries and written together.
 struct KeyRecords: Sendable {
     /// Who asked what.
-    enum Operation: String, Sendable, CaseIterable {
+    enum Operation: String, Sendable {
         case verify, mutate, kyverno
     }
 
     private let logger: Logger
     private let handler: StructuredLogHandler?
-    private let counters: [Operation: [KeyVerdict: MetricCounter]]
+    private let verify: [MetricCounter]
+    private let mutate: [MetricCounter]
+    private let kyverno: [MetricCounter]
 
     init(metrics: MetricsRegistry, logger: Logger) {
         self.logger = logger
         handler = logger.handler as? StructuredLogHandler
-        var counters: [Operation: [KeyVerdict: MetricCounter]] = [:]
-        for operation in Operation.allCases {
-            for verdict in KeyVerdict.allCases {
-                counters[operation, default: [:]][verdict] = metrics.counter(
+        func counters(_ operation: Operation) -> [MetricCounter] {
+            KeyVerdict.allCases.map { verdict in
+                metrics.counter(
                     "countersign_keys_total", [("operation", operation.rawValue), ("verdict", verdict.rawValue)],
                     help: "Keys answered, by operation and verdict.")
             }
         }
-        self.counters = counters
+        (verify, mutate, kyverno) = (counters(.verify), counters(.mutate), counters(.kyverno))
     }
 
     /// The lines of one request.
-    func lines(_ operation: Operation, traceID: String) -> Lines {
-        Lines(
-            operation: operation.rawValue, traceID: traceID, logger: logger, handler: handler,
-            counters: counters[operation] ?? [:])
+    ///
+    /// - Parameter time: when it is answered, as ``Timestamp`` writes it.
+    func lines(_ operation: Operation, traceID: String, time: String = Timestamp.now()) -> Lines {
+        let counters =
+            switch operation {
+            case .verify: verify
+            case .mutate: mutate
+            case .kyverno: kyverno
+            }
+        return Lines(
+            operation: operation.rawValue, traceID: traceID, time: time, logger: logger, handler: handler,
+            counters: counters)
     }
 
     /// Lines of one request, until they are written.
     struct Lines: ~Copyable {
         fileprivate let operation: String
         fileprivate let traceID: String
+        fileprivate let time: String
         fileprivate let logger: Logger
         fileprivate let handler: StructuredLogHandler?
-        fileprivate let counters: [KeyVerdict: MetricCounter]
+        fileprivate let counters: [MetricCounter]
         private var text: [UInt8] = []
-        private var time: String?
 
         fileprivate init(
-            operation: String, traceID: String, logger: Logger, handler: StructuredLogHandler?,
-            counters: [KeyVerdict: MetricCounter]
+            operation: String, traceID: String, time: String, logger: Logger, handler: StructuredLogHandler?,
+            counters: [MetricCounter]
         ) {
             self.operation = operation
             self.traceID = traceID
+            self.time = time
             self.logger = logger
             self.handler = handler
             self.counters = counters
@@ -75,26 +96,28 @@ struct KeyRecords: Sendable {
         mutating func add(
             _ key: String, _ verdict: KeyVerdict, digest: String? = nil, reason: String? = nil, _ duration: Duration?
         ) {
-            counters[verdict]?.count()
+            counters[verdict.index].count()
             let level: Logger.Level = verdict == .fault ? .warning : .info
             guard logger.logLevel <= level else { return }
-            var fields: [(String, String)] = []
-            fields.reserveCapacity(6)
-            // In the order of their names, as in every line.
-            if let digest { fields.append(("digest", digest)) }
-            fields.append(("key", Lines.bounded(key, 1024)))
-            fields.append(("ms", Lines.tenths((duration ?? .zero).milliseconds)))
-            if let reason { fields.append(("reason", Lines.bounded(reason, 2048))) }
-            fields.append(("trace-id", traceID))
-            fields.append(("verdict", verdict.rawValue))
+            let milliseconds = Lines.tenths((duration ?? .zero).milliseconds)
             guard let handler, handler.takesLines else {
-                var metadata: Logger.Metadata = [:]
-                for (name, value) in fields { metadata[name] = .string(value) }
+                var metadata: Logger.Metadata = [
+                    "key": "\(Lines.bounded(key, 1024))", "ms": "\(milliseconds)", "trace-id": "\(traceID)",
+                    "verdict": "\(verdict.rawValue)",
+                ]
+                if let digest { metadata["digest"] = "\(digest)" }
+                if let reason { metadata["reason"] = "\(Lines.bounded(reason, 2048))" }
                 return logger.log(level: level, "\(operation)", metadata: metadata)
             }
-            let now = time ?? Timestamp.now()
-            time = now
-            handler.addLine(level, operation, fields, time: now, to: &text)
+            handler.addLine(level, operation, time: time, to: &text) { fields in
+                // In the order of their names, as in every line.
+                if let digest { fields.add("digest", digest) }
+                fields.add("key", Lines.bounded(key, 1024))
+                fields.add("ms", milliseconds)
+                if let reason { fields.add("reason", Lines.bounded(reason, 2048)) }
+                fields.add("trace-id", traceID)
+                fields.add("verdict", verdict.rawValue)
+            }
         }
 
         /// Writes the lines that are there.

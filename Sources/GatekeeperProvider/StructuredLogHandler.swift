@@ -1,12 +1,5 @@
 import Logging
 import StrictJSON
-import Synchronization
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 /// How log lines look: `logger.formatter` of the configuration, with Ratify's names.
 package enum LogFormat: String, Sendable, Hashable, CaseIterable {
@@ -47,10 +40,9 @@ package struct StructuredLogHandler: LogHandler {
 
     /// A handler for one logger.
     ///
-    /// - Parameter write: takes whole lines with their line feeds; by default they go to standard error.
+    /// - Parameter write: takes whole lines with their line feeds.
     package init(
-        label: String, format: LogFormat, level: Logger.Level,
-        write: @escaping @Sendable ([UInt8]) -> Void = StandardError.write
+        label: String, format: LogFormat, level: Logger.Level, write: @escaping @Sendable ([UInt8]) -> Void
     ) {
         self.label = label
         self.format = format
@@ -88,22 +80,47 @@ package struct StructuredLogHandler: LogHandler {
 
     // MARK: Several lines at once
 
-    /// Whether lines can be made by ``addLine(_:_:_:time:to:)``: there is nothing else to be written with each event.
+    /// Whether lines can be made by ``addLine(_:_:time:to:_:)``: there is nothing else to be written with each event.
     var takesLines: Bool { metadata.isEmpty && metadataProvider == nil }
+
+    /// The fields of a line, written as they are added: in the order of their names.
+    struct Fields {
+        fileprivate var line: [UInt8]
+        /// Of a line in JSON, whose members are written together.
+        fileprivate var members: [(String, JSONValue)]?
+
+        /// Adds a field whose name is a plain word.
+        mutating func add(_ name: String, _ value: String) {
+            if members != nil {
+                members?.append((name, .string(value)))
+            } else {
+                line.append(0x20)
+                line.append(contentsOf: name.utf8)
+                line.append(UInt8(ascii: "="))
+                StructuredLogHandler.addQuoted(value, to: &line)
+            }
+        }
+    }
 
     /// Appends a line as ``log(event:)`` would write it.
     ///
-    /// - Parameter fields: in the order of their names.
+    /// - Parameter add: adds the fields, in the order of their names.
     func addLine(
-        _ level: Logger.Level, _ message: String, _ fields: [(String, String)], time: String, to line: inout [UInt8]
+        _ level: Logger.Level, _ message: String, time: String, to line: inout [UInt8], _ add: (inout Fields) -> Void
     ) {
-        guard format == .text else {
-            return addJSON(level, message, fields.map { ($0.0, .string($0.1)) }, time: time, to: &line)
-        }
         if line.isEmpty { line.reserveCapacity(512) }
-        addText(level, message, time: time, to: &line)
-        for (name, value) in fields { StructuredLogHandler.add(name, value, to: &line) }
-        line.append(0x0A)
+        let isText = format == .text
+        if isText { addText(level, message, time: time, to: &line) }
+        // The line goes and comes back, so that there is one reference to it while it grows.
+        var fields = Fields(line: [], members: isText ? nil : [])
+        swap(&fields.line, &line)
+        add(&fields)
+        swap(&fields.line, &line)
+        if let members = fields.members {
+            addJSON(level, message, members, time: time, to: &line)
+        } else {
+            line.append(0x0A)
+        }
     }
 
     /// Writes whole lines.
@@ -161,19 +178,19 @@ package struct StructuredLogHandler: LogHandler {
 
     /// Appends a text as it is when it is one plain word, otherwise in quotes with everything escaped that could end the
     /// line or move a terminal's cursor.
-    private static func addQuoted(_ text: String, to line: inout [UInt8]) {
+    fileprivate static func addQuoted(_ text: String, to line: inout [UInt8]) {
         var text = text
-        let isPlain = text.withUTF8 { bytes in
+        let isAdded = text.withUTF8 { bytes in
             guard !bytes.isEmpty else { return false }
-            for byte in bytes where !plainBytes[Int(byte)] { return false }
+            for byte in bytes where !isPlain(byte) { return false }
             line.append(contentsOf: bytes)
             return true
         }
-        if !isPlain { line.append(contentsOf: quoted(text).utf8) }
+        if !isAdded { line.append(contentsOf: quoted(text).utf8) }
     }
 
-    /// Which bytes a plain word is made of.
-    private static let plainBytes: [Bool] = (0...255).map { byte in
+    /// Whether a plain word may have a byte.
+    private static func isPlain(_ byte: UInt8) -> Bool {
         (0x21...0x7E).contains(byte) && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "=")
             && byte != UInt8(ascii: "\\")
     }
@@ -196,32 +213,5 @@ package struct StructuredLogHandler: LogHandler {
             }
         }
         return result + "\""
-    }
-}
-
-/// Standard error as a place for log lines.
-package enum StandardError {
-    /// Lines longer than what the system writes at once must not be interleaved.
-    private static let turn = Mutex<Void>(())
-
-    /// Writes a line whole. Where it cannot be written (the reader is gone) it is dropped: the service goes on.
-    package static let write: @Sendable ([UInt8]) -> Void = { line in
-        turn.withLock { _ in
-            line.withUnsafeBytes { bytes in
-                var rest = bytes[...]
-                while !rest.isEmpty {
-                    #if canImport(Glibc)
-                        let written = Glibc.write(
-                            STDERR_FILENO, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
-                    #else
-                        let written = Musl.write(
-                            STDERR_FILENO, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
-                    #endif
-                    if written < 0 && errno == EINTR { continue }
-                    guard written > 0 else { return }
-                    rest = rest.dropFirst(written)
-                }
-            }
-        }
     }
 }
