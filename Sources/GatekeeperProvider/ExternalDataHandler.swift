@@ -24,7 +24,7 @@ extension JSONAnswer {
 
 /// Answers verify and mutate requests: reads the keys, asks the service for all of them at once, and writes what is
 /// known by the deadline.
-package struct ExternalDataHandler: Sendable {
+package final class ExternalDataHandler: Sendable {
     /// The two things that Gatekeeper asks.
     package enum Operation: String, Sendable {
         case verify, mutate
@@ -36,7 +36,8 @@ package struct ExternalDataHandler: Sendable {
     let maximumKeys: Int
     let deadlines: AnswerDeadlines
     private let records: KeyRecords
-    private let durations: [Operation: MetricHistogram]
+    private let verification: MetricHistogram
+    private let mutation: MetricHistogram
 
     init(
         service: any VerificationService, metrics: MetricsRegistry, logger: Logger, maximumKeys: Int,
@@ -49,14 +50,12 @@ package struct ExternalDataHandler: Sendable {
         self.deadlines = deadlines
         records = KeyRecords(metrics: metrics, logger: logger)
         // Ratify's instrument names and units (milliseconds), as its dashboards query them.
-        durations = [
-            .verify: metrics.histogram(
-                "ratify_verification_request", bounds: ExternalDataHandler.verificationBounds,
-                help: "Duration of verify requests in milliseconds."),
-            .mutate: metrics.histogram(
-                "ratify_mutation_request", bounds: ExternalDataHandler.mutationBounds,
-                help: "Duration of mutate requests in milliseconds."),
-        ]
+        verification = metrics.histogram(
+            "ratify_verification_request", bounds: ExternalDataHandler.verificationBounds,
+            help: "Duration of verify requests in milliseconds.")
+        mutation = metrics.histogram(
+            "ratify_mutation_request", bounds: ExternalDataHandler.mutationBounds,
+            help: "Duration of mutate requests in milliseconds.")
     }
 
     /// Answers the request whose body has arrived; without waiting where every key's answer is at hand.
@@ -73,22 +72,22 @@ package struct ExternalDataHandler: Sendable {
         switch operation {
         case .verify:
             return gather(
-                request.keys, arrival: arrival, timeout: service.settings.verificationTimeout, eventLoop
+                request.keys, arrival: arrival, timeout: { $0.verificationTimeout }, eventLoop
             ) { [service] key in
                 service.verdictAtHand(key: key)
             } asking: { [service] key, deadline in
                 await service.verify(key: key, traceID: traceID, deadline: deadline)
-            } answering: { answers in
+            } answering: { [self] answers in
                 verify(request, answers, arrival: arrival, traceID: traceID)
             }
         case .mutate:
             return gather(
-                request.keys, arrival: arrival, timeout: service.settings.mutationTimeout, eventLoop
+                request.keys, arrival: arrival, timeout: { $0.mutationTimeout }, eventLoop
             ) { [service] key in
                 service.referenceAtHand(key: key)
             } asking: { [service] key, deadline in
                 await service.mutate(key: key, traceID: traceID, deadline: deadline)
-            } answering: { answers in
+            } answering: { [self] answers in
                 mutate(request, answers, arrival: arrival, traceID: traceID)
             }
         }
@@ -96,7 +95,8 @@ package struct ExternalDataHandler: Sendable {
 
     /// The answers to all keys, at once where they are at hand; the others are asked for, all at the same time.
     private func gather<Answer: Sendable>(
-        _ keys: [String], arrival: ContinuousClock.Instant, timeout: Duration, _ eventLoop: any EventLoop,
+        _ keys: [String], arrival: ContinuousClock.Instant, timeout: (ServiceSettings) -> Duration,
+        _ eventLoop: any EventLoop,
         atHand: (String) -> Answer?, asking: @escaping @Sendable (String, ContinuousClock.Instant) async -> Answer,
         answering: @escaping @Sendable ([Gathering<Answer>.Timed?]) -> JSONAnswer
     ) -> Answering {
@@ -108,7 +108,7 @@ package struct ExternalDataHandler: Sendable {
             return nil
         }
         guard !missing.isEmpty else { return .now(answering(known)) }
-        let (deadline, patience) = deadlines.deadline(arrival, timeout: timeout)
+        let (deadline, patience) = deadlines.deadline(arrival, timeout: timeout(service.settings))
         return .later { [missing] in
             let found = await Gathering.ask(missing.map { keys[$0] }, until: deadline + patience, on: eventLoop) {
                 await asking($0, deadline)
@@ -140,7 +140,7 @@ package struct ExternalDataHandler: Sendable {
         var writer = ProviderResponseWriter(
             version: request.version, isIdempotent: false, capacity: 256 + 1280 * request.keys.count)
         var faults = PassingFaults(asked: request.keys.count)
-        var lines = records.lines(.verify, traceID: traceID)
+        var lines = records.lines(.verify, traceID: traceID, time: timestamp)
         for (key, timed) in zip(request.keys, answers) {
             switch timed?.answer {
             case .decided(let decision):
@@ -202,7 +202,7 @@ package struct ExternalDataHandler: Sendable {
         lines.write()
         let answer = JSONAnswer(
             status: .ok, body: writer.finish(systemError: systemError(faults, traceID: traceID)), traceID: traceID)
-        durations[operation]?.observe((.now - arrival).milliseconds)
+        (operation == .verify ? verification : mutation).observe((.now - arrival).milliseconds)
         return answer
     }
 

@@ -10,27 +10,34 @@ struct PlainRequest {
 
     /// Reads a request body; `nil` when it is not of the plain shape.
     init?(_ body: [UInt8], maximumKeys: Int) {
-        var scanner = Scanner(bytes: body)
+        guard let plain = body.withUnsafeBufferPointer({ PlainRequest(bytes: $0, maximumKeys: maximumKeys) }) else {
+            return nil
+        }
+        self = plain
+    }
+
+    private init?(bytes: UnsafeBufferPointer<UInt8>, maximumKeys: Int) {
+        var scanner = Scanner(bytes: bytes)
         var version: ExternalDataVersion?
         var hasKind = false
         var keys: [String]?
         guard scanner.take("{") else { return nil }
         repeat {
-            guard let name = scanner.string(), scanner.take(":") else { return nil }
-            switch name {
-            case "apiVersion":
-                guard version == nil, let text = scanner.string() else { return nil }
-                version = ExternalDataVersion(rawValue: text)
+            guard let name = scanner.text(), scanner.take(":") else { return nil }
+            if name == "apiVersion" {
+                guard version == nil, let text = scanner.text() else { return nil }
+                version = ExternalDataVersion.allCases.first { text == $0.name }
                 guard version != nil else { return nil }
-            case "kind":
-                guard !hasKind, scanner.string() == "ProviderRequest" else { return nil }
+            } else if name == "kind" {
+                guard !hasKind, let kind = scanner.text(), kind == "ProviderRequest" else { return nil }
                 hasKind = true
-            case "request":
-                guard keys == nil, scanner.take("{"), scanner.string() == "keys", scanner.take(":"),
-                    let found = scanner.strings(atMost: maximumKeys), scanner.take("}")
+            } else if name == "request" {
+                guard keys == nil, scanner.take("{"), let member = scanner.text(), member == "keys",
+                    scanner.take(":"), let found = scanner.strings(atMost: maximumKeys), scanner.take("}")
                 else { return nil }
                 keys = found
-            default: return nil
+            } else {
+                return nil
             }
         } while scanner.take(",")
         guard scanner.take("}"), scanner.isAtEnd, hasKind, let version, let keys else { return nil }
@@ -38,11 +45,25 @@ struct PlainRequest {
         self.keys = keys
     }
 
+    /// The printable ASCII between two quotation marks.
+    private struct Text {
+        let bytes: Slice<UnsafeBufferPointer<UInt8>>
+
+        var string: String { String(decoding: UnsafeBufferPointer(rebasing: bytes), as: UTF8.self) }
+
+        static func == (text: Text, expected: StaticString) -> Bool {
+            text.bytes.count == expected.utf8CodeUnitCount
+                && text.bytes.elementsEqual(
+                    UnsafeBufferPointer(start: expected.utf8Start, count: expected.utf8CodeUnitCount))
+        }
+    }
+
     private struct Scanner {
-        let bytes: [UInt8]
+        /// The body. Lives as long as ``PlainRequest`` is being made; no position is looked at that is not below its count.
+        let bytes: UnsafeBufferPointer<UInt8>
         var position = 0
 
-        init(bytes: [UInt8]) { self.bytes = bytes }
+        init(bytes: UnsafeBufferPointer<UInt8>) { self.bytes = bytes }
 
         private mutating func skipSpace() {
             while position < bytes.count {
@@ -67,14 +88,14 @@ struct PlainRequest {
             return true
         }
 
-        mutating func string() -> String? {
+        mutating func text() -> Text? {
             guard take("\"") else { return nil }
             let start = position
             while position < bytes.count {
                 let byte = bytes[position]
                 if byte == UInt8(ascii: "\"") {
                     defer { position += 1 }
-                    return String(decoding: bytes[start..<position], as: UTF8.self)
+                    return Text(bytes: bytes[start..<position])
                 }
                 guard (0x20...0x7E).contains(byte), byte != UInt8(ascii: "\\") else { return nil }
                 position += 1
@@ -87,10 +108,20 @@ struct PlainRequest {
             if take("]") { return [] }
             var strings: [String] = []
             repeat {
-                guard strings.count < maximum, let text = string() else { return nil }
-                strings.append(text)
+                guard strings.count < maximum, let text = text() else { return nil }
+                strings.append(text.string)
             } while take(",")
             return take("]") ? strings : nil
+        }
+    }
+}
+
+extension ExternalDataVersion {
+    /// The same as its raw value.
+    fileprivate var name: StaticString {
+        switch self {
+        case .v1alpha1: "externaldata.gatekeeper.sh/v1alpha1"
+        case .v1beta1: "externaldata.gatekeeper.sh/v1beta1"
         }
     }
 }

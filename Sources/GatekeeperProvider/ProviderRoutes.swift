@@ -5,6 +5,8 @@ import NIOHTTP1
 struct ProviderRoutes: ProviderResponder {
     /// The paths of Ratify's provider: Provider objects name them.
     static let root = "/ratify/gatekeeper/v1/"
+    private static let verifyPath = root + "verify"
+    private static let mutatePath = root + "mutate"
 
     let handler: ExternalDataHandler
     let maximumBodyBytes: Int
@@ -40,7 +42,7 @@ struct ProviderRoutes: ProviderResponder {
 
     /// The operation at a path; the match is exact.
     static func operation(_ path: String) -> ExternalDataHandler.Operation? {
-        guard path.utf8.starts(with: root.utf8) else { return nil }
-        return ExternalDataHandler.Operation(rawValue: String(path.utf8.dropFirst(root.utf8.count)) ?? "")
+        if path.utf8.elementsEqual(verifyPath.utf8) { return .verify }
+        return path.utf8.elementsEqual(mutatePath.utf8) ? .mutate : nil
     }
 }

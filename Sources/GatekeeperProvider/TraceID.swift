@@ -1,4 +1,11 @@
 import NIOHTTP1
+import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
 
 /// The id that ties together a request's log lines, its reports and its answer.
 package enum TraceID {
@@ -36,9 +43,9 @@ package enum TraceID {
 
     /// A random UUID (RFC 9562, version 4), in lower case.
     package static func generated() -> String {
-        var generator = SystemRandomNumberGenerator()
-        let high = generator.next() & 0xFFFF_FFFF_FFFF_0FFF | 0x4000
-        let low = generator.next() & 0x3FFF_FFFF_FFFF_FFFF | 0x8000_0000_0000_0000
+        let (first, second) = randomness.withLock { ($0.next(), $0.next()) }
+        let high = first & 0xFFFF_FFFF_FFFF_0FFF | 0x4000
+        let low = second & 0x3FFF_FFFF_FFFF_FFFF | 0x8000_0000_0000_0000
         return String(unsafeUninitializedCapacity: 36) { buffer in
             var position = 0
             for index in 0..<32 {
@@ -52,6 +59,30 @@ package enum TraceID {
                 position += 1
             }
             return 36
+        }
+    }
+
+    private static let randomness = Mutex(Randomness())
+
+    /// Random bits of the system, taken for several ids at once: a system call for each costs more than the rest of one.
+    private struct Randomness {
+        /// As many bytes as one call gives.
+        private var words = [UInt64](repeating: 0, count: 32)
+        private var used = 32
+
+        mutating func next() -> UInt64 {
+            if used == words.count {
+                let result = words.withUnsafeMutableBytes { bytes in
+                    bytes.baseAddress.map { getentropy($0, bytes.count) } ?? -1
+                }
+                guard result == 0 else {
+                    var generator = SystemRandomNumberGenerator()
+                    return generator.next()
+                }
+                used = 0
+            }
+            defer { used += 1 }
+            return words[used]
         }
     }
 }
