@@ -1,5 +1,6 @@
 import Logging
 import NIOCore
+import NIOSSL
 import Verification
 
 /// What the timeouts of connections share.
@@ -13,6 +14,26 @@ struct ConnectionLimits: Sendable {
     let metrics: MetricsRegistry
     let logger: Logger
     let refusals: RefusalLog
+    /// Connections that had to go for others: with clients that never close one, each does.
+    let displaced: MetricCounter
+
+    init(
+        handshake: TimeAmount, idle: TimeAmount, header: TimeAmount, body: TimeAmount, isTLS: Bool,
+        connections: IdleConnections, metrics: MetricsRegistry, logger: Logger, refusals: RefusalLog
+    ) {
+        (self.handshake, self.idle, self.header, self.body) = (handshake, idle, header, body)
+        self.isTLS = isTLS
+        self.connections = connections
+        self.metrics = metrics
+        self.logger = logger
+        self.refusals = refusals
+        displaced = metrics.counter(
+            ConnectionLimits.closings, [("reason", "displaced")], help: ConnectionLimits.closingsHelp)
+    }
+
+    fileprivate static let closings = "countersign_connections_closed_total"
+    fileprivate static let closingsHelp =
+        "Connections closed because the client took too long, or because too many were idle."
 }
 
 /// Closes a connection whose client takes too long over the handshake, a request's head or its body, or has not asked
@@ -27,6 +48,7 @@ final class ConnectionTimeouts {
 
     private let limits: ConnectionLimits
     private(set) var phase = Phase.closed
+    private var entry: IdleConnections.Entry?
     /// Whether a request has come at all.
     private var hasAsked = false
     private var isQuiescing = false
@@ -41,7 +63,7 @@ final class ConnectionTimeouts {
 
     func opened(_ context: ChannelHandlerContext) {
         guard phase == .closed else { return }
-        limits.connections.opened(context.channel)
+        entry = limits.connections.opened(context.channel)
         if limits.isTLS { enter(.handshake, for: limits.handshake, context) } else { becomeIdle(context) }
     }
 
@@ -52,7 +74,7 @@ final class ConnectionTimeouts {
     /// Bytes of a request have come: the first one starts the time for its head.
     func bytesArrived(_ context: ChannelHandlerContext) {
         guard phase == .idle else { return }
-        limits.connections.becameBusy(context.channel)
+        if let entry { limits.connections.becameBusy(entry) }
         enter(.head, for: limits.header, context)
     }
 
@@ -71,7 +93,7 @@ final class ConnectionTimeouts {
     func becomeIdle(_ context: ChannelHandlerContext) {
         guard context.channel.isActive else { return }
         enter(.idle, for: isQuiescing ? min(limits.idle, ConnectionTimeouts.lastChance) : limits.idle, context)
-        limits.connections.becameIdle(context.channel, hasAsked: hasAsked)
+        if let entry { limits.connections.becameIdle(entry, hasAsked: hasAsked) }
     }
 
     /// How long a connection that has not asked yet is waited for when the provider stops.
@@ -97,7 +119,7 @@ final class ConnectionTimeouts {
     /// - Returns: whether it is idle, and has to go.
     func isDisplaced() -> Bool {
         guard phase == .idle else { return false }
-        count("displaced")
+        limits.displaced.count()
         return true
     }
 
@@ -111,7 +133,8 @@ final class ConnectionTimeouts {
 
     func closed(_ context: ChannelHandlerContext) {
         guard phase != .closed else { return }
-        limits.connections.closed(context.channel)
+        if let entry { limits.connections.closed(entry) }
+        entry = nil
         phase = .closed
         deadline = nil
         timer?.task.cancel()
@@ -145,7 +168,7 @@ final class ConnectionTimeouts {
     private func expired(_ context: ChannelHandlerContext) {
         if phase == .idle {
             // Gatekeeper up to 3.21 never closes a connection: this is the usual end of one.
-            return context.close(promise: nil)
+            return context.closeAtOnce()
         }
         count("\(phase.rawValue) timeout")
         // The end of a handshake that has not been made cannot be negotiated with the client.
@@ -157,8 +180,7 @@ final class ConnectionTimeouts {
 
     private func count(_ reason: String) {
         limits.metrics.count(
-            "countersign_connections_closed_total", [("reason", reason)],
-            help: "Connections closed because the client took too long, or because too many were idle.")
+            ConnectionLimits.closings, [("reason", reason)], help: ConnectionLimits.closingsHelp)
     }
 }
 
@@ -168,4 +190,19 @@ extension ConnectionTimeouts: Sendable {}
 /// A client that connected and did not finish its handshake.
 struct HandshakeTimeout: Error, CustomStringConvertible {
     var description: String { "the client did not finish the handshake in time" }
+}
+
+extension ChannelHandlerContext {
+    /// Ends a connection on which nothing is under way: tells the client so where TLS has a word for it, and does not wait for
+    /// the client's own. That would be another round through the event loop for each connection, and a timer.
+    ///
+    /// Where the client has not taken everything yet, it is waited for as in any other close.
+    func closeAtOnce() {
+        guard let tls = try? pipeline.syncOperations.context(handlerType: NIOSSLServerHandler.self) else {
+            return close(promise: nil)
+        }
+        close(mode: .output, promise: nil)
+        let isTaken = try? channel.syncOptions?.getOption(.bufferedWritableBytes) == 0
+        if isTaken == true { tls.close(promise: nil) } else { close(promise: nil) }
+    }
 }

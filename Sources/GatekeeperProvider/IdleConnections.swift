@@ -11,46 +11,62 @@ final class IdleConnections: Sendable {
     /// Sent to a connection that is to close unless a request has come meanwhile.
     struct CloseIfIdle: Sendable {}
 
+    /// An open connection, as it is known here.
+    ///
+    /// `@unchecked Sendable`: everything that changes is read and written under the lock of ``IdleConnections`` alone.
+    final class Entry: @unchecked Sendable {
+        /// `nil` when it has been closed: where an entry is forgotten later than its connection, it keeps nothing.
+        fileprivate var channel: (any Channel)?
+        /// The turn at which it became idle; 0 while it is busy.
+        fileprivate var turn: UInt64 = 0
+        fileprivate var hasAsked = false
+
+        fileprivate init(_ channel: any Channel) { self.channel = channel }
+    }
+
     private struct Pool {
         let maximum: Int
-        /// Idle connections with the turn at which they became so.
-        var idle: [ObjectIdentifier: (turn: UInt64, channel: any Channel)] = [:]
-        /// The order in which they became idle. Entries whose turn is not the connection's any more are skipped.
-        var order = CircularBuffer<(id: ObjectIdentifier, turn: UInt64)>()
+        /// How many are idle.
+        var count = 0
+        /// The order in which they became idle. Those whose turn is another one by now are skipped.
+        var order = CircularBuffer<(entry: Entry, turn: UInt64)>()
 
-        mutating func remove(_ id: ObjectIdentifier) {
-            idle[id] = nil
-            if idle.isEmpty { order.removeAll(keepingCapacity: true) }
+        mutating func remove(_ entry: Entry) {
+            entry.turn = 0
+            count -= 1
+            if count == 0 { order.removeAll(keepingCapacity: true) }
         }
 
         /// Adds a connection, and gives the one that has to go for it.
-        mutating func add(_ channel: any Channel, turn: UInt64) -> (any Channel)? {
-            let id = ObjectIdentifier(channel)
-            idle[id] = (turn, channel)
-            order.append((id, turn))
-            // A few busy connections would otherwise leave their old entries behind for ever.
-            if order.count > 4 * maximum + 64 {
-                let idle = idle
-                order = CircularBuffer(order.filter { idle[$0.id]?.turn == $0.turn })
-            }
-            guard idle.count > maximum else { return nil }
+        mutating func add(_ entry: Entry, turn: UInt64) -> (any Channel)? {
+            entry.turn = turn
+            count += 1
+            order.append((entry, turn))
+            // A few busy connections would otherwise leave what they were before behind for ever.
+            if order.count > 4 * maximum + 64 { order = CircularBuffer(order.filter { $0.entry.turn == $0.turn }) }
+            guard count > maximum else { return nil }
             while let oldest = order.popFirst() {
-                guard let entry = idle[oldest.id], entry.turn == oldest.turn else { continue }
-                idle[oldest.id] = nil
-                return entry.channel
+                guard oldest.entry.turn == oldest.turn else { continue }
+                remove(oldest.entry)
+                return oldest.entry.channel
             }
             return nil
         }
     }
 
     private struct State {
-        var open: [ObjectIdentifier: any Channel] = [:]
+        var open: [ObjectIdentifier: Entry] = [:]
         var isCut = false
         var turn: UInt64 = 0
         /// Those that have not asked yet.
         var fresh: Pool
         /// Those whose requests were answered.
         var answered: Pool
+
+        mutating func becameBusy(_ entry: Entry) {
+            guard entry.turn != 0 else { return }
+            if entry.hasAsked { answered.remove(entry) } else { fresh.remove(entry) }
+        }
     }
 
     private let state: Mutex<State>
@@ -67,47 +83,47 @@ final class IdleConnections: Sendable {
 
     /// How many connections are open, and how many of them are idle.
     var counts: (open: Int, idle: Int) {
-        state.withLock { ($0.open.count, $0.fresh.idle.count + $0.answered.idle.count) }
+        state.withLock { ($0.open.count, $0.fresh.count + $0.answered.count) }
     }
 
-    func opened(_ channel: any Channel) {
+    func opened(_ channel: any Channel) -> Entry {
+        let entry = Entry(channel)
         let isCut = state.withLock { state in
-            state.open[ObjectIdentifier(channel)] = channel
+            state.open[ObjectIdentifier(entry)] = entry
             return state.isCut
         }
         if isCut { channel.close(promise: nil) }
+        return entry
     }
 
     /// Time is up: what is waited for is not waited for any longer.
     func cut() {
         let open = state.withLock { state in
             state.isCut = true
-            return Array(state.open.values)
+            return state.open.values.compactMap(\.channel)
         }
         for channel in open { channel.pipeline.fireUserInboundEventTriggered(ProviderConnection.Cut()) }
     }
 
-    func closed(_ channel: any Channel) {
+    func closed(_ entry: Entry) {
         state.withLock { state in
-            state.open[ObjectIdentifier(channel)] = nil
-            state.fresh.remove(ObjectIdentifier(channel))
-            state.answered.remove(ObjectIdentifier(channel))
+            state.becameBusy(entry)
+            state.open[ObjectIdentifier(entry)] = nil
+            entry.channel = nil
         }
     }
 
-    func becameBusy(_ channel: any Channel) {
-        state.withLock { state in
-            state.fresh.remove(ObjectIdentifier(channel))
-            state.answered.remove(ObjectIdentifier(channel))
-        }
-    }
+    func becameBusy(_ entry: Entry) { state.withLock { $0.becameBusy(entry) } }
 
     /// - Parameter hasAsked: whether a request has come on this connection before.
-    func becameIdle(_ channel: any Channel, hasAsked: Bool) {
+    func becameIdle(_ entry: Entry, hasAsked: Bool) {
         let victim = state.withLock { state -> (any Channel)? in
+            guard entry.channel != nil else { return nil }
+            state.becameBusy(entry)
             state.turn += 1
+            entry.hasAsked = hasAsked
             return hasAsked
-                ? state.answered.add(channel, turn: state.turn) : state.fresh.add(channel, turn: state.turn)
+                ? state.answered.add(entry, turn: state.turn) : state.fresh.add(entry, turn: state.turn)
         }
         victim?.pipeline.fireUserInboundEventTriggered(CloseIfIdle())
     }

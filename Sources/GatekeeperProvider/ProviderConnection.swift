@@ -105,7 +105,11 @@ final class ProviderConnection: ChannelDuplexHandler {
         switch event {
         case TLSUserEvent.handshakeCompleted: timeouts.handshakeCompleted(context)
         case is IdleConnections.CloseIfIdle:
-            if timeouts.isDisplaced() { close(context) }
+            if timeouts.isDisplaced() {
+                state = .closing
+                flush(context)
+                context.closeAtOnce()
+            }
         case ChannelEvent.inputClosed:
             isInputClosed = true
             proceed(context)
@@ -161,7 +165,12 @@ final class ProviderConnection: ChannelDuplexHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        parts.append(unwrapInboundIn(data))
+        let part = unwrapInboundIn(data)
+        if parts.isEmpty, !mustWait(context) {
+            take(part, context)
+        } else {
+            parts.append(part)
+        }
         proceed(context)
     }
 
@@ -187,17 +196,19 @@ final class ProviderConnection: ChannelDuplexHandler {
 
     /// Takes what has been read, as far as nothing must be waited for.
     private func proceed(_ context: ChannelHandlerContext) {
-        while !mustWait(context), let part = parts.popFirst() {
-            switch part {
-            case .head(let head): take(head, context)
-            case .body(let buffer): take(buffer, context)
-            case .end: takeEnd(context)
-            }
-        }
+        while !parts.isEmpty, !mustWait(context) { take(parts.removeFirst(), context) }
         guard parts.isEmpty else { return }
         if isBroken { refuse(context) }
         guard case .between = state else { return }
         if isInputClosed || (isQuiescing && !timeouts.mayStillAsk) { finish(context) }
+    }
+
+    private func take(_ part: HTTPServerRequestPart, _ context: ChannelHandlerContext) {
+        switch part {
+        case .head(let head): take(head, context)
+        case .body(let buffer): take(buffer, context)
+        case .end: takeEnd(context)
+        }
     }
 
     private func take(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {

@@ -80,6 +80,35 @@ import Testing
         #expect(await provider.hasMetric(#"connections_closed_total{reason="displaced"} 2"#))
     }
 
+    /// TLS says that the end is one: what a client has read before is all there was.
+    @Test func aDisplacedConnectionEndsAsTLSWantsIt() async throws {
+        let provider = try await RunningProvider { $0.maximumIdleConnections = 1 }
+        let first = try await provider.connect()
+        #expect(try await first.verify(["signed"]).status == 200)
+        let second = try await provider.connect()
+        #expect(try await second.verify(["signed"]).status == 200)
+        #expect(await first.isClosed(within: .seconds(60)))
+        await #expect {
+            _ = try await first.reply()
+        } throws: { error in
+            if case TestClient.Failure.closed = error { true } else { false }
+        }
+        #expect(await provider.hasMetric(#"countersign_open_connections{state="idle"} 1"#))
+    }
+
+    /// Whatever the event loop: each listens by itself, and they end together.
+    @Test func connectionsOfAllEventLoopsAreAnsweredUntilTheEnd() async throws {
+        let provider = try await RunningProvider()
+        var clients: [TestClient] = []
+        for _ in 0..<24 { clients.append(try await provider.connect()) }
+        for client in clients { #expect(try await client.verify(["signed"]).status == 200) }
+        #expect(await provider.hasMetric(#"countersign_open_connections{state="idle"} 24"#))
+        await provider.shutDown()
+        try await provider.stopped()
+        for client in clients { #expect(await client.isClosed(within: .seconds(60))) }
+        await #expect(throws: (any Error).self) { _ = try await provider.connect().verify(["signed"]) }
+    }
+
     /// A connection that is about to ask must not go for others that came after it: its call would fail.
     @Test func aBurstOfConnectionsDisplacesNoneThatHasNotAskedYet() async throws {
         let provider = try await RunningProvider { $0.maximumIdleConnections = 2 }
