@@ -78,6 +78,7 @@ extension RegistryClient {
         let isOwn = url.hasSameOrigin(as: origin)
         var authorization = isOwn ? try await knownAuthorization(for: call, credential) : nil
         var isLastTry = false
+        var tries = 0
         var first: HTTPResponse?
         if isOwn, authorization == nil, schemes.value(for: key(of: call)) == nil {
             first = try await introduction(call, url)
@@ -94,14 +95,25 @@ extension RegistryClient {
                 throw call.error(.unauthorized, "a host that the registry redirects to answered 401")
             }
             if let authorization { forget(authorization) }
-            guard !isLastTry else { throw refusal(response, call, credential) }
+            // A token that was kept, or with which the request waited for its turn, may have lost its worth since it was
+            // good: that says nothing of the credentials, only a refusal of a new one does.
+            let wasKept = authorization?.token.map { $0.obtained + Self.newTokenAge < .now } ?? false
+            guard !isLastTry || wasKept && tries < Self.maximumTries else {
+                throw refusal(response, call, credential)
+            }
             guard let answer = try await self.authorization(answering: response, of: call, credential) else {
                 throw refusal(response, call, credential)
             }
             authorization = answer
             isLastTry = true
+            tries += 1
         }
     }
+
+    /// How old a token may be whose refusal is one of the credentials.
+    private static let newTokenAge = Duration.seconds(1)
+    /// How many times a call answers a challenge.
+    private static let maximumTries = 4
 
     /// The answer to the first call to a repository without credentials, if this call is the first; `nil` when it is known
     /// how the repository wants to be asked, or somebody else has just found out or failed to.

@@ -5,6 +5,7 @@ import StrictJSON
 /// A token that a ``FaultyRegistry`` has issued.
 struct RegistryToken: Sendable {
     let scopes: Set<String>
+    let issued = ContinuousClock.now
     let expires: ContinuousClock.Instant
 }
 
@@ -27,8 +28,18 @@ extension FaultyRegistry {
     /// Every request for a token so far.
     package var tokenRequests: [RegistryTokenRequest] { state.withLock { $0.tokenRequests } }
 
-    /// Makes every token issued so far worthless.
-    package func revokeTokens() { state.withLock { $0.tokens = [:] } }
+    /// Makes every token worthless that was issued, or issued so long ago.
+    package func revokeTokens(olderThan age: Duration = .zero) {
+        state.withLock { state in state.tokens = state.tokens.filter { $0.value.issued + age > .now } }
+    }
+
+    /// Gives the account another password; what was issued for the former one is worthless.
+    package func rotate(to password: String) {
+        state.withLock {
+            $0.password = password
+            $0.tokens = [:]
+        }
+    }
 
     /// The refusal of a request, `nil` when it may go on.
     func authorize(_ request: Request, repository: String, _ state: State) -> RegistryAnswer? {
@@ -36,7 +47,7 @@ extension FaultyRegistry {
         switch options.authentication {
         case .none: return nil
         case .basic(let user, let password):
-            if authorization == FaultyRegistry.basic(user, password) { return nil }
+            if authorization == FaultyRegistry.basic(user, state.password ?? password) { return nil }
             return .error(401, "UNAUTHORIZED", headers: [("WWW-Authenticate", "Basic realm=\"faulty registry\"")])
         case .token:
             let actions = ["GET", "HEAD"].contains(request.method) ? ["pull"] : ["pull", "push"]
@@ -57,9 +68,10 @@ extension FaultyRegistry {
 
     func issueToken(_ request: Request, _ state: inout State) -> RegistryAnswer {
         guard
-            case .token(let user, let password, let refreshToken, let anonymousPull, let lifetime) = options
+            case .token(let user, let initial, let refreshToken, let anonymousPull, let lifetime) = options
                 .authentication
         else { return .error(404, "NOT_FOUND") }
+        let password = state.password ?? initial
         let form =
             request.method == "POST"
             ? Request.parameters(of: String(decoding: request.body, as: UTF8.self)) : request.query

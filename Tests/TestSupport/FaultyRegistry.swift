@@ -76,6 +76,8 @@ package final class FaultyRegistry: Sendable {
         var tokens: [String: RegistryToken] = [:]
         var tokenRequests: [RegistryTokenRequest] = []
         var counter = 0
+        /// The account's password, once it is another than the options say.
+        var password: String?
         var load = RegistryLoad()
         var listener: (any Channel)?
         var serving: [Task<Void, Never>] = []
@@ -186,9 +188,13 @@ package final class FaultyRegistry: Sendable {
     private func answer(
         _ request: Request, _ channel: any Channel, _ outbound: NIOAsyncChannelOutboundWriter<HTTPServerResponsePart>
     ) async throws -> Bool {
-        let (good, latency) = state.withLock { state -> (RegistryAnswer, Duration) in
+        let gate = state.withLock { state in
             state.requests.append(request)
-            return (state.load.begin(request) ?? respond(to: request, &state), state.load.latency)
+            return state.faults.first { $0.gate != nil && $0.matches(request) }?.gate
+        }
+        await gate?.wait()
+        let (good, latency) = state.withLock { state -> (RegistryAnswer, Duration) in
+            (state.load.begin(request) ?? respond(to: request, &state), state.load.latency)
         }
         defer { state.withLock { $0.load.end(request) } }
         if latency > .zero { try await Task.sleep(for: latency) }
@@ -196,7 +202,7 @@ package final class FaultyRegistry: Sendable {
             let isGood = (200..<300).contains(good.status)
             guard
                 let index = state.faults.firstIndex(where: {
-                    $0.matches(request) && (isGood || !$0.needsGoodAnswer)
+                    $0.gate == nil && $0.matches(request) && (isGood || !$0.needsGoodAnswer)
                 })
             else { return nil }
             if let remaining = state.faults[index].remaining { state.faults[index].remaining = remaining - 1 }

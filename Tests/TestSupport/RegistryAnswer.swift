@@ -33,6 +33,10 @@ struct RegistryAnswer: Sendable {
         case .oversized(let count):
             body += [UInt8](repeating: 0x20, count: count)
             remove(header: "Content-Length")
+        case .content(let content, let encoding):
+            body = content
+            remove(header: "Content-Length")
+            headers.append(("Content-Encoding", encoding))
         case .redirect(let base):
             self = RegistryAnswer(status: 307, headers: [("Location", "\(base)\(request.path)?signature=secret")])
         case .truncatedJSON:
@@ -47,7 +51,7 @@ struct RegistryAnswer: Sendable {
         case .header(let name, let value):
             remove(header: name)
             headers.append((name, value))
-        case .delay, .reset: break
+        case .delay, .hold, .reset: break
         }
     }
 }

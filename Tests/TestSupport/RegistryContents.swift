@@ -25,8 +25,8 @@ struct RegistryContents {
 
     func manifest(_ reference: String, in repository: String) -> StoredManifest? {
         guard let contents = repositories[repository] else { return nil }
-        let digest = contents.tags[reference] ?? reference
-        return contents.manifests.first { $0.digest.description == digest }
+        guard let digest = try? Digest(parsing: contents.tags[reference] ?? reference) else { return nil }
+        return contents.manifests.first { $0.digest == digest }
     }
 
     mutating func store(manifest content: [UInt8], mediaType: String, tag: String?, in repository: String)

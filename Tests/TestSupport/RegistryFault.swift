@@ -14,12 +14,16 @@ package struct RegistryFault: Sendable {
         case slowBody(bytes: Int, every: Duration)
         /// The right answer, after this time.
         case delay(Duration)
+        /// The right answer as it is when the gate is open: who may ask is judged then.
+        case hold(Gate)
         /// A reset of the connection.
         case reset
         /// The right headers, a body of the same length in which one byte differs.
         case wrongContent
         /// The right body followed by so many spaces more.
         case oversized(by: Int)
+        /// Another body that says to be encoded (`Content-Encoding`), with the right headers else.
+        case content([UInt8], encoding: String)
         /// 307 to the same path at another base URL, as registries do for blobs, with a query as a signature has.
         case redirect(to: String)
         /// The first half of the body, correctly announced.
@@ -49,11 +53,14 @@ package struct RegistryFault: Sendable {
             && RegistryFault.matches(Substring(request.path), pattern: Substring(path))
     }
 
+    /// What holds a request before it is looked at.
+    var gate: Gate? { if case .hold(let gate) = kind { gate } else { nil } }
+
     /// Whether it changes an answer rather than taking its place: then it waits for a good one, not wasted on the
     /// 401 that begins a login.
     var needsGoodAnswer: Bool {
         switch kind {
-        case .tooManyRequests, .status, .challenge, .delay, .reset: false
+        case .tooManyRequests, .status, .challenge, .delay, .hold, .reset: false
         default: true
         }
     }

@@ -47,18 +47,22 @@ package final class ScriptedServer: Sendable {
 
     /// The port the system chose.
     package let port: Int
+    private let host: String
     private let listener: Int32
     private let script: @Sendable (Request) -> [Step]
     private let state = Mutex(State())
 
     /// Starts a server that answers every request with what the script returns.
-    package init(_ script: @escaping @Sendable (Request) -> [Step]) throws {
+    ///
+    /// - Parameter host: its address, of this machine.
+    package init(host: String = "127.0.0.1", _ script: @escaping @Sendable (Request) -> [Step]) throws {
         self.script = script
+        self.host = host
         let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         self.listener = listener
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = inet_addr("127.0.0.1")
+        address.sin_addr.s_addr = inet_addr(host)
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
         let bound = withUnsafeMutablePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
@@ -82,7 +86,7 @@ package final class ScriptedServer: Sendable {
     }
 
     /// `http://127.0.0.1:port`
-    package var url: String { "http://127.0.0.1:\(port)" }
+    package var url: String { "http://\(host):\(port)" }
 
     /// Every request so far, in the order in which they were complete.
     package var requests: [Request] { state.withLock { $0.requests } }
