@@ -34,6 +34,8 @@ enum AddressScope: Sendable, Hashable {
         ("192.0.2.0/24", .special), ("198.51.100.0/24", .special), ("203.0.113.0/24", .special),
         ("224.0.0.0/4", .special), ("240.0.0.0/4", .special), ("ff00::/8", .special), ("100::/64", .special),
         ("2001:db8::/32", .special), ("::/96", .special),
+        // IPv4 behind a translator (SIIT, RFC 2765): nobody outside of a network of one's own answers there.
+        ("::ffff:0:0:0/96", .special),
     ].compactMap { text, scope in AddressBlock(text).map { ($0, scope) } }
 
     /// The scope of an address.

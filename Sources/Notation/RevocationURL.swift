@@ -6,9 +6,17 @@ struct RevocationURL: Hashable, Sendable, CustomStringConvertible {
     /// The URL.
     let text: String
 
+    /// The most bytes of a URL: what authorities name has some 100.
+    static let maximumBytes = 2_048
+
     /// Takes a URL whose scheme is http.
     init(_ text: String) throws(ValidationFailure) {
-        guard text.utf8.count <= 2_048, text.prefix(7).lowercased() == "http://" else {
+        guard text.utf8.count <= Self.maximumBytes else {
+            throw ValidationFailure(
+                "\(text.prefix(200))… cannot be asked: the URL has \(text.utf8.count) bytes; at most \(Self.maximumBytes) "
+                    + "are accepted; have the certificate authority name a shorter one")
+        }
+        guard text.prefix(7).lowercased() == "http://" else {
             throw ValidationFailure(
                 "\(text.prefix(200)) cannot be asked: revocation information is fetched from http URLs only; have the "
                     + "certificate authority name one")

@@ -25,6 +25,7 @@ import Testing
         ("2002:a00:1::", .privateNetwork), ("224.0.0.1", .special), ("255.255.255.255", .special),
         ("ff02::1", .special),
         ("2001:db8::1", .special), ("::7f00:1", .special),
+        ("::ffff:0:127.0.0.1", .special), ("::ffff:0:8.8.8.8", .special), ("::fffe:0:8.8.8.8", .everyone),
     ])
     func scopes(text: String, scope: AddressScope) throws {
         let address = try #require(IPAddress(text))
@@ -57,11 +58,9 @@ import Testing
     }
 
     @Test func metadataServicesAreNotAsked() async throws {
-        let start = ContinuousClock.now
         let error = await failure(request("http://169.254.169.254/latest/meta-data/", .refused))
         #expect(error?.kind == .addressRefused)
         #expect(error?.description.contains("169.254.169.254 is a link-local address") == true)
-        #expect(start.duration(to: .now) < .seconds(2))
     }
 
     @Test func whatIsAllowedIsAsked() async throws {

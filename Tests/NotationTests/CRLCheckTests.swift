@@ -117,6 +117,27 @@ import Testing
         #expect(try await RevocationFixture(lists: ["ldap://directory.test/cn=x"]).refusal().contains("http URLs only"))
     }
 
+    /// Each limit has its own error, and nobody is asked.
+    @Test func urlsAreBounded() async throws {
+        let long = "http://crl.test/" + String(repeating: "a", count: 2_048 - 16)
+        let fixture = try RevocationFixture(lists: [long + "b"])
+        let reason = await fixture.refusal()
+        #expect(reason.contains("the URL has 2049 bytes; at most 2048 are accepted"), "\(reason)")
+        #expect(!reason.contains("http URLs only") && !reason.hasPrefix("passing") && reason.utf8.count < 1_000)
+        let many = (0..<17).map { "http://crl.test/\($0)" }
+        let tooMany = try RevocationFixture(lists: many)
+        for url in many { try tooMany.publish(RevocationListTemplate(), at: url) }
+        let refusal = await tooMany.refusal()
+        #expect(refusal.contains("it names more than 16 lists") && refusal.contains("CN=leaf"), "\(refusal)")
+        #expect(fixture.http.requests.isEmpty && tooMany.http.requests.isEmpty)
+        for lists in [[long], Array(many.prefix(16))] {
+            let accepted = try RevocationFixture(lists: lists)
+            for url in lists { try accepted.publish(RevocationListTemplate(), at: url) }
+            #expect(await accepted.refusal() == "")
+            #expect(accepted.http.requests.count == lists.count)
+        }
+    }
+
     @Test func deltaLists() async throws {
         func outcome(
             base baseEntries: [RevocationList.Entry.Reason] = [],

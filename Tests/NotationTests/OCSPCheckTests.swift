@@ -106,6 +106,29 @@ import Testing
         #expect(fixture.http.requests.isEmpty)
     }
 
+    /// Each limit has its own error, and nobody is asked.
+    @Test func urlsAreBounded() async throws {
+        let long = "http://ocsp.test/" + String(repeating: "a", count: 2_048 - 17)
+        let fixture = try RevocationFixture(ocsp: [long + "b"])
+        let reason = await fixture.refusal()
+        #expect(reason.contains("the URL has 2049 bytes; at most 2048 are accepted") && reason.contains("CN=leaf"))
+        #expect(!reason.contains("http URLs only") && !reason.hasPrefix("passing") && reason.utf8.count < 1_000)
+        #expect(fixture.http.requests.isEmpty)
+        let just = try RevocationFixture(ocsp: [long])
+        try just.answer(OCSPResponseTemplate(.good), at: long)
+        #expect(await just.refusal() == "")
+
+        let many = (0..<17).map { "http://ocsp\($0).test" }
+        let tooMany = try RevocationFixture(ocsp: many)
+        try tooMany.answer(OCSPResponseTemplate(.good), at: many[0])
+        let refusal = await tooMany.refusal()
+        #expect(refusal.contains("it names more than 16 responders") && refusal.contains("CN=leaf"), "\(refusal)")
+        #expect(tooMany.http.requests.isEmpty)
+        let sixteen = try RevocationFixture(ocsp: Array(many.prefix(16)))
+        try sixteen.answer(OCSPResponseTemplate(.good), at: many[15])
+        #expect(await sixteen.refusal() == "")
+    }
+
     @Test func silenceEndsWithTheDeadline() async throws {
         var fixture = try RevocationFixture(ocsp: [RevocationFixture.ocspURL])
         fixture.options.ocspTimeout = .seconds(60)

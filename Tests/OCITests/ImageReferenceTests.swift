@@ -92,6 +92,18 @@ import TestSupport
         #expect(throws: ImageReferenceError.self) {
             try ImageReference(parsing: String(repeating: "a/", count: 10_000) + "a")
         }
+        // The limit of the whole comes before those of its parts, and the error does not repeat the text.
+        for count in [1025, 1 << 20] {
+            let error = #expect(throws: ImageReferenceError.self) {
+                try ImageReference(parsing: String(repeating: "a", count: count))
+            }
+            #expect(error?.problem == .tooLong && (error?.description.utf8.count ?? .max) < 500)
+            #expect(error?.description.contains("it is longer than 1024 bytes") == true)
+        }
+        let just = #expect(throws: ImageReferenceError.self) {
+            try ImageReference(parsing: String(repeating: "a", count: 1024))
+        }
+        #expect(just?.problem == .repositoryTooLong)
     }
 
     @Test func doesNotRepeatControlCharactersInItsMessage() {

@@ -79,6 +79,37 @@ import Testing
         #expect(try await list(others) { $0.maximumReferrers = 10 }.isEmpty)
     }
 
+    /// As many as the documentation says, in words that say what to do.
+    @Test func boundsWithoutBeingTold() async throws {
+        func reason(_ http: ScriptedHTTP) async -> String {
+            do {
+                return "listed \(try await list(http).count)"
+            } catch { return "\(error)" }
+        }
+        let many = (1...1001).map { Sample.referrer($0) }
+        let refusal = await reason(ScriptedHTTP { .index(many, $0) })
+        #expect(refusal.contains("there are more than 1000 referrers; remove old ones"), "\(refusal)")
+        #expect(refusal.contains("r.example") && refusal.contains(Sample.subject.digest.description))
+        #expect(await reason(ScriptedHTTP { .index(Array(many.dropLast()), $0) }) == "listed 1000")
+        // On several pages as well, and where the tag lists them.
+        let pages = ScriptedHTTP { request in
+            let start = request.url.split(separator: "=").last.flatMap { Int($0) } ?? 0
+            let next = [("Link", "</v2/app/referrers/\(Sample.subject.digest)?after=\(start + 400)>; rel=\"next\"")]
+            return .index(Array(many.dropFirst(start).prefix(400)), request, start < 800 ? next : [])
+        }
+        #expect(await reason(pages).contains("there are more than 1000 referrers"))
+        #expect(pages.requests.count == 3)
+        let tag = ScriptedHTTP { $0.url.contains("/referrers/") ? .answer(404, $0) : .index(many, $0) }
+        #expect(await reason(tag).contains("there are more than 1000 referrers"))
+
+        let circle = ScriptedHTTP { request in
+            .index([Sample.referrer(1)], request, [("Link", #"</v2/app/referrers/again>; rel="next""#)])
+        }
+        let pageRefusal = await reason(circle)
+        #expect(pageRefusal.contains("the list has more than 50 pages; remove old referrers"), "\(pageRefusal)")
+        #expect(circle.requests.count == 50)
+    }
+
     @Test func readsTheTagWhereThereIsNoAPI() async throws {
         let tag = "sha256-\(Sample.subject.digest.hex)"
         let http = ScriptedHTTP { request in

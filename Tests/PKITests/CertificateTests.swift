@@ -194,4 +194,29 @@ import Testing
         #expect(accepted > 500)
         #expect(disagreed.isEmpty, "\(disagreed.prefix(3))")
     }
+
+    /// A certificate that names places without end is not read at all: the first limit that strangers meet.
+    @Test func whatACertificateNamesIsBounded() throws {
+        let authority = try CertificateAuthority(name: "root")
+        func problem(_ extensions: TestExtension...) -> String {
+            var template = CertificateTemplate.codeSigning("leaf")
+            template.extensions += extensions
+            do {
+                _ = try authority.issue(template)
+                return ""
+            } catch { return "\(error)" }
+        }
+        let urls = (0..<65).map { "http://pki.test/\($0)" }
+        #expect(problem(.ocsp(Array(urls.dropLast()))) == "")
+        #expect(problem(.crlDistributionPoints(Array(urls.dropLast()))) == "")
+        #expect(problem(.ocsp(urls)).contains("more than 64 locations"))
+        #expect(problem(.crlDistributionPoints(urls)).contains("more than 64 distribution points"))
+        let others = (0..<50).map { TestExtension(oid: "1.2.3.4.\($0)", isCritical: false, value: [5, 0]) }
+        var template = CertificateTemplate.codeSigning("leaf")
+        template.extensions += others
+        #expect(throws: Never.self) { try authority.issue(template) }
+        template.extensions += (0..<20).map { TestExtension(oid: "1.2.3.5.\($0)", isCritical: false, value: [5, 0]) }
+        let error = #expect(throws: PKIError.self) { try authority.issue(template) }
+        #expect(error?.description.contains("more than 64 extensions") == true)
+    }
 }
