@@ -98,8 +98,9 @@ public struct HTTPError: Error, Sendable, Hashable, CustomStringConvertible {
         case .addressRefused:
             "URLs that others supply are followed to public addresses only, unless the configuration allows more with allowPrivateAddresses"
         case .throttled: "the host limits requests: lower the rate, or raise the limit of the account used"
-        case .invalidURL, .invalidRequest, .configuration, .connectionLost, .timeout, .cancelled, .status,
-            .responseTooLarge, .tooManyRedirects, .redirectRefused, .protocolFault:
+        case .connectionLost, .status: "ask again in a moment; if it stays so, ask whoever runs the host"
+        case .invalidURL, .invalidRequest, .configuration, .timeout, .cancelled, .responseTooLarge, .tooManyRedirects,
+            .redirectRefused, .protocolFault:
             nil
         }
     }
