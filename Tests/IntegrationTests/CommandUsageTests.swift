@@ -1,3 +1,4 @@
+import Foundation
 import StrictJSON
 import TestSupport
 import Testing
@@ -5,7 +6,8 @@ import Testing
 /// What the command says about itself, and about wrong usage.
 @Suite struct CommandUsageTests {
     private static let commands = [
-        "serve", "verify", "discover", "inspect", "resolve", "sign", "probe", "crds", "version",
+        "serve", "verify", "discover", "inspect", "resolve", "sign", "probe", "crds", "certificates", "audit",
+        "version",
     ]
 
     @Test func helpIsThere() async throws {
@@ -16,6 +18,35 @@ import Testing
             let run = try await Command.run(command, "--help")
             #expect(run.status == 0 && run.output.contains("USAGE: countersign \(command)"), "\(run)")
             #expect(["version", "crds"].contains(command) || run.output.contains("EXAMPLES"), "\(run)")
+        }
+    }
+
+    /// Every command and every option that `--help` names is explained to who reads the documentation.
+    @Test func everyOptionIsDocumented() async throws {
+        let documents = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().appending(path: "docs")
+        func text(_ names: String...) throws -> String {
+            try names.map { try String(contentsOf: documents.appending(path: $0), encoding: .utf8) }.joined()
+        }
+        let page = try text("cli.md")
+        for command in Self.commands + ["crds apply"] {
+            let pages =
+                switch command {
+                case "serve": try text("configuration.md")
+                case "audit": try page + text("audit.md")
+                default: page
+                }
+            #expect(page.contains("| `\(command)") || command == "crds", "\(command)")
+            let help = try await Command.run(command.split(separator: " ").map(String.init) + ["--help"])
+            let options = Set(
+                help.output.matches(of: /(?m)^  (?:-[a-z], )?(--[a-z-]+)|^  .*, (--[a-z-]+)/).map {
+                    String($0.output.1 ?? $0.output.2 ?? "")
+                }
+            ).subtracting(["--help", "--version"])
+            #expect(["crds", "version"].contains(command) || !options.isEmpty, "\(command)")
+            for option in options.sorted() {
+                #expect(pages.matches(of: /--[a-z-]+/).contains { $0.output == option }, "\(command) \(option)")
+            }
         }
     }
 
