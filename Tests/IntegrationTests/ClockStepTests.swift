@@ -86,7 +86,7 @@ import Testing
                 dockerConfig(registry.endpoint, user: "robot", password: "secret"), to: "account.json")
             configuration.stores = [ConfigurationText.registries(dockerConfig: account)]
             configuration.revocation = ["crlTimeout": 10_000, "allowPrivateAddresses": true]
-            let clock = try await WallClock(files)
+            let clock = try WallClock(files)
             let tls = try ServingFiles(in: files)
             let process = try await ServeProcess(
                 config: files.write(configuration.json.bytes, to: "config.json"), tls: tls,

@@ -120,10 +120,10 @@ import Testing
     enum Link: String, CaseIterable {
         case elsewhere, circle, malformed
 
-        func header(_ registry: FaultyRegistry) -> String {
+        func header(_ registry: FaultyRegistry, _ image: Descriptor) -> String {
             switch self {
             case .elsewhere: "<http://localhost:\(registry.port)/v2/elsewhere/referrers/x>; rel=\"next\""
-            case .circle: "</v2/circle/referrers/again>; rel=\"next\""
+            case .circle: "</v2/circle/referrers/\(image.digest)>; rel=\"next\""
             case .malformed: "<http://user:secret@x/>; rel=\"next\""
             }
         }
@@ -131,7 +131,7 @@ import Testing
         var reason: String {
             switch self {
             case .elsewhere: "the link to the next page leads to another host"
-            case .circle: "listing the referrers"
+            case .circle: "the list has more than 50 pages; remove old referrers"
             case .malformed: "the link to the next page is not a usable URL"
             }
         }
@@ -142,11 +142,75 @@ import Testing
             try await withService(try .trustingRelease(), remembers: .zero) { service in
                 for link in Link.allCases {
                     let app = try Repository("\(registry.endpoint)/\(link.rawValue)")
-                    try await app.push("v1", signedBy: try Signers.shared.get().release)
-                    registry.inject(.header("Link", link.header(registry)), path: "/v2/\(link.rawValue)/referrers/*")
-                    expectDenied(try await service.verify(app.name("v1")), nil, link.reason)
+                    let image = try await app.push("v1", signedBy: try Signers.shared.get().release)
+                    registry.inject(
+                        .header("Link", link.header(registry, image)), path: "/v2/\(link.rawValue)/referrers/*")
+                    registry.forgetRequests()
+                    let start = ContinuousClock.now
+                    expectDenied(
+                        try await service.verify(app.name("v1")), nil, "listing the referrers", link.reason,
+                        registry.endpoint)
+                    #expect(start.duration(to: .now) < .seconds(60))
+                    let pages = registry.requests.count { $0.path.contains("/referrers/") }
+                    #expect(pages == (link == .circle ? 50 : 1))
                     registry.clearFaults()
                     expectAdmitted(try await service.verify(app.name("v1")))
+                }
+            }
+        }
+    }
+
+    /// As many referrers, pages and signatures as the documentation says, and one more of each.
+    @Test func whatIsListedIsBounded() async throws {
+        let signers = try Signers.shared.get()
+        var paging = FaultyRegistry.Options()
+        paging.referrersPageSize = 1
+        try await withRegistry { registry in
+            try await withRegistry(paging) { paged in
+                /// An image with so many bad signatures, and a good one after them.
+                func crowd(_ name: String, _ count: Int, at registry: FaultyRegistry) async throws -> String {
+                    let app = try Repository("\(registry.endpoint)/\(name)")
+                    let image = try await app.push("v1", content: name)
+                    for number in 0..<count {
+                        registry.putReferrer(
+                            of: image, artifactType: MediaType.notationSignature, blob: Array("{}".utf8),
+                            mediaType: EnvelopeFormat.jws.mediaType, annotations: ["number": "\(number)"], in: name)
+                    }
+                    try await signers.other.sign(image, in: app.reference, at: app.destination)
+                    return app.name("v1")
+                }
+                let good = try await crowd("good", 0, at: registry)
+                let crowded = try await crowd("crowded", 1000, at: registry)
+                let hundred = try await crowd("hundred", 99, at: registry)
+                let more = try await crowd("more", 100, at: registry)
+                let fiftyPages = try await crowd("pages", 49, at: paged)
+                let morePages = try await crowd("more-pages", 50, at: paged)
+                var configuration = try ConfigurationText.trustingRelease()
+                configuration.verificationTimeout = 120_000
+                try await withService(configuration) { service in
+                    for (name, words) in [
+                        (crowded, ["listing the referrers", "there are more than 1000 referrers; remove old ones"]),
+                        (
+                            morePages,
+                            ["listing the referrers", "the list has more than 50 pages; remove old referrers"]
+                        ),
+                        (
+                            more,
+                            [
+                                "the image has 101 artifacts to judge; only the first 100 were looked at",
+                                "Delete signatures that are no longer of use",
+                            ]
+                        ),
+                    ] {
+                        let start = ContinuousClock.now
+                        let answer = try await service.verify(name)
+                        expectDenied(answer)
+                        for word in words { #expect(answer.text.contains(word), "\(answer)") }
+                        #expect(start.duration(to: .now) < .seconds(120))
+                        expectAdmitted(try await service.verify(good))
+                    }
+                    expectAdmitted(try await service.verify(hundred))
+                    expectAdmitted(try await service.verify(fiftyPages))
                 }
             }
         }

@@ -84,27 +84,100 @@ import Testing
         }
     }
 
-    /// A list that comes too slowly is a fault that names it, in time.
-    @Test func aSlowListIsNotWaitedFor() async throws {
-        let server = try ScriptedServer { _ in [.wait(.seconds(5)), .reply(503)] }
-        defer { server.stop() }
-        let authority = try CertificateAuthority(name: "release root")
+    /// An image in a layout, signed by a leaf with these extensions, and a configuration that trusts its authority.
+    private func withSigned(
+        _ extensions: [TestExtension], by authority: CertificateAuthority, _ revocation: JSONValue,
+        _ body: (RunningService, String, Certificate) async throws -> Void
+    ) async throws {
         var template = CertificateTemplate.codeSigning("release")
-        template.extensions.append(.crlDistributionPoints(["\(server.url)/slow.crl"]))
-        template.extensions.append(.ocsp(["\(server.url)/ocsp"]))
+        template.extensions += extensions
+        let signer = TestSigner(try authority.issue(template))
         let directory = try TemporaryDirectory()
         defer { directory.remove() }
         let app = try Repository("registry.example/app", layout: directory.path("layout"))
-        try await app.push("v1", signedBy: TestSigner(try authority.issue(template)))
+        try await app.push("v1", signedBy: signer)
         var configuration = ConfigurationText.trusting(authority.certificate.pem)
         configuration.stores = [ConfigurationText.layout(directory.path("layout"))]
-        configuration.revocation = ["crlTimeout": 400, "ocspTimeout": 300, "allowPrivateAddresses": true]
-        try await IntegrationTests.withService(configuration, remembers: .zero) { service in
-            let start = ContinuousClock.now
-            let answer = try await service.verify(app.name("v1"))
-            expectFault(answer, nil, "verifying a signature", "/slow.crl", "/ocsp")
-            #expect(start.duration(to: .now) < .seconds(60))
+        configuration.verificationTimeout = 120_000
+        configuration.revocation = revocation
+        try await IntegrationTests.withService(configuration, remembers: .zero) {
+            try await body($0, app.name("v1"), signer.identity.certificate)
         }
+    }
+
+    /// A list and a responder that are too slow are a fault that names them, in time. They count once they answer.
+    @Test func aSlowListIsNotWaitedFor() async throws {
+        let isSlow = Mutex(true)
+        let authority = try CertificateAuthority(name: "release root")
+        let list = try RevocationListTemplate().sign(by: authority)
+        let server = try ScriptedServer { request in
+            if isSlow.withLock({ $0 }) { return [.wait(.seconds(5)), .reply(503)] }
+            return request.target == "/slow.crl" ? [.content(200, type: "application/pkix-crl", list)] : [.reply(503)]
+        }
+        defer { server.stop() }
+        // Enough for who answers at once, however busy the machine is, and too little for who does not.
+        let revocation: JSONValue = ["crlTimeout": 1500, "ocspTimeout": 300, "allowPrivateAddresses": true]
+        try await withSigned(
+            [.crlDistributionPoints(["\(server.url)/slow.crl"]), .ocsp(["\(server.url)/ocsp"])], by: authority,
+            revocation
+        ) { service, image, _ in
+            let start = ContinuousClock.now
+            let answer = try await service.verify(image)
+            expectFault(answer, nil, "verifying a signature", "/slow.crl", "/ocsp", "CN=release", "trace")
+            #expect(start.duration(to: .now) < .seconds(60))
+            isSlow.withLock { $0 = false }
+            expectAdmitted(try await service.verify(image) { $0.admits() })
+        }
+    }
+
+    /// A list without an end, announced or not: refused, and the next good one counts.
+    @Test func aListThatIsTooLargeIsRefused() async throws {
+        enum Way: CaseIterable { case announced, sent, good }
+        let way = Mutex(Way.announced)
+        let size = (32 << 20) + 1
+        let authority = try CertificateAuthority(name: "release root")
+        let list = try RevocationListTemplate().sign(by: authority)
+        let server = try ScriptedServer { _ in
+            switch way.withLock({ $0 }) {
+            case .announced: [.bytes("HTTP/1.1 200 OK\r\nContent-Length: \(size)\r\n\r\n"), .zeros(1 << 16), .close]
+            case .sent: [.bytes("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"), .zeros(size), .close]
+            case .good: [.content(200, type: "application/pkix-crl", list)]
+            }
+        }
+        defer { server.stop() }
+        try await withSigned(
+            [.crlDistributionPoints(["\(server.url)/large.crl"])], by: authority,
+            ["crlTimeout": 60_000, "allowPrivateAddresses": true]
+        ) { service, image, _ in
+            for large in [Way.announced, .sent] {
+                way.withLock { $0 = large }
+                let start = ContinuousClock.now
+                expectDenied(
+                    try await service.verify(image), nil, "/large.crl", "CN=release",
+                    "the answer is larger than the limit of 33554432 bytes")
+                #expect(start.duration(to: .now) < .seconds(60))
+            }
+            way.withLock { $0 = .good }
+            expectAdmitted(try await service.verify(image))
+        }
+    }
+
+    /// A certificate that names more than is looked at: the answer says so, nobody is asked.
+    @Test func aCertificateThatNamesTooMuchIsDenied() async throws {
+        let server = try ScriptedServer(answers: [[.reply(503)]])
+        defer { server.stop() }
+        let long = "\(server.url)/" + String(repeating: "a", count: 3_000)
+        for (extensions, word) in [
+            ([TestExtension.ocsp((0..<17).map { "\(server.url)/\($0)" })], "it names more than 16 responders"),
+            ([.crlDistributionPoints((0..<17).map { "\(server.url)/\($0)" })], "it names more than 16 lists"),
+            ([.ocsp([long])], "at most 2048 are accepted"),
+            ([.crlDistributionPoints([long])], "at most 2048 are accepted"),
+        ] {
+            try await withSigned(
+                extensions, by: try CertificateAuthority(name: "release root"), ["allowPrivateAddresses": true]
+            ) { service, image, _ in expectDenied(try await service.verify(image), nil, word, "CN=release") }
+        }
+        #expect(server.connections == 0)
     }
 
     @Test func aLevelThatOnlyLogsAdmits() async throws {

@@ -5,11 +5,6 @@ import TestSupport
 /// The clock on the wall as one process sees it: a library that is loaded before libc adds as many seconds as a file says
 /// to CLOCK_REALTIME, and to nothing else. (libfaketime moves absolute timers of the other clocks as well.)
 final class WallClock: Sendable {
-    /// Why there is none.
-    struct Failure: Error, CustomStringConvertible {
-        let description: String
-    }
-
     private static let source = """
         #define _GNU_SOURCE
         #include <fcntl.h>
@@ -58,22 +53,11 @@ final class WallClock: Sendable {
     private let file: FileHandle
 
     /// One that shows the time.
-    init(_ directory: TemporaryDirectory) async throws {
-        let library = directory.path("wall-clock.so")
-        let compiler = Process()
-        compiler.executableURL = URL(filePath: "/usr/bin/env")
-        // What builds the package's C targets.
-        compiler.arguments = [
-            "clang", "-shared", "-fPIC", "-O1", "-o", library, directory.write(Self.source, to: "wall-clock.c"),
-        ]
-        try compiler.run()
-        compiler.waitUntilExit()
-        guard compiler.terminationStatus == 0 else {
-            throw Failure(description: "the library of the clock cannot be compiled")
-        }
+    init(_ directory: TemporaryDirectory) throws {
+        let library = try PreloadedLibrary("wall-clock", source: Self.source, in: directory)
         let path = directory.write([UInt8](repeating: 0, count: 8), to: "wall-clock")
         file = try FileHandle(forUpdating: URL(filePath: path))
-        environment = ["LD_PRELOAD": library, "WALL_CLOCK": path]
+        environment = library.environment.merging(["WALL_CLOCK": path]) { $1 }
     }
 
     /// Sets it so many seconds ahead of the time, at once.
