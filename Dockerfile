@@ -12,8 +12,9 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 # Dependencies first: this layer stays while only our sources change.
-COPY Package.* ./
-RUN swift package resolve
+COPY Package.swift ./
+COPY scripts/packages.pinned ./Package.resolved
+RUN swift package resolve --force-resolved-versions
 COPY scripts/release-flags ./scripts/release-flags
 COPY Sources ./Sources
 # Targets whose directories are missing are an error, and Package.swift names those of tests and benchmarks too.

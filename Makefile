@@ -7,7 +7,7 @@ RELEASE_FLAGS := $(shell scripts/release-flags)
 SECONDS ?= 3600
 TESTS ?= .*
 
-.PHONY: help setup setup-tests build release demo demo-azure run nightly test test-swift test-chart test-rego conformance lint format bench bench-micro soak test-tsan test-asan sbom test-sbom fuzz docs image image-layout manifests clean
+.PHONY: help setup setup-tests build release demo demo-azure run nightly test test-swift test-chart test-rego conformance lint format bench bench-micro soak test-tsan test-asan sbom test-sbom fuzz docs image image-layout manifests pins clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,7 @@ nightly: test-asan test-tsan soak fuzz ## What takes hours: the tests under both
 
 test-sbom: ## The bill of materials is valid and complete
 	@$(SWIFT) package resolve
+	@scripts/pins --check
 	@scripts/sbom --check
 
 sbom: ## Write the release's bill of materials, .build/countersign.spdx.json
@@ -102,6 +103,9 @@ manifests: ## Write the generated manifests anew, the chart's parts among them
 	python3 manifests/generate.py
 	python3 manifests/monitoring/generate.py
 	python3 manifests/charts/generate.py
+
+pins: ## Pin the versions of Swift packages that are resolved now (after swift package update)
+	@scripts/pins
 
 clean: ## Remove what was built, and the demo's files
 	rm -rf .build .demo .venv rego/.venv manifests/charts/.venv Tests/AzureSDK/.venv
