@@ -28,7 +28,8 @@ struct ServingFiles: Sendable {
         self.directory = directory
         let provider = try CertificateAuthority(name: "provider")
         let server = try provider.issue(.server("localhost"), key: .ec(.p256))
-        let gatekeeper = try CertificateAuthority(name: "gatekeeper-ca")
+        // Gatekeeper makes an RSA key for its authority, as for its certificate.
+        let gatekeeper = try CertificateAuthority(name: "gatekeeper-ca", key: .rsa(bits: 2048))
         let client = try gatekeeper.issue(
             .client("gatekeeper-webhook-service.gatekeeper-system.svc"), key: .rsa(bits: 2048))
         let release = try CertificateAuthority(name: "release", key: .rsa(bits: 2048))

@@ -51,9 +51,7 @@ struct ProviderChannel: Sendable {
                 try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: true)
             }
             let connection = ProviderConnection(responder: responder, limits: limits)
-            let requests = HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes, limitConfiguration: decoder)
-            try pipeline.addHandler(ByteArrival(connection))
-            try pipeline.addHandler(ByteToMessageHandler(requests))
+            try pipeline.addHandler(ByteToMessageHandler(RequestDecoder(connection, limits: decoder)))
             try pipeline.addHandler(connection)
         }
     }

@@ -361,19 +361,33 @@ final class ProviderConnection: ChannelDuplexHandler {
 @available(*, unavailable)
 extension ProviderConnection: Sendable {}
 
-/// Tells a connection that bytes have come, before they make a whole head.
-final class ByteArrival: ChannelInboundHandler {
-    typealias InboundIn = ByteBuffer
+/// Reads HTTP/1.1, and tells a connection that bytes have come, before they make a whole head.
+struct RequestDecoder: ByteToMessageDecoder {
+    typealias InboundOut = HTTPServerRequestPart
 
+    private let decoder: HTTPRequestDecoder
     private let connection: ProviderConnection
 
-    init(_ connection: ProviderConnection) { self.connection = connection }
+    init(_ connection: ProviderConnection, limits: NIOHTTPDecoderLimitConfiguration = .init()) {
+        self.connection = connection
+        decoder = HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes, limitConfiguration: limits)
+    }
 
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    func decoderAdded(context: ChannelHandlerContext) { decoder.decoderAdded(context: context) }
+
+    func decoderRemoved(context: ChannelHandlerContext) { decoder.decoderRemoved(context: context) }
+
+    func decode(context: ChannelHandlerContext, buffer: inout ByteBuffer) throws -> DecodingState {
         connection.bytesArrived(context)
-        context.fireChannelRead(data)
+        return try decoder.decode(context: context, buffer: &buffer)
+    }
+
+    func decodeLast(
+        context: ChannelHandlerContext, buffer: inout ByteBuffer, seenEOF: Bool
+    ) throws -> DecodingState {
+        try decoder.decodeLast(context: context, buffer: &buffer, seenEOF: seenEOF)
     }
 }
 
 @available(*, unavailable)
-extension ByteArrival: Sendable {}
+extension RequestDecoder: Sendable {}

@@ -15,7 +15,7 @@ struct ProviderRoutes: ProviderResponder {
 
     func receive(_ head: HTTPRequestHead, on channel: any Channel) -> Reception {
         let path = head.path
-        if let kyverno, path == KyvernoRoute.path { return kyverno.receive(head, on: channel) }
+        if path.utf8.elementsEqual(KyvernoRoute.path.utf8), let kyverno { return kyverno.receive(head, on: channel) }
         let arrival = ContinuousClock.now
         let traceID = TraceID.of(head.headers, names: handler.service.settings.traceIDHeaderNames)
         guard let operation = ProviderRoutes.operation(path) else {

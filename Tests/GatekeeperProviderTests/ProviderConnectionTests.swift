@@ -160,8 +160,8 @@ import Verification
                     deadlines: AnswerDeadlines(margin: .zero)),
                 maximumBodyBytes: 10_000, kyverno: nil)
             let connection = ProviderConnection(responder: routes, limits: limits)
-            let decoder = ByteToMessageHandler(HTTPRequestDecoder())
-            try channel.pipeline.syncOperations.addHandlers([ByteArrival(connection), decoder, connection])
+            let decoder = ByteToMessageHandler(RequestDecoder(connection))
+            try channel.pipeline.syncOperations.addHandlers([decoder, connection])
             try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
         }
 
