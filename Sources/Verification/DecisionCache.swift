@@ -32,22 +32,15 @@ package final class DecisionCache: Sendable {
 
     private struct Entry {
         let decision: Decision
-        /// When it was kept, by a clock that nobody sets and by the one on the wall.
-        let kept: (instant: ContinuousClock.Instant, time: Date)
+        let kept: KeptTime
         let life: Duration
         let bytes: Int
         var used: UInt64
 
-        /// Whether it still holds. One from before the clock on the wall was set does not: dates were judged by it, so that
-        /// what had expired may have been admitted, and what is valid denied.
+        /// Whether it still holds.
         func holds(_ now: ContinuousClock.Instant, _ time: Date) -> Bool {
-            let age = kept.instant.duration(to: now)
-            guard age < life else { return false }
-            return abs(time.timeIntervalSince(kept.time) - age / .seconds(1)) < Entry.clockTolerance
+            kept.age(now, time).map { $0 < life } ?? false
         }
-
-        /// Seconds by which the clocks may part while one of them is adjusted bit by bit.
-        static let clockTolerance = 5.0
     }
 
     private struct State {
@@ -56,6 +49,7 @@ package final class DecisionCache: Sendable {
         var clock: UInt64 = 0
         var hits: UInt64 = 0
         var misses: UInt64 = 0
+        var evictions: UInt64 = 0
         /// When expired entries are next looked for.
         var sweep: ContinuousClock.Instant?
 
@@ -121,6 +115,23 @@ package final class DecisionCache: Sendable {
         state.withLock { $0.decision(for: key, now, time) }
     }
 
+    /// The same for work that was begun because there was none: neither a hit nor a miss, for the question was counted.
+    func decisionKeptMeanwhile(
+        for key: Key, now: ContinuousClock.Instant = .now, time: Date = Date()
+    ) -> Decision? {
+        state.withLock { state in
+            guard let entry = state.entries[key], entry.holds(now, time) else { return nil }
+            return entry.decision
+        }
+    }
+
+    /// Forgets an admission, because something newer speaks against it.
+    func removeAdmission(for key: Key) {
+        state.withLock { state in
+            if state.entries[key]?.decision.isSuccess == true { state.remove(key) }
+        }
+    }
+
     /// How much longer a decision is kept; `nil` when there is none. Neither a hit nor a miss.
     package func remainingLife(for key: Key, now: ContinuousClock.Instant = .now, time: Date = Date()) -> Duration? {
         state.withLock { state in
@@ -139,16 +150,18 @@ package final class DecisionCache: Sendable {
     ) {
         let life = min(timeToLive, validFor ?? timeToLive)
         let bytes = DecisionCache.bytes(of: decision, key)
-        guard life > .zero, bytes <= maximumBytes else { return }
         state.withLock { state in
-            state.clock += 1
+            // What was kept before is older, and goes even when the new one cannot stay.
             state.remove(key)
+            guard life > .zero, bytes <= maximumBytes else { return }
+            state.clock += 1
             if now >= state.sweep ?? now {
                 state.removeExpired(now, time)
                 state.sweep = now + max(timeToLive, .seconds(1))
             }
             state.entries[key] = Entry(
-                decision: decision.withoutDetails, kept: (now, time), life: life, bytes: bytes, used: state.clock)
+                decision: decision.withoutDetails, kept: KeptTime(instant: now, time: time), life: life, bytes: bytes,
+                used: state.clock)
             state.bytes += bytes
             guard state.bytes > maximumBytes else { return }
             // A tenth at once, so that the scan is paid once per tenth of what fits.
@@ -157,6 +170,7 @@ package final class DecisionCache: Sendable {
             for (key, _) in state.entries.sorted(by: { $0.value.used < $1.value.used }) {
                 guard state.bytes > maximumBytes - maximumBytes / 10 else { break }
                 state.remove(key)
+                state.evictions += 1
             }
         }
     }
@@ -166,8 +180,14 @@ package final class DecisionCache: Sendable {
         state.withLock { $0.removeExpired(now, time) }
     }
 
-    /// Entries, the bytes that they take, hits and misses so far.
-    package var statistics: (entries: Int, bytes: Int, hits: UInt64, misses: UInt64) {
-        state.withLock { ($0.entries.count, $0.bytes, $0.hits, $0.misses) }
+    /// Entries, the bytes that they take, hits, misses and evictions so far.
+    package var counts: CacheCounts {
+        state.withLock { state in
+            var counts = CacheCounts()
+            (counts.hits, counts.misses) = (Int(state.hits), Int(state.misses))
+            counts.evictions = Int(state.evictions)
+            (counts.entries, counts.cost) = (state.entries.count, state.bytes)
+            return counts
+        }
     }
 }

@@ -85,11 +85,11 @@ package final class PipelineService: VerificationService {
             help: PipelineService.verdictsHelp)
         metrics.collect { [cache, verifications, places, verified] metrics in
             PipelineService.report(places, verified, to: metrics)
-            let statistics = cache.statistics
+            let statistics = cache.counts
             metrics.gauge(
                 "countersign_decision_cache_entries", [], Double(statistics.entries), help: "Decisions kept now.")
             metrics.gauge(
-                "countersign_decision_cache_bytes", [], Double(statistics.bytes),
+                "countersign_decision_cache_bytes", [], Double(statistics.cost),
                 help: "The bytes that the decisions kept now take, about.")
             metrics.set(
                 total: Double(statistics.hits), of: "countersign_decision_cache_hits_total",
@@ -184,13 +184,15 @@ package final class PipelineService: VerificationService {
         let flightKey = FlightKey(decision: cacheKey, isMutation: false)
         return await verifications.value(for: flightKey, deadline: deadline) { [self] in
             // A flight that landed between the look into the cache and here has left its decision there.
-            if ahead == nil, let decision = cache.decision(for: cacheKey) {
+            if ahead == nil, let decision = cache.decisionKeptMeanwhile(for: cacheKey) {
                 return .decided(decision, validUntil: nil)
             }
             let sharedKey = self.sharedKey(snapshot, key)
             if let shared, let sharedKey, let known = await shared.decision(for: sharedKey),
                 known.life > ahead ?? .zero
             {
+                // Only a verification of our own lets an image stand in for later ones; a denial counts whoever reached it.
+                if !known.decision.isSuccess { deny(known.decision, key, cacheKey, snapshot) }
                 cache.keep(known.decision, for: cacheKey, validFor: known.life)
                 return .decided(known.decision, validUntil: nil)
             }
@@ -201,7 +203,8 @@ package final class PipelineService: VerificationService {
             let pipeline = Pipeline(snapshot: snapshot, metrics: metrics) { [self] stage in
                 stages.withLock { $0[flightKey] = stage }
             }
-            let end = ContinuousClock.now + time
+            let began = ContinuousClock.now
+            let end = began + time
             // Nobody cancels this task: what it needs it fetches itself.
             let result = await LastingWork.$isCurrent.withValue(true) {
                 guard ahead == nil else { return await pipeline.run(key.reference, deadline: end) }
@@ -214,12 +217,8 @@ package final class PipelineService: VerificationService {
             }
             if case .decided(let decision, let validUntil) = result {
                 let life = validUntil.map { Duration.seconds($0.timeIntervalSinceNow) }
+                note(decision, key, cacheKey, snapshot, validUntil: validUntil, began: began)
                 cache.keep(decision, for: cacheKey, validFor: life)
-                if let digest = decision.digest {
-                    verified.note(
-                        decision, for: cacheKey.by(digest, of: key.reference), validUntil: validUntil,
-                        window: snapshot.settings.staleIfError)
-                }
                 // Trust that changed meanwhile may have changed the verdict: it is not shared under what was trusted before.
                 if let shared, let sharedKey, sharedKey == self.sharedKey(snapshot, key),
                     cacheKey.trustGeneration == source.trustGeneration(for: key.namespace)
@@ -231,16 +230,38 @@ package final class PipelineService: VerificationService {
         }
     }
 
+    /// Takes note of a verdict for later outages. Before it is kept: what stands in for it meanwhile is then replaced by it.
+    private func note(
+        _ decision: Decision, _ key: VerificationKey, _ cacheKey: DecisionCache.Key, _ snapshot: ConfigurationSnapshot,
+        validUntil: Date?, began: ContinuousClock.Instant
+    ) {
+        guard decision.isSuccess else { return deny(decision, key, cacheKey, snapshot) }
+        guard snapshot.settings.staleIfError > .zero, let digest = decision.digest else { return }
+        verified.note(
+            decision, for: cacheKey.by(digest, of: key.reference), validUntil: validUntil,
+            window: snapshot.settings.staleIfError, began: began)
+    }
+
+    /// Forgets that an image was admitted, by whatever name: it has been denied since.
+    private func deny(
+        _ decision: Decision, _ key: VerificationKey, _ cacheKey: DecisionCache.Key, _ snapshot: ConfigurationSnapshot
+    ) {
+        guard let digest = decision.digest else { return }
+        let pinned = cacheKey.by(digest, of: key.reference)
+        if snapshot.settings.staleIfError > .zero { verified.deny(pinned) }
+        cache.removeAdmission(for: pinned)
+    }
+
     /// What is answered instead of a fault: an earlier admission of this very digest, if the configuration allows it.
     private func earlier(
         _ cacheKey: DecisionCache.Key, _ key: VerificationKey, _ snapshot: ConfigurationSnapshot, _ fault: PassingFault
     ) -> KeyAnswer {
         guard snapshot.settings.staleIfError > .zero, let digest = key.reference.digest,
-            let (decision, validFor) = verified.decision(
-                for: cacheKey.by(digest, of: key.reference), insteadOf: fault, window: snapshot.settings.staleIfError)
+            let (decision, _) = verified.decision(
+                for: cacheKey.by(digest, of: key.reference), insteadOf: fault, window: snapshot.settings.staleIfError,
+                // Kept as others are, so that a registry that hangs does not hold up every pod for the whole deadline.
+                keep: { cache.keep($0, for: cacheKey, validFor: $1) })
         else { return .fault(fault) }
-        // Kept as others are, so that a registry that hangs does not hold up every pod for the whole deadline.
-        cache.keep(decision, for: cacheKey, validFor: validFor)
         return .decided(decision)
     }
 
@@ -253,12 +274,12 @@ package final class PipelineService: VerificationService {
         metrics.set(
             total: Double(refused), of: "countersign_overloaded_total",
             help: "Images that were turned away for want of a place.")
-        let (images, _, admissions) = verified.counts
+        let images = verified.counts
         metrics.gauge(
-            "countersign_stale_images", [], Double(images),
+            "countersign_stale_images", [], Double(images.entries),
             help: "Admitted images that may stand in for a verification that a fault prevents (cache.staleIfError).")
         metrics.set(
-            total: Double(admissions), of: "countersign_stale_admissions_total",
+            total: Double(images.hits), of: "countersign_stale_admissions_total",
             help: "Answers by an earlier verification because of a fault (cache.staleIfError).")
     }
 

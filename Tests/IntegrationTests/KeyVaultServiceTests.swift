@@ -7,69 +7,8 @@ import Testing
 /// The whole service on Azure's emulator: workload identity, registry and key vault, from `config.json` and the
 /// environment of a pod.
 @Suite struct KeyVaultServiceTests {
-    private struct Pod {
-        let azure: AzureEmulator
-        let directory: TemporaryDirectory
-        let environment: [String: String]
-        let signers: Signers
-        private let bundle: String
-
-        init() async throws {
-            azure = try await AzureEmulator.start()
-            directory = try TemporaryDirectory()
-            let settings = AzureEmulator.Settings()
-            environment = [
-                "AZURE_CLIENT_ID": settings.client, "AZURE_TENANT_ID": settings.tenant,
-                "AZURE_FEDERATED_TOKEN_FILE": directory.write(settings.assertion, to: "token"),
-                "AZURE_AUTHORITY_HOST": azure.url + "/",
-            ]
-            bundle = directory.write(azure.authorityPEM, to: "authority.pem")
-            signers = try Signers.shared.get()
-        }
-
-        func configuration(_ certificates: JSONValue..., interval: String = "1s") -> ConfigurationText {
-            var text = ConfigurationText()
-            text.stores = [
-                [
-                    "name": "oras", "caBundle": .string(bundle),
-                    "authProvider": ["name": "azureWorkloadIdentity", "endpoints": [.string(azure.host)]],
-                ]
-            ]
-            text.providers = [
-                [
-                    "name": "release-ca", "type": "azurekeyvault", "vaultURI": .string(azure.vaultURL + "/"),
-                    "tenantID": .string(AzureEmulator.Settings().tenant), "caBundle": .string(bundle),
-                    "clientID": .string(AzureEmulator.Settings().client), "refreshInterval": .string(interval),
-                    "certificates": .array(certificates),
-                ]
-            ]
-            return text
-        }
-
-        /// Pushes an image that is signed, and gives its name at the emulator.
-        func push(_ tag: String, signedBy signer: TestSigner) async throws -> String {
-            let repository = try Repository("\(azure.registry.endpoint)/team/app")
-            try await repository.push(tag, signedBy: signer)
-            return "\(azure.host)/team/app:\(tag)"
-        }
-
-        func end() async {
-            await azure.stop()
-            directory.remove()
-        }
-    }
-
-    private func withPod(_ body: (Pod) async throws -> Void) async throws {
-        let pod = try await Pod()
-        do { try await body(pod) } catch {
-            await pod.end()
-            throw error
-        }
-        await pod.end()
-    }
-
     @Test func fromAFreshStartToTheFirstVerifiedImage() async throws {
-        try await withPod { pod in
+        try await withVaultPod { pod in
             try pod.azure.addCertificate("release", pod.signers.release.identity, form: .pkcs12, isExportable: true)
             let image = try await pod.push("v1", signedBy: pod.signers.release)
             let strange = try await pod.push("v2", signedBy: pod.signers.stranger)
@@ -93,7 +32,7 @@ import Testing
     }
 
     @Test func aVaultThatIsDownAtTheStartDelaysReadiness() async throws {
-        try await withPod { pod in
+        try await withVaultPod { pod in
             try pod.azure.addCertificate("release", pod.signers.release.identity)
             pod.azure.inject(.status(503), path: "/secrets/release")
             let image = try await pod.push("v1", signedBy: pod.signers.release)
@@ -121,7 +60,7 @@ import Testing
     }
 
     @Test func aVaultThatIsDownLongerThanTheIntervalTakesNothingAway() async throws {
-        try await withPod { pod in
+        try await withVaultPod { pod in
             try pod.azure.addCertificate("release", pod.signers.release.identity)
             let images = [
                 try await pod.push("v1", signedBy: pod.signers.release),
@@ -141,7 +80,7 @@ import Testing
     }
 
     @Test func rotationTrustsOldAndNewTogether() async throws {
-        try await withPod { pod in
+        try await withVaultPod { pod in
             let first = try pod.azure.addCertificate("release", pod.signers.release.identity)
             let old = try await pod.push("old", signedBy: pod.signers.release)
             let new = try await pod.push("new", signedBy: pod.signers.stranger)
@@ -162,7 +101,7 @@ import Testing
     }
 
     @Test func aConfigurationThatChangesOpensNoGap() async throws {
-        try await withPod { pod in
+        try await withVaultPod { pod in
             try pod.azure.addCertificate("release", pod.signers.release.identity)
             let image = try await pod.push("v1", signedBy: pod.signers.release)
             var configuration = pod.configuration(["name": "release"])
@@ -186,7 +125,7 @@ import Testing
     }
 
     @Test func anAudienceThatIsNotTheVaultsGetsNoToken() async throws {
-        try await withPod { pod in
+        try await withVaultPod { pod in
             try pod.azure.addCertificate("release", pod.signers.release.identity)
             pod.azure.challenge(resource: "https://management.azure.com")
             try await withService(pod.configuration(["name": "release"]), environment: pod.environment) {
@@ -200,7 +139,7 @@ import Testing
     }
 
     @Test func whatCannotWorkIsRefusedAtTheMember() async throws {
-        try await withPod { pod in
+        try await withVaultPod { pod in
             func problem(_ name: String, _ value: JSONValue?) async -> String {
                 var configuration = pod.configuration(["name": "release"])
                 guard var provider = configuration.providers[0].object else { return "" }
@@ -222,7 +161,7 @@ import Testing
     }
 
     @Test func theCommandReadsTheVaultOfAConfiguration() async throws {
-        try await withPod { pod in
+        try await withVaultPod { pod in
             try pod.azure.addCertificate("release", pod.signers.release.identity)
             let files = try CommandFiles()
             defer { files.remove() }

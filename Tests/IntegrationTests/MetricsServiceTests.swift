@@ -31,6 +31,8 @@ import Testing
                 }
                 let stage = "stage=\"resolve\",host=\"\(registry.endpoint)\""
                 #expect(try await service.hasMetric("countersign_stage_duration_milliseconds_count{\(stage)} 7"))
+                // Once for each question: the seven images that were looked for.
+                #expect(try await service.hasMetric("countersign_decision_cache_misses_total 7"))
                 let cache = "store=\"oras\",cache=\"content\""
                 // Four signatures: a manifest and an envelope each.
                 #expect(

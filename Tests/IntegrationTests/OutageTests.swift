@@ -84,6 +84,18 @@ import Testing
         }
     }
 
+    /// The last word of a whole verification counts, whichever name the image was asked for by.
+    @Test(arguments: [false, true]) func neverAfterADenial(byTag: Bool) async throws {
+        try await withOutage(window: "5m") { service, registry, pinned, tag, _ in
+            expectAdmitted(try await service.verify(pinned))
+            let digest = try #require(try ImageReference(parsing: pinned).digest)
+            registry.removeReferrers(of: digest, in: "app")
+            expectDenied(try await service.verify(byTag ? tag : pinned), nil, "no signature")
+            registry.inject(.status(503))
+            expectFault(try await service.verify(pinned), nil, "503")
+        }
+    }
+
     /// Trust that is withdrawn counts at once, outage or not.
     @Test func neverAcrossAChangeOfTrust() async throws {
         try await withOutage(window: "5m") { service, registry, pinned, _, configuration in

@@ -108,6 +108,38 @@ struct SharedCacheTests {
         }
     }
 
+    /// What another replica has denied is denied here too when the registry is down, though it was admitted here before.
+    @Test func aDenialOfAnotherReplicaEndsAnEarlierAdmission() async throws {
+        let server = try await RedisServer()
+        try await withRegistry { registry in
+            let app = try Repository("\(registry.endpoint)/app")
+            let image = try await app.push("v1", signedBy: try Signers.shared.get().release)
+            var configuration = try ConfigurationText.trustingRelease()
+            configuration.staleIfError = "10m"
+            let shared = try server.settings()
+            try await withService(configuration, shared: shared) { first in
+                try await first.expectConnected()
+                expectAdmitted(try await first.verify(app.name(image)))
+                registry.removeReferrers(of: image.digest, in: "app")
+                try await withService(configuration, shared: shared) { second in
+                    try await second.expectConnected()
+                    expectDenied(try await second.verify(app.name("v1")), nil, "no signature")
+                }
+                _ = try await server.withClient { try await $0.names(of: .decision, count: 2) }
+                registry.inject(.status(503))
+                expectDenied(try await first.verify(app.name("v1")), nil, "no signature")
+                #expect(try await first.hasMetric(#"countersign_shared_cache_total{result="hit"} 1"#))
+                // The admission that was kept under the digest went with it, and nothing stands in for it.
+                try await server.withClient { client in
+                    for name in try await client.names(of: .decision, count: 2) {
+                        try await client.set(name, [], life: .seconds(60))
+                    }
+                }
+                expectFault(try await first.verify(app.name(image)), nil, "503")
+            }
+        }
+    }
+
     @Test func passingFaultsAreNotShared() async throws {
         let server = try await RedisServer()
         try await withRegistry { registry in

@@ -94,6 +94,13 @@ extension FaultyRegistry {
         }
     }
 
+    /// Forgets the referrers of a subject, as if they had been deleted.
+    package func removeReferrers(of subject: Digest, in repository: String) {
+        state.withLock {
+            $0.contents.repositories[repository]?.manifests.removeAll { $0.subject == subject.description }
+        }
+    }
+
     /// What is stored under a tag or digest, as it was put or pushed.
     package func storedManifest(_ reference: String, in repository: String) -> [UInt8]? {
         state.withLock { $0.contents.manifest(reference, in: repository)?.content }

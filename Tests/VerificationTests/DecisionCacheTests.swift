@@ -60,12 +60,12 @@ import Testing
         let cache = DecisionCache(timeToLive: .seconds(10))
         let (now, time) = (ContinuousClock.now, Date())
         for index in 0..<100 { cache.keep(decision, for: key(reference: "\(index)"), now: now, time: time) }
-        #expect(cache.statistics.entries == 100)
+        #expect(cache.counts.entries == 100)
         cache.keep(decision, for: key(reference: "new"), now: now + .seconds(11), time: time + 11)
-        #expect(cache.statistics.entries == 1)
+        #expect(cache.counts.entries == 1)
         cache.removeExpired(now: now + .seconds(30), time: time + 30)
-        #expect(cache.statistics.entries == 0)
-        #expect(cache.statistics.bytes == 0)
+        #expect(cache.counts.entries == 0)
+        #expect(cache.counts.cost == 0)
     }
 
     /// What only the command line shows is not kept.
@@ -89,7 +89,7 @@ import Testing
             cache.keep(decision, for: key(reference: "r\(index)"))
             if index > 0 { _ = cache.decision(for: key(reference: "r0")) }
         }
-        #expect(cache.statistics.bytes <= 64 << 10 && cache.statistics.entries > 50, "\(cache.statistics)")
+        #expect(cache.counts.cost <= 64 << 10 && cache.counts.entries > 50, "\(cache.counts)")
         #expect(cache.decision(for: key(reference: "r0")) != nil, "the most used one stays")
     }
 
@@ -97,16 +97,16 @@ import Testing
         let cache = DecisionCache(timeToLive: .seconds(60), maximumBytes: 64 << 10)
         let now = ContinuousClock.now
         for _ in 0..<10 { cache.keep(decision, for: key(), now: now) }
-        let one = cache.statistics.bytes
-        #expect(one > 0 && cache.statistics.entries == 1)
+        let one = cache.counts.cost
+        #expect(one > 0 && cache.counts.entries == 1)
         cache.keep(decision, for: key(namespace: "a"), now: now)
         // A namespace counts by its length, too: whoever asks chooses it.
-        #expect(cache.statistics.bytes == 2 * one + 1)
+        #expect(cache.counts.cost == 2 * one + 1)
         _ = cache.decision(for: key(), now: now + .seconds(60))
-        #expect(cache.statistics.bytes == one + 1 && cache.statistics.entries == 1)
+        #expect(cache.counts.cost == one + 1 && cache.counts.entries == 1)
         let report = VerifierReport(subject: String(repeating: "s", count: 64 << 10), isSuccess: true, message: "")
         cache.keep(
             Decision(isSuccess: true, reference: "r", digest: nil, reports: [report]), for: key(reference: "large"))
-        #expect(cache.statistics.entries == 1, "what does not fit pushes nothing out")
+        #expect(cache.counts.entries == 1, "what does not fit pushes nothing out")
     }
 }

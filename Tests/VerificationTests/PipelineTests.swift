@@ -300,12 +300,13 @@ struct ScriptedVerifier: ArtifactVerifier {
             Issue.record("no verdict")
             return
         }
-        let misses = cache.statistics.misses
+        let misses = cache.counts.misses
+        #expect(misses == 1)
         guard case .decided(let decision) = first.verdictAtHand(key: "r.example/a:v1") else {
             Issue.record("the verdict is not at hand")
             return
         }
-        #expect(decision.isSuccess && cache.statistics.hits == 1 && cache.statistics.misses == misses)
+        #expect(decision.isSuccess && cache.counts.hits == 1 && cache.counts.misses == misses)
         #expect(metrics.render().contains(#"countersign_verdicts_total{verdict="pass",reason="verified"} 2"#))
         // Not for another image, another namespace or another configuration.
         #expect(!first.hasAtHand("r.example/a:v2"))

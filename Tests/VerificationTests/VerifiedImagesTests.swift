@@ -23,8 +23,18 @@ import Testing
 
     private func images(_ isSuccess: Bool = true, validUntil: Date? = nil) -> VerifiedImages {
         let images = VerifiedImages()
-        images.note(decision(isSuccess), for: key(), validUntil: validUntil, window: .seconds(60), now: start)
+        note(decision(isSuccess), images, validUntil: validUntil)
         return images
+    }
+
+    /// Notes a verdict that was reached some seconds after the start.
+    private func note(
+        _ decision: Decision, _ images: VerifiedImages, _ key: DecisionCache.Key? = nil, validUntil: Date? = nil,
+        began: Double = -1, after seconds: Double = 0
+    ) {
+        images.note(
+            decision, for: key ?? self.key(), validUntil: validUntil, window: .seconds(60),
+            began: start + .seconds(began), now: start + .seconds(seconds), time: time.addingTimeInterval(seconds))
     }
 
     private func answer(
@@ -44,7 +54,7 @@ import Testing
         #expect(report.message.hasPrefix("checked; verified 10 s ago"))
         #expect(report.message.contains("resolving the image at r.example: cannot connect"))
         #expect(report.extensions["stale"]?["ageSeconds"]?.integer == 10)
-        #expect(images.counts.admissions == 1)
+        #expect(images.counts.hits == 1)
     }
 
     @Test func notBeyondTheWindow() { #expect(answer(images(), after: 60) == nil) }
@@ -53,29 +63,75 @@ import Testing
         let images = images(validUntil: time.addingTimeInterval(30))
         #expect(try #require(answer(images, after: 29)).validFor == .seconds(1))
         #expect(answer(images, after: 30) == nil)
-        #expect(images.counts.images == 0)
+        #expect(images.counts.entries == 0)
     }
 
-    /// An hour forward or back: the window goes by a clock that nobody sets, expiry by the one that certificates mean.
-    @Test func notWhenTheClockIsSet() {
-        let images = images(validUntil: time.addingTimeInterval(1800))
-        func answer(_ elapsed: Duration, _ step: TimeInterval) -> Bool {
+    /// Dates were judged by a clock that was wrong, then or now: as for decisions that are kept, nothing from before counts.
+    @Test(arguments: [3600.0, -3600, 10, -10]) func notWhenTheClockIsSet(step: Double) {
+        func answer(_ images: VerifiedImages, _ step: Double) -> Bool {
             images.decision(
-                for: key(), insteadOf: fault, window: .seconds(60), now: start + elapsed,
-                time: time.addingTimeInterval(step)) != nil
+                for: key(), insteadOf: fault, window: .seconds(60), now: start + .seconds(10),
+                time: time.addingTimeInterval(10 + step)) != nil
         }
-        #expect(answer(.seconds(10), -3600))
-        #expect(!answer(.seconds(10), 3600), "the certificate may have expired")
-        #expect(images.counts.images == 0)
-        images.note(decision(true), for: key(), validUntil: nil, window: .seconds(60), now: start)
-        #expect(!answer(.seconds(61), -3600), "an hour back does not make the window longer")
+        let images = images()
+        #expect(answer(images, 1), "adjusting it bit by bit is not setting it")
+        #expect(!answer(images, step))
+        #expect(!answer(images, 0), "it is gone for good")
+        #expect(images.counts.entries == 0)
     }
 
     @Test func neverADenial() {
         #expect(answer(images(false)) == nil)
         let images = images()
-        images.note(decision(false), for: key(), validUntil: nil, window: .seconds(60), now: start + .seconds(1))
+        note(decision(false), images, after: 1)
         #expect(answer(images) == nil)
+        let heard = self.images()
+        heard.deny(key(), now: start + .seconds(1))
+        #expect(answer(heard) == nil)
+    }
+
+    /// A verification that began before an image was denied, and ends after it, knows less than the denial.
+    @Test func aDenialIsNotUndoneByWhatBeganBeforeIt() {
+        let images = VerifiedImages()
+        images.deny(key(), now: start + .seconds(1))
+        note(decision(true), images, began: 0.5, after: 2)
+        #expect(answer(images) == nil)
+        note(decision(true), images, began: 1.5, after: 3)
+        #expect(answer(images) != nil)
+        // More denials than are remembered: what began before them counts for nothing, whatever it is about.
+        for number in 0..<10_000 {
+            let reference = "r.example/\(number)@sha256:1"
+            images.deny(
+                DecisionCache.Key(generation: 1, trustGeneration: 1, namespace: nil, reference: reference),
+                now: start + .seconds(4))
+        }
+        note(decision(true), images, key(2), began: 3, after: 5)
+        #expect(answer(images, key(2)) == nil)
+        note(decision(true), images, key(2), began: 4.5, after: 6)
+        #expect(answer(images, key(2)) != nil)
+    }
+
+    /// A denial that comes in while an earlier admission is about to stand in has the last word: either it finds what
+    /// was kept and replaces it, or nothing is kept.
+    @Test func aDenialMeanwhileHasTheLastWord() async throws {
+        for _ in 0..<200 {
+            let images = images()
+            let cache = DecisionCache(timeToLive: .seconds(60))
+            let denial = decision(false)
+            await withTaskGroup(of: Void.self) { group in
+                group.addTask {
+                    _ = images.decision(
+                        for: key(), insteadOf: fault, window: .seconds(60), now: start, time: time,
+                        keep: { cache.keep($0, for: key(), validFor: $1) })
+                }
+                group.addTask {
+                    images.deny(key(), now: start)
+                    cache.keep(denial, for: key())
+                }
+            }
+            #expect(cache.decision(for: key())?.isSuccess == false)
+            #expect(answer(images, after: 0) == nil)
+        }
     }
 
     @Test func neverForAnotherConfigurationTrustOrNamespace() {
@@ -89,9 +145,9 @@ import Testing
         for number in 0..<1000 {
             let key = DecisionCache.Key(
                 generation: 1, trustGeneration: 1, namespace: nil, reference: "r.example/\(number)")
-            images.note(decision(true), for: key, validUntil: nil, window: .seconds(60), now: start)
+            note(decision(true), images, key)
         }
-        #expect(images.counts.bytes <= 20_000)
-        #expect(images.counts.images > 5)
+        #expect(images.counts.cost <= 20_000)
+        #expect(images.counts.entries > 5 && images.counts.evictions > 900)
     }
 }
