@@ -21,7 +21,8 @@ package struct NotationVerifier: ArtifactVerifier {
 
     init(
         name: String, type: String, artifactTypes: [String], policy: TrustPolicyDocument, trustStore: any TrustStore,
-        revocation: any RevocationChecking, chains: CertificateChainCache, uses: [TrustUse] = [],
+        revocation: any RevocationChecking,
+        chains: CertificateChainCache, uses: [TrustUse] = [],
         keepsDetails: Bool = false
     ) {
         self.name = name
@@ -84,6 +85,7 @@ package struct NotationVerifier: ArtifactVerifier {
         if let refusal = outcome.refusal {
             report.errorReason = refusal.description
             report.remediation = outcome.remediation
+            report.contradictsDescriptor = refusal.contradictsDescriptor
             // Beside the validations: it could not be read, is about something else, lacks what is demanded.
             report.failureClass =
                 outcome.failure == nil ? outcome.results.first(where: \.isCritical)?.type.rawValue : "signature"

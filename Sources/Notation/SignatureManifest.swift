@@ -23,8 +23,9 @@ public struct SignatureManifest: Sendable {
         do { manifest = try Manifest(parsing: content, mediaType: descriptor.mediaType) } catch {
             throw ValidationFailure("the signature manifest \(descriptor.digest) is broken: \(error)")
         }
-        func fault(_ problem: String) -> ValidationFailure {
-            ValidationFailure("the signature manifest \(descriptor.digest) \(problem)")
+        func fault(_ problem: String, contradictsDescriptor: Bool = false) -> ValidationFailure {
+            ValidationFailure(
+                "the signature manifest \(descriptor.digest) \(problem)", contradictsDescriptor: contradictsDescriptor)
         }
         guard manifest.effectiveArtifactType == MediaType.notationSignature else {
             throw fault("is not of the type \(MediaType.notationSignature)")
@@ -35,7 +36,8 @@ public struct SignatureManifest: Sendable {
         else {
             throw fault(
                 "is about another artifact, \(stated.digest) (\(stated.mediaType), \(stated.size) bytes), not "
-                    + "\(subject.digest) (\(subject.mediaType), \(subject.size) bytes)")
+                    + "\(subject.digest) (\(subject.mediaType), \(subject.size) bytes)",
+                contradictsDescriptor: stated.digest == subject.digest)
         }
         guard let envelope = manifest.layers.first, manifest.layers.count == 1 else {
             throw fault("has \(manifest.layers.count) layers; it must have exactly one, the signature envelope")

@@ -163,7 +163,8 @@ public struct SignatureVerifier: Sendable {
             let target = payload.targetArtifact
             outcome.failure = ValidationFailure(
                 "the signature is about another artifact: \(target.digest) (\(target.mediaType), \(target.size) bytes), "
-                    + "not \(subject.digest) (\(subject.mediaType), \(subject.size) bytes)")
+                    + "not \(subject.digest) (\(subject.mediaType), \(subject.size) bytes)",
+                contradictsDescriptor: target.digest == subject.digest)
         } else if let name = payload.firstMissing(of: userMetadata) {
             outcome.failure = ValidationFailure(
                 "the signature does not have the metadata \"\(name)\" with the value \"\(userMetadata[name] ?? "")\"")

@@ -29,11 +29,15 @@ public struct ValidationFailure: Error, Hashable, Sendable, CustomStringConverti
     /// Whether the same validation may well have another result in a moment: a responder that does not answer. Such a
     /// failure says nothing about the signature and must not be kept as a verdict.
     public let isPassing: Bool
+    /// Whether the signature names the very digest of the artifact, but with another media type or size than the registry
+    /// does: one of them has it wrong, so it is worth a second question to the registry before it counts.
+    public let contradictsDescriptor: Bool
 
     /// A failure with its reason.
-    public init(_ description: String, isPassing: Bool = false) {
+    public init(_ description: String, isPassing: Bool = false, contradictsDescriptor: Bool = false) {
         self.description = description
         self.isPassing = isPassing
+        self.contradictsDescriptor = contradictsDescriptor
     }
 }
 

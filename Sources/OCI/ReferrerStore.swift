@@ -30,12 +30,19 @@ public protocol ReferrerStore: Sendable {
         _ descriptor: Descriptor, in reference: ImageReference, maximumBytes: Int, deadline: ContinuousClock.Instant
     ) async throws(RegistryError) -> [UInt8]
 
+    /// Forgets what it may keep of a reference and its descriptor, which something speaks against: whoever asks next is told
+    /// by the registry itself.
+    func forget(_ descriptor: Descriptor, of reference: ImageReference)
+
     /// What holds up questions about a reference now, in words: a registry that limits requests. `nil` when nothing is
     /// known to; whoever stops waiting for an answer says so with it.
     func hindrance(for reference: ImageReference) -> String?
 }
 
 extension ReferrerStore {
+    /// Keeps nothing.
+    public func forget(_ descriptor: Descriptor, of reference: ImageReference) {}
+
     /// Knows of nothing.
     public func hindrance(for reference: ImageReference) -> String? { nil }
 }

@@ -3,8 +3,9 @@ import HTTP
 extension RegistryClient {
     /// The descriptor of what a reference means.
     ///
-    /// A digest reference is asked for too: the registry knows its media type and size. That answer is kept, for it
-    /// cannot change; what a tag means only if ``RegistryOptions/tagCacheLifetime`` says so.
+    /// A digest reference is asked for too: the registry knows its media type and size. They are what it says they are, right
+    /// or wrong, so that answer is kept for ``RegistryOptions/descriptorCacheLifetime`` only; what a tag means only if
+    /// ``RegistryOptions/tagCacheLifetime`` says so.
     public func resolve(
         _ reference: ImageReference, deadline: ContinuousClock.Instant
     ) async throws(RegistryError) -> Descriptor {
@@ -24,10 +25,18 @@ extension RegistryClient {
             }
             // Whoever asks for a tag's digest next, as Gatekeeper does with what was mutated, is told without a question.
             let pinned = question.with(digest: descriptor.digest, keepingTag: false)
-            descriptors.insert(descriptor, for: pinned, cost: pinned.cacheCost + descriptor.cacheCost)
+            descriptors.insert(
+                descriptor, for: pinned, cost: pinned.cacheCost + descriptor.cacheCost,
+                expires: .now + options.descriptorCacheLifetime)
             noteOpen(question)
             return descriptor
         }
+    }
+
+    /// Forgets what is kept of a reference and of its digest.
+    public func forget(_ descriptor: Descriptor, of reference: ImageReference) {
+        descriptors.remove(reference.with(digest: descriptor.digest, keepingTag: false))
+        if reference.digest == nil { tags.remove(reference) }
     }
 
     /// HEAD, and GET when the registry does not do HEAD or its answer lacks something.

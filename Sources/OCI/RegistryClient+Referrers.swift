@@ -28,10 +28,14 @@ extension RegistryClient {
     private func list(
         _ subject: Digest, _ reference: ImageReference, _ artifactType: String?, _ deadline: ContinuousClock.Instant
     ) async throws(RegistryError) -> [Descriptor] {
+        var isLost = false
         if missingReferrersAPI.value(for: reference.scopeName) == nil {
-            if let referrers = try await askAPI(subject, reference, artifactType, deadline) { return referrers }
-            missingReferrersAPI.insert(
-                true, for: reference.scopeName, expires: .now + options.missingReferrersAPILifetime)
+            if let referrers = try await askAPI(subject, reference, artifactType, deadline) {
+                noteReferrersAPI(of: reference)
+                return referrers
+            }
+            isLost = knownReferrersAPI.value(for: reference.scopeName) != nil
+            if !isLost { noteMissingReferrersAPI(of: reference) }
         }
         let index = try await referrersTag(of: subject, reference, deadline)?.index
         var collection = ReferrerCollection(artifactType: artifactType)
@@ -39,7 +43,33 @@ extension RegistryClient {
         guard collection.referrers.count <= options.maximumReferrers else {
             throw tooMany(listingCall(subject, reference, deadline))
         }
+        // A registry that has the API answers 200 for a subject without referrers, too ("Listing Referrers"). One that fails over,
+        // or stands behind a proxy that does, must not have signed images taken for unsigned ones.
+        guard !isLost || !collection.referrers.isEmpty else {
+            throw listingCall(subject, reference, deadline).error(
+                .unavailable,
+                "the registry answers 404 on its Referrers API, which it had minutes ago, and there is no referrers tag with signatures: whether the image has any is not known; ask again in a moment"
+            )
+        }
         return collection.referrers
+    }
+
+    private func noteReferrersAPI(of reference: ImageReference) {
+        for name in [reference.scopeName, reference.endpoint] {
+            knownReferrersAPI.insert(
+                true, for: name, cost: name.utf8.count + 160, expires: .now + options.knownReferrersAPILifetime)
+        }
+    }
+
+    /// Where other repositories have the API it may well be back soon.
+    private func noteMissingReferrersAPI(of reference: ImageReference) {
+        let isDoubtful = knownReferrersAPI.value(for: reference.endpoint) != nil
+        missingReferrersAPI.insert(
+            true, for: reference.scopeName, cost: reference.scopeName.utf8.count + 160,
+            expires: .now
+                + (isDoubtful
+                    ? min(options.doubtfulReferrersAPILifetime, options.missingReferrersAPILifetime)
+                    : options.missingReferrersAPILifetime))
     }
 
     private func listingCall(

@@ -19,6 +19,8 @@ public final class RegistryClient: ReferrerStore, ArtifactPushing {
     let listings: BoundedCache<ListingKey, [Descriptor]>
     /// The repositories whose registry answered 404 on its Referrers API.
     let missingReferrersAPI: BoundedCache<String, Bool>
+    /// The repositories, and the registries, whose Referrers API has answered.
+    let knownReferrersAPI: BoundedCache<String, Bool>
     /// The repositories that their registry has let this client read a moment ago.
     let openRepositories: BoundedCache<String, Bool>
     /// How each repository wants to be asked, from its last challenge.
@@ -54,8 +56,11 @@ public final class RegistryClient: ReferrerStore, ArtifactPushing {
         descriptors = BoundedCache(maximumCost: options.descriptorCacheBytes)
         tags = BoundedCache(maximumCost: options.tagCacheLifetime > .zero ? options.descriptorCacheBytes : 0)
         listings = BoundedCache(maximumCost: options.referrersCacheLifetime > .zero ? options.referrersCacheBytes : 0)
-        missingReferrersAPI = BoundedCache(maximumCost: options.missingReferrersAPILifetime > .zero ? 4096 : 0)
-        openRepositories = BoundedCache(maximumCost: options.sharedContent == nil ? 0 : 4096)
+        missingReferrersAPI = BoundedCache(
+            maximumCost: options.missingReferrersAPILifetime > .zero ? options.repositoryCacheBytes : 0)
+        knownReferrersAPI = BoundedCache(maximumCost: options.repositoryCacheBytes)
+        openRepositories = BoundedCache(
+            maximumCost: options.sharedContent == nil ? 0 : options.repositoryCacheBytes)
         schemes = BoundedCache(maximumCost: options.tokenCacheBytes)
         tokens = BoundedCache(maximumCost: options.tokenCacheBytes)
     }
@@ -68,6 +73,10 @@ public final class RegistryClient: ReferrerStore, ArtifactPushing {
         statistics.tags = tags.counts
         statistics.referrers = listings.counts
         statistics.tokens = tokens.counts
+        statistics.schemes = schemes.counts
+        statistics.missingReferrersAPI = missingReferrersAPI.counts
+        statistics.knownReferrersAPI = knownReferrersAPI.counts
+        statistics.openRepositories = openRepositories.counts
         statistics.requests = requestCount.load(ordering: .relaxed)
         return statistics
     }

@@ -23,6 +23,8 @@ public struct RegistryOptions: Sendable {
     public var contentCacheBytes = 16 << 20
     /// How many bytes of what references mean are kept; of digests and of tags each.
     public var descriptorCacheBytes = 2 << 20
+    /// How long the media type and size that a registry has stated of a digest are kept.
+    public var descriptorCacheLifetime: Duration = .seconds(60)
     /// How long what a tag means is kept; zero: not at all.
     public var tagCacheLifetime: Duration = .zero
     /// How many bytes of listings of referrers are kept.
@@ -31,6 +33,12 @@ public struct RegistryOptions: Sendable {
     public var referrersCacheLifetime: Duration = .zero
     /// How long it is remembered that a registry has no Referrers API, for one repository.
     public var missingReferrersAPILifetime: Duration = .seconds(300)
+    /// The same where the registry has answered it for other repositories.
+    public var doubtfulReferrersAPILifetime: Duration = .seconds(5)
+    /// How long it is remembered that a registry has answered its Referrers API.
+    public var knownReferrersAPILifetime: Duration = .seconds(300)
+    /// How many bytes of what is known of repositories are kept: whether they have a Referrers API, and may be read.
+    public var repositoryCacheBytes = 512 << 10
     /// How many bytes of tokens are kept, and of how repositories want to be asked for them.
     public var tokenCacheBytes = 1 << 20
 
@@ -62,6 +70,14 @@ public struct RegistryStatistics: Hashable, Sendable {
     public var referrers = CacheCounts()
     /// Tokens.
     public var tokens = CacheCounts()
+    /// How repositories want to be asked.
+    public var schemes = CacheCounts()
+    /// Repositories without a Referrers API.
+    public var missingReferrersAPI = CacheCounts()
+    /// Repositories and registries with one.
+    public var knownReferrersAPI = CacheCounts()
+    /// Repositories that may be read.
+    public var openRepositories = CacheCounts()
     /// How many calls were made to registries and token endpoints.
     public var requests = 0
 

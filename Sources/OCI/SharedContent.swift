@@ -38,7 +38,8 @@ extension RegistryClient {
     /// must not open a repository.
     func noteOpen(_ reference: ImageReference) {
         guard options.sharedContent != nil else { return }
-        openRepositories.insert(true, for: reference.scopeName, expires: .now + Self.openTime)
+        openRepositories.insert(
+            true, for: reference.scopeName, cost: reference.scopeName.utf8.count + 160, expires: .now + Self.openTime)
     }
 
     /// What another replica has fetched, when it is exactly what the descriptor says.

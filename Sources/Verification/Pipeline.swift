@@ -43,6 +43,12 @@ package enum PipelineResult: Sendable {
     case decided(Decision, validUntil: Date?)
     /// Not known now.
     case fault(PassingFault)
+
+    /// Whether it is a denial because the registry and a signature describe the image in two ways.
+    var contradictsDescriptor: Bool {
+        guard case .decided(let decision, _) = self, !decision.isSuccess else { return false }
+        return decision.reports.contains(where: \.contradictsDescriptor)
+    }
 }
 
 /// The way of one image through one configuration: resolve it, list its artifacts once, judge each, ask the policy.
@@ -98,6 +104,27 @@ package struct Pipeline: Sendable {
                     isSuccess: true, reference: reference.description, digest: reference.digest, reports: waivers),
                 validUntil: nil)
         }
+        let (first, subject) = await look(at: reference, waivers: waivers, deadline: deadline)
+        guard let (descriptor, store) = subject, first.contradictsDescriptor else { return first }
+        // Before an image is denied because its registry describes it otherwise than its signature: that may have been said
+        // long ago, or by mistake, so it must be said twice.
+        store.forget(descriptor, of: reference)
+        let (second, again) = await look(
+            at: reference, waivers: waivers, deadline: deadline, since: (descriptor, first))
+        if let (descriptor, store) = again, second.contradictsDescriptor { store.forget(descriptor, of: reference) }
+        return second
+    }
+
+    /// What is known of an image once it has been resolved.
+    private typealias Subject = (descriptor: Descriptor, store: any ReferrerStore)
+
+    /// Resolves an image, lists its artifacts and judges them.
+    ///
+    /// - Parameter since: an earlier look, whose result stands if the image is described as it was then.
+    private func look(
+        at reference: ImageReference, waivers: [VerifierReport], deadline: ContinuousClock.Instant,
+        since earlier: (descriptor: Descriptor, result: PipelineResult)? = nil
+    ) async -> (PipelineResult, Subject?) {
         let descriptor: Descriptor
         let store: any ReferrerStore
         var start = ContinuousClock.now
@@ -106,20 +133,23 @@ package struct Pipeline: Sendable {
             defer { took("resolve", &start, reference) }
             (descriptor, store) = try await resolve(reference, deadline: deadline)
         } catch {
-            return failed(reference, digest: reference.digest, stage: .resolve, error)
+            return (failed(reference, digest: reference.digest, stage: .resolve, error), nil)
         }
+        let subject = (descriptor, store)
+        if let earlier, earlier.descriptor == descriptor { return (earlier.result, subject) }
         let artifacts: [Descriptor]
         onStage(.referrers)
         do {
             defer { took("referrers", &start, reference) }
             artifacts = try await self.artifacts(of: descriptor, reference: reference, store: store, deadline: deadline)
         } catch {
-            return failed(reference, digest: descriptor.digest, stage: .referrers, error)
+            return (failed(reference, digest: descriptor.digest, stage: .referrers, error), subject)
         }
         onStage(.fetch)
         defer { took("judge", &start, reference) }
-        return await judge(
+        let result = await judge(
             artifacts, waivers: waivers, subject: descriptor, reference: reference, store: store, deadline: deadline)
+        return (result, subject)
     }
 
     /// Observes how long a stage took, and begins the next one.

@@ -30,6 +30,9 @@ package struct VerifierReport: Sendable, Hashable {
     package var signingChain: [String] = []
     /// Whether the artifact could not be judged this time.
     package var isUndetermined = false
+    /// Whether it failed because the registry and the signature describe the same digest in two ways. Not part of the
+    /// answer.
+    package var contradictsDescriptor = false
     /// The verifier's whole outcome, for the command line; not part of the answer to Gatekeeper.
     package var details: JSONValue?
     /// What it failed by, for meters: one of a few words, such as "revocation" or "unsigned". Not part of the answer.
