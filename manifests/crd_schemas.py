@@ -171,7 +171,7 @@ VERIFIER = plugin(
                 {
                     "ocspTimeout": integer("Milliseconds that one OCSP responder may take.", minimum=1, maximum=60000),
                     "crlTimeout": integer("Milliseconds that one revocation list may take.", minimum=1, maximum=60000),
-                    "cacheBytes": integer("How many bytes of verified answers are kept.", minimum=0),
+                    "cacheBytes": integer("How many bytes of verified answers the whole process keeps. In cluster resources only.", minimum=0),
                 },
                 nullable=True,
             ),

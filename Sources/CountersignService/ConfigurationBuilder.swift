@@ -33,7 +33,7 @@ package struct ConfigurationBuilder: Sendable {
     private let contents: ContentCache
     private let logger: Logger
     /// What is known of revoked certificates; a server runs it.
-    package let revocation = RevocationCaches()
+    package let revocation = RevocationAnswers()
 
     /// A builder whose stores share outbound connections and tokens.
     ///

@@ -11,6 +11,8 @@ package struct NotationVerifier: ArtifactVerifier {
     package let artifactTypes: [String]
     private let policy: TrustPolicyDocument
     private let verifier: SignatureVerifier
+    /// How large the answers about revocation may become, while this verifier lives.
+    private let revocationWish: RevocationAnswers.Wish?
     /// The trust stores of its policy, and what fills them.
     let uses: [TrustUse]
     /// Whether reports hold every validation: for the command line, which alone shows them.
@@ -21,7 +23,7 @@ package struct NotationVerifier: ArtifactVerifier {
 
     init(
         name: String, type: String, artifactTypes: [String], policy: TrustPolicyDocument, trustStore: any TrustStore,
-        revocation: any RevocationChecking,
+        revocation: any RevocationChecking, revocationWish: RevocationAnswers.Wish? = nil,
         chains: CertificateChainCache, uses: [TrustUse] = [],
         keepsDetails: Bool = false
     ) {
@@ -31,6 +33,7 @@ package struct NotationVerifier: ArtifactVerifier {
         self.policy = policy
         self.uses = uses
         self.keepsDetails = keepsDetails
+        self.revocationWish = revocationWish
         verifier = SignatureVerifier(trustStore: trustStore, revocation: revocation, chains: chains)
     }
 

@@ -9,7 +9,7 @@ import Verification
 struct VerifierFactory {
     let trusted: TrustedCertificates
     let clients: HTTPClients
-    let revocation: RevocationCaches
+    let revocation: RevocationAnswers
     /// What holds where the configuration does not say.
     var privateAddresses = PrivateAddresses.refused
     var chains = CertificateChainCache()
@@ -63,13 +63,14 @@ struct VerifierFactory {
             throw ConfigurationError(path: "\(plugin.path).trustPolicyDoc", problem: "is not valid: \(error)")
         }
         let store = try trustStore(plugin, &reader)
-        let checker = try revocationChecker(plugin, &reader)
+        let (checker, wish) = try revocationChecker(plugin, &reader)
         warnings += reader.unused()
         let awaited = try store.check(document, path: plugin.path)
         return Made(
             verifier: NotationVerifier(
                 name: plugin.name, type: plugin.type, artifactTypes: types, policy: document, trustStore: store,
-                revocation: checker, chains: chains, uses: store.uses(document, verifier: plugin.name),
+                revocation: checker, revocationWish: wish, chains: chains,
+                uses: store.uses(document, verifier: plugin.name),
                 keepsDetails: keepsDetails),
             awaited: awaited)
     }
@@ -77,10 +78,10 @@ struct VerifierFactory {
     /// `{"ocspTimeout": 2000, "crlTimeout": 5000, "cacheBytes": 67108864, "allowPrivateAddresses": false}`, times in milliseconds as elsewhere in the file.
     private func revocationChecker(
         _ plugin: ServiceConfiguration.Plugin, _ reader: inout ConfigurationReader
-    ) throws(ConfigurationError) -> RevocationChecker {
+    ) throws(ConfigurationError) -> (RevocationChecker, RevocationAnswers.Wish?) {
         var options = RevocationOptions()
         options.privateAddresses = privateAddresses
-        var cacheBytes = RevocationCaches.usualBytes
+        var wish: RevocationAnswers.Wish?
         if var section = try reader.section("revocation") {
             if let value = try section.integer("ocspTimeout", in: 1...60_000) {
                 options.ocspTimeout = .milliseconds(value)
@@ -88,7 +89,11 @@ struct VerifierFactory {
             if let value = try section.integer("crlTimeout", in: 1...60_000) {
                 options.crlTimeout = .milliseconds(value)
             }
-            if let value = try section.integer("cacheBytes", in: 0...(1 << 36)) { cacheBytes = Int(value) }
+            if let value = try section.integer("cacheBytes", in: 0...(1 << 36)) {
+                // The answers are the whole process's: a namespace has no say in its memory.
+                try plugin.requireCluster("revocation.cacheBytes")
+                wish = revocation.wish(bytes: Int(value))
+            }
             if let value = try section.privateAddresses() {
                 try plugin.requireCluster("revocation.allowPrivateAddresses")
                 options.privateAddresses = value
@@ -96,8 +101,9 @@ struct VerifierFactory {
             reader.warnings += section.unused()
         }
         do {
-            return RevocationChecker(
-                http: try clients.client(caBundle: nil), cache: revocation.cache(bytes: cacheBytes), options: options)
+            let checker = RevocationChecker(
+                http: try clients.client(caBundle: nil), cache: revocation.cache, options: options)
+            return (checker, wish)
         } catch {
             throw ConfigurationError(path: plugin.path, problem: "cannot check revocation: \(error)")
         }

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import OCI
 import PKI
 import Synchronization
 
@@ -54,22 +55,49 @@ public final class RevocationCache: Sendable {
         var entries: [Key: Entry] = [:]
         var bytes = 0
         var uses: UInt64 = 0
+        var counts = CacheCounts()
+        var maximumBytes: Int
 
         mutating func remove(_ key: Key) {
             if let entry = entries.removeValue(forKey: key) { bytes -= entry.answer.bytes }
         }
+
+        /// Makes room, for the sake of a new entry if there is one.
+        mutating func shrink(for new: Key?) {
+            guard bytes > maximumBytes else { return }
+            // More than is needed makes room, so that a full cache is not sorted for each new entry.
+            for (old, _) in entries.sorted(by: { $0.value.lastUse < $1.value.lastUse }) {
+                guard bytes > maximumBytes - maximumBytes / 8, old != new else { break }
+                remove(old)
+                counts.evictions += 1
+            }
+        }
     }
 
-    /// How many bytes are kept at most.
-    public let maximumBytes: Int
-    private let state = Mutex(State())
+    /// How many bytes are kept at most. Less than before makes room at once.
+    public var maximumBytes: Int {
+        get { state.withLock { $0.maximumBytes } }
+        set {
+            state.withLock { state in
+                state.maximumBytes = newValue
+                state.shrink(for: nil)
+            }
+        }
+    }
+    private let state: Mutex<State>
     private let fetches = SharedWork<Key, Result<Answer, ValidationFailure>>()
 
     /// A cache of a size; 0 keeps nothing.
-    public init(maximumBytes: Int = 64 << 20) { self.maximumBytes = maximumBytes }
+    public init(maximumBytes: Int = 64 << 20) { state = Mutex(State(maximumBytes: maximumBytes)) }
 
-    /// How many answers are kept, and their bytes.
-    public var usage: (entries: Int, bytes: Int) { state.withLock { ($0.entries.count, $0.bytes) } }
+    /// How many answers are kept, their bytes, and what they were worth so far.
+    public var counts: CacheCounts {
+        state.withLock { state in
+            var counts = state.counts
+            (counts.entries, counts.cost) = (state.entries.count, state.bytes)
+            return counts
+        }
+    }
 
     /// A verified answer: a kept one, or a new one.
     func answer(
@@ -95,10 +123,16 @@ public final class RevocationCache: Sendable {
         }
     }
 
-    /// Fetches again what will end soon and was used since it was fetched, so that nobody who verifies has to wait.
+    /// Fetches again what will end soon and was used since it was fetched, so that nobody who verifies has to wait; and drops
+    /// what has ended.
     public func refresh(now: Date = Date()) async {
         let due = state.withLock { state in
-            state.entries.filter { $0.value.isUsed && $0.value.refreshTime <= now && now <= $0.value.answer.expires }
+            for (key, entry) in state.entries where now > entry.answer.expires { state.remove(key) }
+            // A dictionary does not shrink by itself.
+            if state.entries.isEmpty { state.entries = [:] }
+            return state.entries.filter {
+                $0.value.isUsed && $0.value.refreshTime <= now && now <= $0.value.answer.expires
+            }
         }
         await withTaskGroup(of: Void.self) { group in
             for (number, (key, entry)) in due.enumerated() {
@@ -120,11 +154,12 @@ public final class RevocationCache: Sendable {
 
     private func kept(_ key: Key, _ now: Date) -> Answer? {
         state.withLock { state in
-            guard let answer = state.entries[key]?.answer else { return nil }
-            guard now <= answer.expires else {
+            guard let answer = state.entries[key]?.answer, now <= answer.expires else {
                 state.remove(key)
+                state.counts.misses += 1
                 return nil
             }
+            state.counts.hits += 1
             state.uses += 1
             state.entries[key]?.lastUse = state.uses
             state.entries[key]?.isUsed = true
@@ -133,18 +168,14 @@ public final class RevocationCache: Sendable {
     }
 
     private func keep(_ answer: Answer, _ key: Key, _ fetch: @escaping Fetch, _ now: Date, isUsed: Bool) {
-        guard answer.isKept, answer.bytes <= maximumBytes else { return }
+        guard answer.isKept else { return }
         state.withLock { state in
+            guard answer.bytes <= state.maximumBytes else { return }
             state.remove(key)
             state.uses += 1
             state.entries[key] = Entry(answer: answer, fetch: fetch, fetched: now, lastUse: state.uses, isUsed: isUsed)
             state.bytes += answer.bytes
-            guard state.bytes > maximumBytes else { return }
-            // More than is needed makes room, so that a full cache is not sorted for each new entry.
-            for (old, _) in state.entries.sorted(by: { $0.value.lastUse < $1.value.lastUse }) {
-                guard state.bytes > maximumBytes - maximumBytes / 8, old != key else { break }
-                state.remove(old)
-            }
+            state.shrink(for: key)
         }
     }
 }

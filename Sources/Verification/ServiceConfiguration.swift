@@ -38,7 +38,7 @@ package struct ServiceConfiguration: Sendable, Equatable {
             throw ConfigurationError(
                 path: "\(path).\(member)",
                 problem:
-                    "gives files or the network of the provider: only a resource of the cluster may, not one of namespace \"\(namespace)\""
+                    "gives files, the network or the memory of the provider: only a resource of the cluster may, not one of namespace \"\(namespace)\""
             )
         }
     }

@@ -146,7 +146,7 @@ import Verification
         #expect(stores.map(\.name) == ["store-oras", "aaa"], "one that is not valid is asked last")
     }
 
-    @Test func namespacesCannotNameFilesOfTheProvider() throws {
+    @Test func namespacesHaveNoFilesNetworkOrMemoryOfTheProvider() throws {
         var board = Samples.board()
         board.apply(
             try Samples.resource(
@@ -170,11 +170,29 @@ import Verification
                     "parameters": [
                         "authProvider": ["name": "azureManagedIdentity", "endpoints": ["registry.example.com"]]
                     ],
+                ], namespace: "team"),
+            try Samples.resource(
+                .namespacedVerifier, "g",
+                [
+                    "name": "notation", "artifactTypes": "application/vnd.cncf.notary.signature",
+                    "parameters": [
+                        "trustPolicyDoc": [
+                            "version": "1.0",
+                            "trustPolicies": [
+                                [
+                                    "name": "default", "registryScopes": ["*"], "trustStores": ["ca:certs"],
+                                    "signatureVerification": ["level": "strict"], "trustedIdentities": ["*"],
+                                ]
+                            ],
+                        ],
+                        "verificationCertStores": ["ca": ["certs": ["ca"]]],
+                        "revocation": ["cacheBytes": 68_719_476_736],
+                    ],
                 ], namespace: "team"))
         for id in board.resources.keys {
             #expect(board.error(id).contains("only a resource of the cluster may"), "\(board.error(id))")
         }
-        #expect(board.resources.count == 6)
+        #expect(board.resources.count == 7)
     }
 
     @Test func whatHasNotChangedStaysTheSameObject() throws {

@@ -69,6 +69,28 @@ import Testing
         }
     }
 
+    /// One cache for the process: its bound follows the configuration, and what it holds outlives changes of it.
+    @Test func oneCacheWhoseBoundFollowsTheConfiguration() async throws {
+        try await withService { service, publication, authority, _, image in
+            publication.publish(try RevocationListTemplate().sign(by: authority))
+            expectAdmitted(try await service.verify(image))
+            publication.publish(nil)
+            let path = service.directory.path("config.json")
+            let text = try String(contentsOfFile: path, encoding: .utf8)
+            let bound = #""cacheBytes":1048576"#
+            #expect(text.contains(bound))
+            for (number, bytes) in [2 << 20, 3 << 20].enumerated() {
+                try service.write(text.replacingOccurrences(of: bound, with: "\"cacheBytes\":\(bytes)"))
+                #expect(try await service.hasMetric("countersign_configuration_generation \(number + 2)"))
+                expectAdmitted(try await service.verify(image))
+                #expect(try await service.hasMetric("countersign_revocation_cache_entries 1"))
+            }
+            try service.write(text.replacingOccurrences(of: bound, with: #""cacheBytes":0"#))
+            #expect(try await service.hasMetric("countersign_revocation_cache_entries 0"))
+            expectFault(try await service.verify(image), nil, "503")
+        }
+    }
+
     /// A certificate cannot make the service ask what only the service can reach; a person who verifies may.
     @Test func aListInsideIsNotAsked() async throws {
         try await withService(allowPrivateAddresses: false) { service, publication, authority, _, image in

@@ -44,7 +44,7 @@ import Testing
         try unknown.answer(OCSPResponseTemplate(.unknown))
         #expect(await unknown.refusal().contains("does not know the certificate"))
         // An answer that may change with the next certificate is not kept.
-        #expect(unknown.cache.usage.entries == 0)
+        #expect(unknown.cache.counts.entries == 0)
     }
 
     @Test func theFirstAnswerDecides() async throws {
@@ -95,7 +95,7 @@ import Testing
             let reason = await fixture.refusal()
             #expect(!reason.isEmpty && !reason.hasPrefix("passing: "), "\(answer)")
         }
-        #expect(fixture.cache.usage.entries == 0)
+        #expect(fixture.cache.counts.entries == 0)
     }
 
     @Test(arguments: ["https://ocsp.test", "ldap://ocsp.test/o=x", "ftp://ocsp.test"])

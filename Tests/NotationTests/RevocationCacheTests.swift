@@ -46,7 +46,7 @@ import Testing
         #expect(await first.value.contains("did not answer in time"))
         // The answer comes when there is a second request.
         _ = try? await fixture.http.send(HTTPRequest(.get, "http://other.test", deadline: .now))
-        while fixture.cache.usage.entries == 0 { try await Task.sleep(for: .milliseconds(10)) }
+        while fixture.cache.counts.entries == 0 { try await Task.sleep(for: .milliseconds(10)) }
         #expect(await fixture.refusal(deadline: .zero) == "")
         #expect(fixture.http.requests.count == 2)
     }
@@ -107,9 +107,27 @@ import Testing
             http[url] = .content(try RevocationListTemplate().sign(by: root))
             _ = try await checker.check(
                 leaf.chain, authenticSigningTime: nil, now: Date(), deadline: .now + .seconds(600))
-            #expect(cache.usage.bytes <= 4_000)
+            #expect(cache.counts.cost <= 4_000)
         }
-        #expect((1...11).contains(cache.usage.entries))
+        #expect((1...11).contains(cache.counts.entries))
+        #expect(cache.counts.evictions == 12 - cache.counts.entries && cache.counts.misses == 12)
+        // A smaller bound holds at once.
+        cache.maximumBytes = 1
+        #expect(cache.counts.entries == 0 && cache.counts.cost == 0)
+    }
+
+    /// What has ended takes no memory until somebody asks for it again.
+    @Test func expiredAnswersAreDropped() async throws {
+        let fixture = try RevocationFixture(lists: [Self.list])
+        var template = RevocationListTemplate()
+        template.nextUpdate = fixture.now.addingTimeInterval(100)
+        try fixture.publish(template)
+        #expect(await fixture.refusal() == "")
+        fixture.http[Self.list] = .failure(.connect)
+        await fixture.cache.refresh(now: fixture.now.addingTimeInterval(99))
+        #expect(fixture.cache.counts.entries == 1)
+        await fixture.cache.refresh(now: fixture.now.addingTimeInterval(101))
+        #expect(fixture.cache.counts.entries == 0 && fixture.cache.counts.cost == 0)
     }
 
     /// The certificates of a chain are checked side by side, and the answers of all of them count.
