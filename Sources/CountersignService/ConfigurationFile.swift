@@ -52,7 +52,11 @@ package final class ConfigurationFile: ConfigurationSource, Service {
     /// - Throws: ``ConfigurationError`` when it cannot be read or used; the former configuration stays in force.
     package func load() throws(ConfigurationError) {
         let content: [UInt8]
-        do { content = try PeriodicLook.content(of: path) } catch { throw remember(error) }
+        do { content = try PeriodicLook.content(of: path) } catch {
+            // Nothing is known against the configuration that is in force.
+            let isInForce = error.isShortage && state.withLock { $0.built != nil }
+            throw isInForce ? error : remember(error)
+        }
         let (isInForce, generation) = state.withLock { state in
             let isInForce = state.built != nil && state.content == content
             // Somebody put the former content back: what was wrong with the other one is over.

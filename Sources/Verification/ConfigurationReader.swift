@@ -6,6 +6,8 @@ package struct ConfigurationError: Error, Sendable, Hashable, CustomStringConver
     package let path: String
     /// What is wrong with it and what is expected.
     package let problem: String
+    /// Whether it says nothing of the file: there were no means to look at it.
+    package var isShortage = false
 
     /// A fault at a member.
     package init(path: String, problem: String) {
