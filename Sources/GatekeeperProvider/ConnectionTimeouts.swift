@@ -31,8 +31,8 @@ struct ConnectionLimits: Sendable {
             ConnectionLimits.closings, [("reason", "displaced")], help: ConnectionLimits.closingsHelp)
     }
 
-    fileprivate static let closings = "countersign_connections_closed_total"
-    fileprivate static let closingsHelp =
+    static let closings = "countersign_connections_closed_total"
+    static let closingsHelp =
         "Connections closed because the client took too long, or because too many were idle."
 }
 
@@ -204,5 +204,29 @@ extension ChannelHandlerContext {
         close(mode: .output, promise: nil)
         let isTaken = try? channel.syncOptions?.getOption(.bufferedWritableBytes) == 0
         if isTaken == true { tls.close(promise: nil) } else { close(promise: nil) }
+    }
+}
+
+extension ConnectionLimits {
+    /// Logs a request that is not answered as it was asked; not each of many.
+    func refused(_ refusal: Refusal, traceID: String, from address: SocketAddress?) {
+        refusals.record(
+            "request refused", kind: refusal.kind, reason: "\(refusal.kind): \(refusal.reason)", from: address,
+            ["operation": "\(refusal.operation)", "trace-id": "\(traceID)"], logger: logger)
+    }
+
+    /// Logs and counts requests that are not answered at all.
+    func refused(_ fault: RequestFault, from address: SocketAddress?) {
+        count(fault)
+        refusals.record(
+            "request refused", kind: fault.kind.rawValue, reason: "\(fault.kind.rawValue): \(fault.reason)",
+            from: address, logger: logger)
+    }
+
+    /// Counts what is not taken as a request.
+    func count(_ fault: RequestFault) {
+        metrics.count(
+            "countersign_http_errors_total", [("reason", fault.kind.rawValue)],
+            help: "What was not taken as a request, because of HTTP itself or its limits.")
     }
 }

@@ -18,7 +18,19 @@ extension JSONAnswer {
             status: status,
             body: ProviderResponseWriter(version: error.version, isIdempotent: operation == .mutate)
                 .finish(systemError: "\(error) (trace \(traceID))"),
-            traceID: traceID)
+            traceID: traceID,
+            refusal: Refusal(
+                operation?.rawValue ?? "none", error.kind.rawValue, error.description,
+                isLast: error.kind != .tooLarge && error.kind != .method))
+    }
+
+    /// The answer to what is not taken as a request.
+    init(_ fault: RequestFault, traceID: String) {
+        self.init(
+            status: fault.status,
+            body: ProviderResponseWriter(version: .v1beta1, isIdempotent: false)
+                .finish(systemError: "\(fault.reason) (trace \(traceID))"),
+            traceID: traceID, refusal: Refusal("none", fault.kind.rawValue, fault.reason))
     }
 }
 
@@ -119,14 +131,9 @@ package final class ExternalDataHandler: Sendable {
         }
     }
 
-    /// A complete answer to a request that cannot be answered key by key, logged and counted.
+    /// A complete answer to a request that cannot be answered key by key, counted.
     func refuse(_ error: ProviderRequestError, operation: Operation?, traceID: String) -> JSONAnswer {
         countSystemError(error.kind.rawValue)
-        logger.warning(
-            "request refused",
-            metadata: [
-                "operation": "\(operation?.rawValue ?? "none")", "trace-id": "\(traceID)", "reason": "\(error)",
-            ])
         return JSONAnswer(error, operation: operation, traceID: traceID)
     }
 

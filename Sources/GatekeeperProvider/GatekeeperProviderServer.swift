@@ -1,7 +1,5 @@
-import HummingbirdCore
 import Logging
 import NIOCore
-import NIOPosix
 import NIOSSL
 import ServiceLifecycle
 import Verification
@@ -24,6 +22,8 @@ package final class GatekeeperProviderServer: Service {
     private let certificates: CertificateReloader?
     private let connections: IdleConnections
     private let open: OpenConnections
+    private let shortage: AcceptShortage
+    private let reserve = ReservedDescriptors(count: 8)
     private let state: ServingState
     private let bound: BoundPorts
 
@@ -61,6 +61,7 @@ package final class GatekeeperProviderServer: Service {
         self.connections = connections
         let open = OpenConnections(maximum: configuration.maximumConnections, metrics: metrics, logger: logger)
         self.open = open
+        shortage = AcceptShortage(metrics: metrics, logger: logger)
         metrics.collect { metrics in
             metrics.gauge(
                 "countersign_maximum_connections", [], Double(open.maximum),
@@ -203,23 +204,28 @@ package final class GatekeeperProviderServer: Service {
         let listener = ProviderListener(
             channel: ProviderChannel(
                 configuration: configuration, tls: tls, open: open, limits: limits, responder: responder),
-            connections: connections, address: address, onRunning: { [self] in running($0, address, endpoint) })
+            connections: connections, address: address, shortage: shortage,
+            onRunning: { [self] in running($0, address, endpoint) })
         return Listener(server: listener, address: address, endpoint: endpoint)
     }
 
     private func plain(
         _ responder: PlainResponder, _ address: ListenAddress, _ endpoint: BoundPorts.Endpoint
     ) -> any Service {
-        let channel = HTTP1Channel(
-            responder: { request, writer, channel in try await responder.respond(request, writer, channel) },
-            configuration: HTTP1Channel.Configuration(idleTimeout: TimeAmount(configuration.idleTimeout)))
-        var quiet = logger
-        quiet.logLevel = max(logger.logLevel, .warning)
-        let server = channel.server(
-            configuration: ServerConfiguration(address: address.bindAddress, backlog: 1024),
-            onServerRunning: { [self] in running($0, address, endpoint) },
-            eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: quiet)
-        return Listener(server: server, address: address, endpoint: endpoint)
+        // Not among those of the provider: whoever asks how it is must be answered when it has as many as there may be.
+        let connections = IdleConnections(maximum: configuration.maximumPlainConnections)
+        let time = TimeAmount(configuration.plainTimeout)
+        let limits = ConnectionLimits(
+            handshake: time, idle: time, header: time, body: time, isTLS: false, connections: connections,
+            metrics: metrics, logger: logger, refusals: RefusalLog())
+        let open = NewestConnections(
+            maximum: configuration.maximumPlainConnections, reserve: reserve, metrics: metrics)
+        let listener = ProviderListener(
+            channel: ProviderChannel(
+                configuration: configuration, tls: nil, open: open, limits: limits, responder: responder),
+            connections: connections, address: address, shortage: shortage, relief: { open.makeRoom() },
+            onRunning: { [self] in running($0, address, endpoint) })
+        return Listener(server: listener, address: address, endpoint: endpoint)
     }
 
     private func running(_ channel: any Channel, _ address: ListenAddress, _ endpoint: BoundPorts.Endpoint) {

@@ -1,5 +1,3 @@
-import Hummingbird
-
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Musl)
@@ -42,10 +40,7 @@ package struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
         return host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
     }
 
-    /// The address to bind. Every address means IPv6 and IPv4 where the machine has IPv6, otherwise IPv4.
-    var bindAddress: BindAddress { .hostname(bindHost, port: port) }
-
-    /// The host to bind.
+    /// The host to bind. Every address means IPv6 and IPv4 where the machine has IPv6, otherwise IPv4.
     var bindHost: String { host ?? ListenAddress.everyAddress }
 
     private static let everyAddress: String = {

@@ -8,7 +8,7 @@ import Verification
 /// There is an end to how many may be open, whatever they do: shaking hands, sending, or waiting for an answer. Three
 /// quarters are for whoever comes first. The rest is for sources that hold few: who opens connections without end, and
 /// cannot be told from Gatekeeper before the handshake, does not keep Gatekeeper out.
-final class OpenConnections: Sendable {
+final class OpenConnections: ConnectionAdmission {
     /// Why a connection is closed as soon as it is accepted.
     enum Refusal: String {
         /// There are as many as there may be.
@@ -43,9 +43,6 @@ final class OpenConnections: Sendable {
     /// How many a source may then hold.
     private var share: Int { max(1, maximum / 8) }
 
-    /// Takes note of a connection until it is closed, unless there are too many.
-    ///
-    /// - Returns: whether it may go on; otherwise it is to be closed.
     func admits(_ channel: any Channel) -> Bool {
         let source = Source(channel.remoteAddress)
         if let refusal = open(source) {

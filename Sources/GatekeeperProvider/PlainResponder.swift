@@ -1,7 +1,6 @@
 import HTTPTypes
-import HummingbirdCore
-import Logging
 import NIOCore
+import NIOHTTP1
 import Synchronization
 import Verification
 
@@ -29,18 +28,21 @@ final class ServingState: Sendable {
 }
 
 /// Answers `GET` and `HEAD` of a few paths with short texts: health and metrics, on plain HTTP.
-struct PlainResponder: Sendable {
+struct PlainResponder: ProviderResponder {
     /// What is at a path.
     struct Page: Sendable {
         var status: HTTPResponse.Status = .ok
-        var contentType = "text/plain; charset=utf-8"
+        var form = JSONAnswer.Form.text
         var text: String
     }
 
+    /// What is asked for here, for the log.
+    private let name: String
     private let pages: [String: @Sendable () async -> Page]
 
     /// `/healthz` says that the process answers, `/readyz` that it can serve.
     init(healthOf service: any VerificationService, state: ServingState) {
+        name = "health"
         pages = [
             "/healthz": { Page(text: "ok\n") },
             "/readyz": {
@@ -54,34 +56,39 @@ struct PlainResponder: Sendable {
 
     /// `/metrics` in the Prometheus text format.
     init(metrics: MetricsRegistry) {
-        pages = ["/metrics": { Page(contentType: "text/plain; version=0.0.4; charset=utf-8", text: metrics.render()) }]
+        name = "metrics"
+        pages = ["/metrics": { Page(form: .metrics, text: metrics.render()) }]
     }
 
-    /// Answers one request.
-    func respond(_ request: Request, _ writer: consuming ResponseWriter, _ channel: any Channel) async throws {
-        var page: Page
-        var headers = HTTPFields()
-        if let make = pages[request.uri.path] {
-            if request.method == .get || request.method == .head {
-                page = await make()
-            } else {
-                page = Page(status: .methodNotAllowed, text: "expected GET\n")
-                headers[.allow] = "GET, HEAD"
-            }
-        } else {
-            page = Page(
-                status: .notFound, text: "not found: expected \(pages.keys.sorted().joined(separator: " or "))\n")
+    func receive(_ head: HTTPRequestHead, on channel: any Channel) -> Reception {
+        let traceID = TraceID.generated()
+        let path = head.path
+        guard let make = pages[path] else {
+            return .answer(
+                refuse(
+                    .notFound, "unknown route",
+                    "not found: expected \(pages.keys.sorted().joined(separator: " or "))", traceID: traceID))
         }
-        headers[.contentType] = page.contentType
-        headers[.contentLength] = String(page.text.utf8.count)
-        if request.isLastOfConnection { headers[.connection] = "close" }
-        try await writer.write(
-            response: HTTPResponse(status: page.status, headerFields: headers),
-            body: request.method == .head ? ResponseBody() : ResponseBody(byteBuffer: ByteBuffer(string: page.text)))
+        guard head.method == .GET || head.method == .HEAD else {
+            return .answer(refuse(.methodNotAllowed, "method not allowed", "expected GET", traceID: traceID))
+        }
+        // Not on the event loop, which has connections to serve: there may be many metrics.
+        return .admission {
+            let page = await make()
+            return .answer(
+                JSONAnswer(status: page.status, body: Array(page.text.utf8), form: page.form, traceID: traceID))
+        }
     }
-}
 
-extension Request {
-    /// Whether the client wants the connection closed after the answer; Hummingbird does so.
-    fileprivate var isLastOfConnection: Bool { headers[.connection]?.lowercased() == "close" }
+    func refuse(_ fault: RequestFault, traceID: String) -> JSONAnswer {
+        refuse(fault.status, fault.kind.rawValue, fault.reason, traceID: traceID)
+    }
+
+    private func refuse(
+        _ status: HTTPResponse.Status, _ kind: String, _ reason: String, traceID: String
+    ) -> JSONAnswer {
+        JSONAnswer(
+            status: status, body: Array("\(reason)\n".utf8), form: .text, traceID: traceID,
+            refusal: Refusal(name, kind, reason))
+    }
 }

@@ -9,13 +9,14 @@ import NIOSSL
 struct ProviderChannel: Sendable {
     private let responder: any ProviderResponder
     private let decoder: NIOHTTPDecoderLimitConfiguration
-    private let open: OpenConnections
+    private let open: any ConnectionAdmission
     private let limits: ConnectionLimits
     private let tls: (@Sendable () throws -> NIOSSLContext)?
 
     /// - Parameter tls: what a new connection is made with; `nil` for plain HTTP.
     init(
-        configuration: ProviderConfiguration, tls: (@Sendable () throws -> NIOSSLContext)?, open: OpenConnections,
+        configuration: ProviderConfiguration, tls: (@Sendable () throws -> NIOSSLContext)?,
+        open: any ConnectionAdmission,
         limits: ConnectionLimits, responder: any ProviderResponder
     ) {
         var decoder = NIOHTTPDecoderLimitConfiguration()
@@ -29,6 +30,9 @@ struct ProviderChannel: Sendable {
         self.tls = tls
     }
 
+    /// How many bytes are read at once, depending on how many there were before.
+    private static let pieces = AdaptiveRecvByteBufferAllocator(minimum: 1024, initial: 2048, maximum: 16 << 10)
+
     /// One connection too many: what fails to be set up is closed.
     private struct Refused: Error {}
 
@@ -36,6 +40,9 @@ struct ProviderChannel: Sendable {
     func setUp(_ channel: any Channel) -> EventLoopFuture<Void> {
         channel.eventLoop.makeCompletedFuture {
             guard open.admits(channel) else { throw Refused() }
+            // What a client sends is taken in small pieces: what has been read of it cannot be left where it is.
+            try channel.syncOptions?.setOption(.maxMessagesPerRead, value: 1)
+            try channel.syncOptions?.setOption(.recvAllocator, value: ProviderChannel.pieces)
             let pipeline = channel.pipeline.syncOperations
             if let tls {
                 let context: NIOSSLContext
@@ -50,7 +57,7 @@ struct ProviderChannel: Sendable {
                 // side has ended, and such a connection would wait out the shutdown timeout with its buffers.
                 try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: true)
             }
-            let connection = ProviderConnection(responder: responder, limits: limits)
+            let connection = ProviderConnection(responder: responder, limits: limits, heads: decoder)
             try pipeline.addHandler(ByteToMessageHandler(RequestDecoder(connection, limits: decoder)))
             try pipeline.addHandler(connection)
         }

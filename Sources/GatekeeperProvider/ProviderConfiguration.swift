@@ -29,6 +29,11 @@ package struct ProviderConfiguration: Sendable, Hashable {
     package var maximumConnections = ProviderConfiguration.usualConnections
     /// The usual number: Gatekeeper asks as many questions at once as it has processors.
     package static let usualConnections = 2048
+    /// How many connections to the health listener may be open at once, and how many to the metrics listener: the oldest
+    /// makes room.
+    package var maximumPlainConnections = 128
+    /// How long they stay open without a request, and how long a request may take to come.
+    package var plainTimeout: Duration = .seconds(5)
     /// How long a TLS handshake may take.
     package var handshakeTimeout: Duration = .seconds(5)
     /// How long a request's head may take from its first byte.

@@ -6,7 +6,7 @@ import NIOTLS
 /// One connection: takes its requests one after the other, and writes their answers in that order.
 ///
 /// A request whose answer is at hand is answered where its last byte is read. While another is waited for, nothing more
-/// is read from the connection; what has been read already waits in ``parts``, at most what one read brings.
+/// is read from the connection; what has been read already waits in ``parts``: what one read brings, and few requests of that.
 final class ProviderConnection: ChannelDuplexHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundIn = ByteBuffer
@@ -15,48 +15,23 @@ final class ProviderConnection: ChannelDuplexHandler {
     /// Sent to a connection when time is up: what is waited for is not waited for any longer.
     struct Cut: Sendable {}
 
-    private enum State {
-        /// Between two requests.
-        case between
-        /// It is being found out who asks.
-        case admitting(Request)
-        /// The body is coming.
-        case receiving(Request, AwaitedBody, [UInt8])
-        /// The answer is written, and the rest of the body is read and dropped.
-        case dropping(isLast: Bool)
-        /// The request is whole, its answer takes a while.
-        case answering(Request)
-        /// Nothing more is answered.
-        case closing
-    }
-
-    /// What is kept of a head.
-    private struct Request {
-        let isHead: Bool
-        let isKeepAlive: Bool
-        let isHTTP10: Bool
-        let expectsContinue: Bool
-        let length: Int?
-
-        init(_ head: HTTPRequestHead) {
-            isHead = head.method == .HEAD
-            isKeepAlive = head.isKeepAlive
-            isHTTP10 = head.version == .http1_0
-            expectsContinue = head.expectsContinue
-            length = head.headers.first(name: "content-length").flatMap { Int($0) }
-        }
-    }
+    typealias Request = RequestHead
 
     private let responder: any ProviderResponder
+    private let limits: ConnectionLimits
+    private let heads: NIOHTTPDecoderLimitConfiguration
     private let timeouts: ConnectionTimeouts
     private var state = State.between
     /// What has been read and not looked at.
     private var parts = CircularBuffer<HTTPServerRequestPart>()
+    /// How many requests begin in ``parts``.
+    private var waiting = 0
     /// What an answer is made by that takes a while.
     private var task: Task<Void, Never>?
     /// Something wants to be read, and must wait.
     private var isReadHeld = false
-    private var needsFlush = false
+    /// How many bytes were written and not flushed.
+    private var unflushed = 0
     /// The client sends nothing more, or is not listened to any more.
     private var isInputClosed = false
     /// Time is up.
@@ -66,10 +41,23 @@ final class ProviderConnection: ChannelDuplexHandler {
     /// Done when the answer that is the last one of the connection has been handed over.
     private var lastWrite: EventLoopFuture<Void>?
     /// What came after ``parts`` is not HTTP.
-    private var isBroken = false
+    private var broken: BrokenHead?
+    /// Whatever comes is dropped, before it is decoded.
+    private(set) var isDeaf = false
+    /// The answer is on its way, and the client's end is waited for.
+    private var isLingering = false
+    private var firstLine = FirstLine()
+    /// The last bytes of the body that is coming.
+    private var tail: UInt64?
 
-    init(responder: any ProviderResponder, limits: ConnectionLimits) {
+    /// - Parameter heads: the limits of the decoder before this handler.
+    init(
+        responder: any ProviderResponder, limits: ConnectionLimits,
+        heads: NIOHTTPDecoderLimitConfiguration = NIOHTTPDecoderLimitConfiguration()
+    ) {
         self.responder = responder
+        self.limits = limits
+        self.heads = heads
         timeouts = ConnectionTimeouts(limits: limits)
     }
 
@@ -94,12 +82,29 @@ final class ProviderConnection: ChannelDuplexHandler {
     private func end(_ context: ChannelHandlerContext) {
         timeouts.closed(context)
         state = .closing
-        parts.removeAll()
+        forgetParts()
         // Whatever is under way goes on: its verdict is kept for who asks next.
         task = nil
     }
 
-    fileprivate func bytesArrived(_ context: ChannelHandlerContext) { timeouts.bytesArrived(context) }
+    /// Bytes are about to be decoded.
+    func bytesArrived(_ context: ChannelHandlerContext) {
+        if timeouts.phase == .idle { firstLine = FirstLine() }
+        timeouts.bytesArrived(context)
+    }
+
+    /// Whether a head has begun and is not whole.
+    var isInHead: Bool { timeouts.phase == .head }
+
+    /// What has come of a head that is not whole, or of what is none.
+    func see(_ bytes: ByteBufferView) { firstLine.take(bytes) }
+
+    /// What was read is decoded: the next request may have begun with it.
+    ///
+    /// - Parameter last: the last bytes of it.
+    func bytesDecoded(_ last: UInt64?, _ context: ChannelHandlerContext) {
+        if timeouts.phase == .idle, let tail, let last, tail != last, !last.endsHead { bytesArrived(context) }
+    }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         switch event {
@@ -107,9 +112,11 @@ final class ProviderConnection: ChannelDuplexHandler {
         case is IdleConnections.CloseIfIdle:
             if timeouts.isDisplaced() {
                 state = .closing
+                isDeaf = true
                 flush(context)
                 context.closeAtOnce()
             }
+        case ChannelEvent.inputClosed where isLingering: context.close(promise: nil)
         case ChannelEvent.inputClosed:
             isInputClosed = true
             proceed(context)
@@ -120,7 +127,7 @@ final class ProviderConnection: ChannelDuplexHandler {
         case is Cut:
             isCut = true
             isInputClosed = true
-            parts.removeAll()
+            forgetParts()
             task?.cancel()
             if task == nil { close(context) }
         default: break
@@ -131,9 +138,12 @@ final class ProviderConnection: ChannelDuplexHandler {
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         timeouts.failed(error, context)
         switch error {
-        case is HTTPParserError:
-            isBroken = true
-            proceed(context)
+        case let error as HTTPParserError:
+            guard !isDeaf else { return }
+            // What is said of it waits until all is known of the bytes: until they have been read, or the client has closed.
+            broken = BrokenHead(
+                error: error, isInBody: parts.last.map { !$0.isEnd } ?? state.isInBody)
+            isDeaf = true
         // More has come after what is not HTTP.
         case is ByteToMessageDecoderError: break
         default: close(context)
@@ -142,7 +152,8 @@ final class ProviderConnection: ChannelDuplexHandler {
 
     private func close(_ context: ChannelHandlerContext) {
         state = .closing
-        parts.removeAll()
+        isDeaf = true
+        forgetParts()
         flush(context)
         context.close(promise: nil)
     }
@@ -165,16 +176,38 @@ final class ProviderConnection: ChannelDuplexHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        // The rest of what is being decoded.
+        guard !isDeaf else { return }
         let part = unwrapInboundIn(data)
         if parts.isEmpty, !mustWait(context) {
             take(part, context)
         } else {
+            if case .head = part {
+                // All that one read brings is decoded before anything of it can be answered, and a head is many times larger
+                // than its bytes.
+                guard waiting < ProviderConnection.mostWaiting else { return stopListening(context) }
+                waiting += 1
+            }
             parts.append(part)
         }
         proceed(context)
     }
 
+    /// Takes no more requests from a client that sends too many without waiting for an answer. Those that were taken are
+    /// answered; the last answer says that the others will not be (RFC 9112, section 9.3.2).
+    private func stopListening(_ context: ChannelHandlerContext) {
+        isDeaf = true
+        isInputClosed = true
+        limits.refused(.pipelined(ProviderConnection.mostWaiting), from: context.remoteAddress)
+    }
+
+    private func forgetParts() {
+        parts.removeAll()
+        waiting = 0
+    }
+
     func channelReadComplete(context: ChannelHandlerContext) {
+        if broken != nil { proceed(context) }
         flush(context)
         context.fireChannelReadComplete()
     }
@@ -196,9 +229,16 @@ final class ProviderConnection: ChannelDuplexHandler {
 
     /// Takes what has been read, as far as nothing must be waited for.
     private func proceed(_ context: ChannelHandlerContext) {
-        while !parts.isEmpty, !mustWait(context) { take(parts.removeFirst(), context) }
+        while !parts.isEmpty, !mustWait(context) {
+            let part = parts.removeFirst()
+            if case .head = part { waiting -= 1 }
+            take(part, context)
+        }
         guard parts.isEmpty else { return }
-        if isBroken { refuse(context) }
+        if let broken {
+            refuse(
+                RequestFault(broken, limits: heads, length: firstLine.length, isTLS: firstLine.isTLS), context)
+        }
         guard case .between = state else { return }
         if isInputClosed || (isQuiescing && !timeouts.mayStillAsk) { finish(context) }
     }
@@ -214,7 +254,10 @@ final class ProviderConnection: ChannelDuplexHandler {
     private func take(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
         guard case .between = state else { return }
         timeouts.headArrived(context)
-        receive(responder.receive(head, on: context.channel), Request(head), context)
+        let request = Request(head)
+        tail = nil
+        if let fault = request.fault { return refuse(fault, context) }
+        receive(responder.receive(head, on: context.channel), request, context)
     }
 
     private func receive(_ reception: Reception, _ request: Request, _ context: ChannelHandlerContext) {
@@ -246,6 +289,7 @@ final class ProviderConnection: ChannelDuplexHandler {
         guard bytes.count + buffer.readableBytes <= wanted.maximum else {
             return write(wanted.tooLarge(), request, isWhole: false, context)
         }
+        tail = buffer.lastBytes
         // The only reference to the bytes is here while they grow.
         state = .between
         bytes.append(contentsOf: buffer.readableBytesView)
@@ -293,7 +337,11 @@ final class ProviderConnection: ChannelDuplexHandler {
     private func write(
         _ answer: JSONAnswer, _ request: Request, isWhole: Bool, _ context: ChannelHandlerContext
     ) {
-        let isLast = !request.isKeepAlive || ((isInputClosed || isQuiescing) && parts.isEmpty)
+        var isLast = !request.isKeepAlive || ((isInputClosed || isQuiescing) && parts.isEmpty)
+        if let refusal = answer.refusal {
+            limits.refused(refusal, traceID: answer.traceID, from: context.remoteAddress)
+            if refusal.isLast { isLast = true }
+        }
         // HTTP/1.0 knows no connection that stays unless both sides say so (RFC 9112, section 9.3).
         let connection: StaticString? = isLast ? "close" : request.isHTTP10 ? "keep-alive" : nil
         let message = answer.message(isHead: request.isHead, connection: connection, context.channel.allocator)
@@ -301,14 +349,16 @@ final class ProviderConnection: ChannelDuplexHandler {
         lastWrite = promise?.futureResult
         // Writing may tell us that the client takes its answers again, and lead back to here: the state comes first.
         state = isWhole ? .between : .dropping(isLast: isLast)
-        needsFlush = true
+        unflushed += message.readableBytes
         context.write(wrapOutboundOut(message), promise: promise)
+        // Only what is flushed counts for whether the client takes its answers.
+        if unflushed > ProviderConnection.mostUnflushed { flush(context) }
         if isWhole { becomeFree(isLast: isLast, context) } else { flush(context) }
     }
 
     private func flush(_ context: ChannelHandlerContext) {
-        guard needsFlush else { return }
-        needsFlush = false
+        guard unflushed > 0 else { return }
+        unflushed = 0
         context.flush()
     }
 
@@ -328,66 +378,58 @@ final class ProviderConnection: ChannelDuplexHandler {
     private func finish(_ context: ChannelHandlerContext) {
         guard case .between = state else { return }
         state = .closing
-        parts.removeAll()
+        forgetParts()
         // A client that does not take the answer is not waited for longer than one that does not ask.
         if timeouts.phase != .idle { timeouts.becomeIdle(context) }
-        needsFlush = false
+        unflushed = 0
         context.flush()
         let written = lastWrite ?? context.writeAndFlush(wrapOutboundOut(ByteBuffer()))
-        written.assumeIsolated().whenComplete { _ in context.close(promise: nil) }
+        let lingers = isDeaf
+        isDeaf = true
+        written.assumeIsolated().whenComplete { _ in
+            if lingers { self.linger(context) } else { context.close(promise: nil) }
+        }
     }
 
-    /// Answers what is not HTTP, and closes.
-    private func refuse(_ context: ChannelHandlerContext) {
+    /// Closes a connection whose client may be sending still: closed at once, the client's system would throw the answer
+    /// away when that arrives (RFC 9112, section 9.6). What comes is dropped.
+    private func linger(_ context: ChannelHandlerContext) {
+        guard context.channel.isActive else { return }
+        isLingering = true
+        context.close(mode: .output, promise: nil)
+        context.eventLoop.assumeIsolated().scheduleTask(in: ProviderConnection.lingering) {
+            context.close(promise: nil)
+        }
+        if isReadHeld {
+            isReadHeld = false
+            context.read()
+        }
+    }
+
+    /// Answers what cannot be taken as a request, and closes.
+    private func refuse(_ fault: RequestFault, _ context: ChannelHandlerContext) {
         switch state {
         case .between, .receiving:
-            let promise = context.eventLoop.makePromise(of: Void.self)
-            lastWrite = promise.futureResult
-            context.write(wrapOutboundOut(ByteBuffer(staticString: ProviderConnection.badRequest)), promise: promise)
-        case .dropping: break
-        case .admitting, .answering, .closing: return
+            limits.count(fault)
+            isDeaf = true
+            forgetParts()
+            write(responder.refuse(fault, traceID: TraceID.generated()), .none, isWhole: true, context)
+        case .dropping:
+            // It has its answer.
+            state = .between
+            finish(context)
+        case .admitting, .answering, .closing: break
         }
-        state = .between
-        finish(context)
     }
 
     /// The room for a body that is made before it comes: what a client announces costs it nothing.
     private static let reserved = 16 << 10
 
-    private static let badRequest: StaticString =
-        "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+    /// How many requests of a client may wait for one before them. Gatekeeper and Kyverno wait for each answer.
+    private static let mostWaiting = 16
+    private static let mostUnflushed = 64 << 10
+    private static let lingering = TimeAmount.seconds(1)
 }
 
 @available(*, unavailable)
 extension ProviderConnection: Sendable {}
-
-/// Reads HTTP/1.1, and tells a connection that bytes have come, before they make a whole head.
-struct RequestDecoder: ByteToMessageDecoder {
-    typealias InboundOut = HTTPServerRequestPart
-
-    private let decoder: HTTPRequestDecoder
-    private let connection: ProviderConnection
-
-    init(_ connection: ProviderConnection, limits: NIOHTTPDecoderLimitConfiguration = .init()) {
-        self.connection = connection
-        decoder = HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes, limitConfiguration: limits)
-    }
-
-    func decoderAdded(context: ChannelHandlerContext) { decoder.decoderAdded(context: context) }
-
-    func decoderRemoved(context: ChannelHandlerContext) { decoder.decoderRemoved(context: context) }
-
-    func decode(context: ChannelHandlerContext, buffer: inout ByteBuffer) throws -> DecodingState {
-        connection.bytesArrived(context)
-        return try decoder.decode(context: context, buffer: &buffer)
-    }
-
-    func decodeLast(
-        context: ChannelHandlerContext, buffer: inout ByteBuffer, seenEOF: Bool
-    ) throws -> DecodingState {
-        try decoder.decodeLast(context: context, buffer: &buffer, seenEOF: seenEOF)
-    }
-}
-
-@available(*, unavailable)
-extension RequestDecoder: Sendable {}

@@ -18,6 +18,9 @@ struct ProviderListener: Service {
     let channel: ProviderChannel
     let connections: IdleConnections
     let address: ListenAddress
+    let shortage: AcceptShortage
+    /// Makes room for one connection when the system allows no more, if that can be.
+    var relief: @Sendable () -> Bool = { false }
     /// How many connections wait in the kernel to be accepted, for each socket.
     let backlog: Int32 = 1024
     /// Told when it listens.
@@ -90,10 +93,11 @@ struct ProviderListener: Service {
         let bootstrap = ServerBootstrap(group: loop, childGroup: loops)
             .serverChannelOption(.backlog, value: backlog)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .serverChannelInitializer { server in
+            .serverChannelInitializer { [shortage, relief] server in
                 server.eventLoop.makeCompletedFuture {
                     try server.pipeline.syncOperations.addHandler(
                         quiescing.makeServerChannelHandler(channel: server))
+                    try server.pipeline.syncOperations.addHandler(AcceptPause(shortage, relief: relief))
                 }
             }
             .childChannelInitializer { [channel] in channel.setUp($0) }

@@ -40,6 +40,8 @@ struct ProviderRoutes: ProviderResponder {
             })
     }
 
+    func refuse(_ fault: RequestFault, traceID: String) -> JSONAnswer { JSONAnswer(fault, traceID: traceID) }
+
     /// The operation at a path; the match is exact.
     static func operation(_ path: String) -> ExternalDataHandler.Operation? {
         if path.utf8.elementsEqual(verifyPath.utf8) { return .verify }

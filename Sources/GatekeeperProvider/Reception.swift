@@ -5,6 +5,8 @@ import NIOHTTP1
 protocol ProviderResponder: Sendable {
     /// What becomes of a request whose head has come. Called on the connection's event loop: nothing may wait here.
     func receive(_ head: HTTPRequestHead, on channel: any Channel) -> Reception
+    /// The answer to what is not taken as a request.
+    func refuse(_ fault: RequestFault, traceID: String) -> JSONAnswer
 }
 
 /// What becomes of a request, as far as its head tells.
@@ -51,7 +53,4 @@ extension HTTPRequestHead {
         let end = target[start...].firstIndex(of: UInt8(ascii: "?")) ?? target.endIndex
         return start == target.startIndex && end == target.endIndex ? uri : String(uri[start..<end])
     }
-
-    /// Whether the client waits for a word before it sends the body.
-    var expectsContinue: Bool { headers.first(name: "expect")?.lowercased() == "100-continue" }
 }

@@ -12,7 +12,8 @@ final class RefusalLog: Sendable {
     }
 
     private let interval: Duration
-    private let state = Mutex(State())
+    /// For each kind of refusal, of which there are few: one does not hide another.
+    private let states = Mutex<[String: State]>([:])
 
     /// A log that writes at most one line per interval.
     init(interval: Duration = .seconds(5)) { self.interval = interval }
@@ -22,12 +23,17 @@ final class RefusalLog: Sendable {
         record("TLS handshake failed", reason: RefusalLog.reason(error), from: address, logger: logger)
     }
 
-    /// Logs one refusal, or counts it when one was logged just now.
+    /// Logs one refusal, or counts it when one of its kind was logged just now.
+    ///
+    /// - Parameter kind: one of few words.
     func record(
-        _ message: Logger.Message, reason: @autoclosure () -> String, from address: SocketAddress?, logger: Logger
+        _ message: Logger.Message, kind: String = "", reason: @autoclosure () -> String, from address: SocketAddress?,
+        _ more: Logger.Metadata = [:], logger: Logger
     ) {
-        let suppressed = state.withLock { state -> Int? in
+        let suppressed = states.withLock { states -> Int? in
+            var state = states[kind] ?? State()
             let now = ContinuousClock.now
+            defer { states[kind] = state }
             guard now >= state.next else {
                 state.suppressed += 1
                 return nil
@@ -37,9 +43,9 @@ final class RefusalLog: Sendable {
             return state.suppressed
         }
         guard let suppressed else { return }
-        var metadata: Logger.Metadata = [
-            "client": "\(address?.ipAddress ?? "unknown")", "reason": "\(reason())",
-        ]
+        var metadata: Logger.Metadata = ["reason": "\(reason())"]
+        if let address { metadata["client"] = "\(address.ipAddress ?? "unknown")" }
+        metadata.merge(more) { $1 }
         if suppressed > 0 { metadata["not-logged-since"] = "\(suppressed)" }
         logger.warning(message, metadata: metadata)
     }
@@ -67,5 +73,23 @@ final class RefusalLog: Sendable {
             ("EOF during handshake", "the client went away during the handshake"),
         ]
         return known.first { text.contains($0.0) }?.1 ?? text
+    }
+}
+
+/// Why a request was not answered as it was asked: for the log.
+final class Refusal: Sendable {
+    /// What was asked.
+    let operation: String
+    /// A bounded set of words.
+    let kind: String
+    let reason: String
+    /// Whether the connection ends with it: who asks what is not answered has to connect anew for each try.
+    let isLast: Bool
+
+    init(_ operation: String, _ kind: String, _ reason: String, isLast: Bool = true) {
+        self.operation = operation
+        self.kind = kind
+        self.reason = reason
+        self.isLast = isLast
     }
 }

@@ -34,6 +34,48 @@ import Verification
         #expect(elsewhere.status == 404)
     }
 
+    // MARK: Clients that stall
+
+    /// Many connections with half a head: the oldest make room, and Kubernetes' probe is answered all the time.
+    @Test(arguments: ["/readyz", "/metrics"]) func whoAsksIsAnsweredBesideManyWhoDoNot(path: String) async throws {
+        let provider = try await RunningProvider {
+            $0.maximumPlainConnections = 8
+            $0.plainTimeout = .seconds(300)
+        }
+        let port = try #require(path == "/metrics" ? provider.ports.metrics : provider.ports.health)
+        var stalled: [TestClient] = []
+        for _ in 0..<10 {
+            for _ in 0..<5 {
+                stalled.append(try await TestClient.connect(port: port))
+                try? await stalled.last?.send("GET \(path) HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+            }
+            #expect(try await TestClient.ask(port: port, method: "GET", path: path).status == 200)
+        }
+        for client in stalled.prefix(30) { #expect(await client.isClosed(within: .seconds(60))) }
+        #expect(await provider.hasMetric(#"countersign_connections_closed_total{reason="displaced"}"#))
+        // The others are not the provider's: it has as many places as before.
+        #expect(await provider.hasMetric(#"countersign_open_connections{state="busy"} 0"#))
+    }
+
+    @Test(arguments: ["", "GET /readyz HTTP/1.1\r\nX-Slow: "])
+    func aClientThatStallsIsNotWaitedForLong(text: String) async throws {
+        let provider = try await RunningProvider { $0.plainTimeout = .milliseconds(500) }
+        for port in [provider.ports.health, provider.ports.metrics] {
+            let client = try await TestClient.connect(port: try #require(port))
+            if !text.isEmpty { try await client.send(text) }
+            #expect(await client.isClosed(within: .seconds(60)))
+        }
+    }
+
+    @Test func aConnectionIsKeptForWhoAsksAgain() async throws {
+        let provider = try await RunningProvider { $0.plainTimeout = .seconds(300) }
+        let client = try await TestClient.connect(port: try #require(provider.ports.metrics))
+        for _ in 0..<3 { #expect(try await client.ask("GET", "/metrics").status == 200) }
+        let reply = try await client.ask("DELETE", "/metrics")
+        #expect(reply.status == 405 && reply.headers["allow"] == "GET, HEAD")
+        #expect(await client.isClosed(within: .seconds(60)))
+    }
+
     @Test func withoutAddressesThereIsNothing() async throws {
         let provider = try await RunningProvider {
             $0.healthAddress = nil

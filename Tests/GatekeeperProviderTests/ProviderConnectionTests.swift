@@ -231,6 +231,23 @@ import Verification
         #expect(wire.channel.isActive)
     }
 
+    /// It has no more time than if it had come alone.
+    @Test(arguments: [1, 10, 60]) func whatComesOfTheNextRequestIsNotIdle(length: Int) throws {
+        let wire = try Wire()
+        let text = ProviderConnectionTests.request(["signed"])
+        try wire.send(text + text.prefix(length))
+        #expect(try wire.sent.hasPrefix("HTTP/1.1 200 OK"))
+        wire.channel.embeddedEventLoop.advanceTime(by: .seconds(4))
+        #expect(wire.channel.isActive)
+        try wire.send(String(text.dropFirst(length)))
+        #expect(try wire.sent.hasPrefix("HTTP/1.1 200 OK"))
+        wire.channel.embeddedEventLoop.advanceTime(by: .seconds(20))
+        try wire.send(text + text.prefix(length))
+        #expect(try wire.sent.hasPrefix("HTTP/1.1 200 OK"))
+        wire.channel.embeddedEventLoop.advanceTime(by: .seconds(6))
+        #expect(!wire.channel.isActive)
+    }
+
     @Test func idleTimeBeginsAnewWithEachAnswer() throws {
         let wire = try Wire()
         for _ in 0..<5 {

@@ -1,4 +1,5 @@
 import Foundation
+import NIOCore
 import TestSupport
 import Testing
 
@@ -51,7 +52,8 @@ import Testing
         }
     }
 
-    /// Its limit is lowered while it runs: by itself it does not take more connections than it may have files.
+    /// Its limit is lowered while it runs: by itself it does not take more connections than it may have files. It does not
+    /// spin, says what is wrong, and is not taken for dead.
     @Test func outOfFileDescriptors() async throws {
         try await withSigned { _, key, files, tls in
             let process = try await ServeProcess(config: files.path("config.json"), tls: tls)
@@ -62,13 +64,63 @@ import Testing
             #expect(lowering.terminationStatus == 0)
             let sockets = idleConnections(100, port: process.port)
             #expect(sockets.count > 60)
-            try await Task.sleep(for: .milliseconds(500))
+            #expect(try await eventually { process.log.contains("connections cannot be accepted") }, "\(process.log)")
+            let before = try processorTime(process.identifier)
+            try await Task.sleep(for: .seconds(4))
+            // A loop that accepts in vain takes all of a core.
+            #expect(try processorTime(process.identifier) - before < .seconds(2))
             #expect(process.isRunning, "\(process.log)")
+            #expect(try await TestClient.ask(port: process.healthPort, method: "GET", path: "/readyz").status == 200)
+            let metrics = try await TestClient.ask(port: process.metricsPort, method: "GET", path: "/metrics").text
+            #expect(metrics.contains(#"countersign_accept_errors_total{reason="EMFILE"}"#))
+            #expect(metrics.contains("countersign_configuration_valid 1"))
             for descriptor in sockets { close(descriptor) }
             let recovered = try await eventually { (try? await ask(process.port, tls, key))?.admits() == true }
             #expect(recovered, "\(process.log)")
+            #expect(process.log.contains("--max-connections") && process.log.contains("may have 64 open"))
+            #expect(!process.log.contains("check that the file is there"), "\(process.log)")
             process.signal(SIGINT)
             #expect(await process.ended() == 0)
+        }
+    }
+
+    /// Clients that send requests without end and read no answer, known ones and strangers: nobody waits for them, and
+    /// neither memory nor the log grows with what they send.
+    @Test func clientsThatSendAndDoNotRead() async throws {
+        try await withSigned { _, key, files, tls in
+            let process = try await ServeProcess(
+                config: files.path("config.json"), tls: tls, ["--kyverno", "127.0.0.1:0"])
+            expectAdmitted(try await ask(process.port, tls, key))
+            let before = try memory(process.identifier)
+            let body = TestClient.request([key])
+            let request =
+                "POST /ratify/gatekeeper/v1/verify HTTP/1.1\r\nHost: x\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
+                + body
+            let known = ByteBuffer(string: String(repeating: request, count: (512 << 10) / request.utf8.count))
+            let strange = ByteBuffer(
+                string: String(repeating: "GET / HTTP/1.1\r\nHost: x\r\n\r\n", count: 20_000))
+            var clients: [TestClient] = []
+            var most = before
+            for _ in 0..<40 {
+                let friend = try await TestClient.connect(port: process.port, tls.gatekeeper)
+                #expect(try await friend.verify([key]).status == 200)
+                let stranger = try await TestClient.connect(
+                    port: process.kyvernoPort, TestClient.Options(trusting: tls.serverAuthority))
+                for (client, bytes) in [(friend, known), (stranger, strange)] {
+                    try await client.channel.setOption(.autoRead, value: false).get()
+                    client.channel.writeAndFlush(bytes, promise: nil)
+                }
+                clients += [friend, stranger]
+                expectAdmitted(try await ask(process.port, tls, key))
+                most = max(most, try memory(process.identifier))
+            }
+            #expect(most - before < 120 << 20, "\(before >> 20) MiB, then \(most >> 20)")
+            let refusals = process.log.split(separator: "\n").count { $0.contains("request refused") }
+            #expect(refusals < 40, "\(refusals) lines")
+            withExtendedLifetime(clients) {}
+            expectAdmitted(try await ask(process.port, tls, key))
+            process.signal(SIGTERM)
+            #expect(await process.ended() == 0, "\(process.log.suffix(2000))")
         }
     }
 
@@ -186,4 +238,12 @@ func memory(_ process: Int32) throws -> Int {
 /// How many file descriptors a process has open.
 func descriptors(_ process: Int32) throws -> Int {
     try FileManager.default.contentsOfDirectory(atPath: "/proc/\(process)/fd").count
+}
+
+/// The processor time that a process has used, in user and system mode.
+func processorTime(_ process: Int32) throws -> Duration {
+    let text = try String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8)
+    // After the command, which may have spaces: the state is field 3, the times are fields 14 and 15, in hundredths.
+    let fields = text[(text.lastIndex(of: ")") ?? text.startIndex)...].split(separator: " ")
+    return .milliseconds(10 * (12...13).reduce(0) { $0 + (Int(fields[$1]) ?? 0) })
 }

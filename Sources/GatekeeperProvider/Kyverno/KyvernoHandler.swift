@@ -65,15 +65,15 @@ struct KyvernoHandler: Sendable {
         metrics.count(
             "countersign_kyverno_refusals_total", [("reason", kind)],
             help: "Requests of Kyverno's route that were not answered with a verdict.")
-        logger.warning(
-            "request refused",
-            metadata: ["operation": "kyverno", "trace-id": "\(traceID)", "reason": "\(kind): \(reason)"])
         return JSONAnswer(
             status: status,
             value: [
                 "verified": false, "determined": false, "message": .string("Countersign: \(reason)"), "results": [],
                 "patches": [], "traceID": .string(traceID),
-            ], traceID: traceID)
+            ], traceID: traceID,
+            // A caller that is known, or is likely to be, is not sent away.
+            refusal: Refusal(
+                "kyverno", kind, reason, isLast: status != .contentTooLarge && status != .serviceUnavailable))
     }
 
     // MARK: Verdicts

@@ -49,6 +49,10 @@ struct KyvernoRoute: ProviderResponder {
         }
     }
 
+    func refuse(_ fault: RequestFault, traceID: String) -> JSONAnswer {
+        handler.refuse(fault.status, fault.kind.rawValue, fault.reason, traceID: traceID)
+    }
+
     private func body(of caller: String, arrival: ContinuousClock.Instant, traceID: String) -> Reception {
         .body(
             AwaitedBody(maximum: maximumBodyBytes) { [handler, maximumBodyBytes] in

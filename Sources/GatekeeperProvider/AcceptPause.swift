@@ -1,0 +1,95 @@
+import Logging
+import NIOCore
+import Verification
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+/// What the listeners do together when the system lets them accept no more connections: usually, because the process has as
+/// many files open as it may.
+struct AcceptShortage: Sendable {
+    let metrics: MetricsRegistry
+    let logger: Logger
+    /// One for all listeners: it is one cause.
+    let refusals = RefusalLog(interval: .seconds(10))
+
+    /// Logs and counts that a connection could not be accepted.
+    func report(_ error: IOError) {
+        metrics.count(
+            "countersign_accept_errors_total", [("reason", AcceptShortage.name(error.errnoCode))],
+            help: "Connections that could not be accepted, by the system's reason.")
+        guard error.errnoCode != ECONNABORTED else { return }
+        refusals.record(
+            "connections cannot be accepted", kind: AcceptShortage.name(error.errnoCode),
+            reason: AcceptShortage.reason(error.errnoCode), from: nil, logger: logger)
+    }
+
+    private static func name(_ code: CInt) -> String {
+        switch code {
+        case EMFILE: "EMFILE"
+        case ENFILE: "ENFILE"
+        case ENOBUFS: "ENOBUFS"
+        case ENOMEM: "ENOMEM"
+        case ECONNABORTED: "ECONNABORTED"
+        default: "other"
+        }
+    }
+
+    private static func reason(_ code: CInt) -> String {
+        let text = String(cString: strerror(code))
+        switch code {
+        case EMFILE:
+            return
+                "\(text): this process may have \(limit) open, connections among them; raise its limit of open files, or lower --max-connections"
+        case ENFILE: return "\(text): the whole machine has as many open as it may; see fs.file-max"
+        default: return text
+        }
+    }
+
+    private static var limit: String {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return "so many" }
+        return "\(limit.rlim_cur)"
+    }
+}
+
+/// Lets a socket that listens rest when a connection cannot be accepted: the connection waits, so that the system says at
+/// once that there is one to be accepted, again and again.
+final class AcceptPause: ChannelInboundHandler {
+    typealias InboundIn = any Channel
+
+    private let shortage: AcceptShortage
+    /// Makes room for one connection, if it can.
+    private let relief: @Sendable () -> Bool
+    private var isPausing = false
+
+    init(_ shortage: AcceptShortage, relief: @escaping @Sendable () -> Bool) {
+        self.shortage = shortage
+        self.relief = relief
+    }
+
+    private static let pause = TimeAmount.milliseconds(200)
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        guard let error = error as? IOError else { return context.fireErrorCaught(error) }
+        shortage.report(error)
+        // The client has gone: the next one need not wait.
+        guard error.errnoCode != ECONNABORTED, !isPausing, !relief(), let options = context.channel.syncOptions else {
+            return
+        }
+        // Nothing else makes the event loop forget the socket while an attempt to accept is due.
+        do { try options.setOption(.autoRead, value: false) } catch { return }
+        isPausing = true
+        context.eventLoop.assumeIsolated().scheduleTask(in: AcceptPause.pause) {
+            self.isPausing = false
+            guard context.channel.isActive else { return }
+            try? options.setOption(.autoRead, value: true)
+        }
+    }
+}
+
+@available(*, unavailable)
+extension AcceptPause: Sendable {}
