@@ -12,6 +12,8 @@ final class ServeProcess: Sendable {
     let kyvernoPort: Int
     /// From the start of the process until `/readyz` said yes.
     let startTime: Duration
+    /// Who reads its log, when that may stall.
+    let reader: StallingReader?
     private let directory: TemporaryDirectory
     private let process: Process
     private let status: AsyncStream<Int32>
@@ -25,10 +27,11 @@ final class ServeProcess: Sendable {
     ///
     /// - Parameters:
     ///   - config: the configuration file; `nil` for the one that the environment says.
+    ///   - isLogPiped: whether its log goes through a pipe, whose reader can be told to stall.
     ///   - limits: commands of a shell before it becomes the program: `ulimit -n 100`.
     init(
         config: String?, tls: ServingFiles, _ options: [String] = [], environment: [String: String] = [:],
-        hasMetrics: Bool = true, limits: String? = nil
+        hasMetrics: Bool = true, isLogPiped: Bool = false, limits: String? = nil
     ) async throws {
         let directory = try TemporaryDirectory()
         self.directory = directory
@@ -47,7 +50,8 @@ final class ServeProcess: Sendable {
         process.environment = Command.environment(home: directory.path).merging(environment) { $1 }
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = FileHandle.nullDevice
-        process.standardError = try FileHandle(forWritingTo: URL(filePath: log))
+        reader = isLogPiped ? try StallingReader(into: log) : nil
+        process.standardError = try reader?.pipe ?? FileHandle(forWritingTo: URL(filePath: log))
         let (stream, continuation) = AsyncStream.makeStream(of: Int32.self)
         process.terminationHandler = { process in
             continuation.yield(
@@ -96,6 +100,12 @@ final class ServeProcess: Sendable {
 
     /// What it has logged.
     var log: String { (try? String(contentsOfFile: directory.path("log"), encoding: .utf8)) ?? "" }
+
+    /// Whether it has logged this; for logs that are long.
+    func hasLogged(_ text: String) throws -> Bool {
+        try Data(contentsOf: URL(filePath: directory.path("log")), options: .alwaysMapped).range(of: Data(text.utf8))
+            != nil
+    }
 
     var identifier: Int32 { process.processIdentifier }
 

@@ -27,6 +27,9 @@ final class SoakTally: Sendable {
         var changes = 0
         var revocations = 0
         var restarts = 0
+        var stalls = 0
+        /// Answers that came while nobody read the log for longer than a pipe has room.
+        var answersInStalls = 0
         /// Admissions that the answer says are those of an outage.
         var stale = 0
         /// By the kind of the images.
@@ -217,6 +220,21 @@ struct SoakMix: Sendable {
             default: add(\.faults, isRight: false)
             }
         }
+    }
+
+    /// Nobody reads the log for seconds: answers go on.
+    func stallTheLog() async throws {
+        try await Task.sleep(for: .milliseconds(Int.random(in: 2000...6000)))
+        process.reader?.stall(true)
+        // What fills the pipe.
+        try await Task.sleep(for: .seconds(1))
+        let before = tally.current.requests
+        try await Task.sleep(for: .milliseconds(Int.random(in: 2000...5000)))
+        tally.add {
+            $0.stalls += 1
+            $0.answersInStalls += $0.requests - before
+        }
+        process.reader?.stall(false)
     }
 
     /// A hundred connections more than are kept, each with a question, none of them closed.
