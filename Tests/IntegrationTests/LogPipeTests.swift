@@ -69,7 +69,7 @@ import Testing
 
         // Some kilobytes of log for each key, more together than the pipe and the writer have room for.
         serve.read(false)
-        let (requests, keysEach) = (20, 60)
+        let (requests, keysEach) = (32, 60)
         let keys = (0..<keysEach).map { "\(String(repeating: "x", count: 1500)) \($0)" }
         let client = try await TestClient.connect(port: port, tls.gatekeeper)
         for _ in 0..<requests {
