@@ -1,4 +1,5 @@
 import FoundationEssentials
+import OCI
 
 /// One exchange with Azure that is over, for metrics.
 package struct AzureExchange: Sendable {
@@ -37,6 +38,11 @@ package final class AzureTokenCache: Sendable {
 
     /// An empty cache.
     package init(observe: @escaping AzureObserver = { _ in }) { self.observe = observe }
+
+    /// How many tokens are kept, their bytes, about, and what they were worth so far.
+    package var counts: CacheCounts { keeper.counts }
+    /// How many bytes they take at most.
+    package var maximumBytes: Int { keeper.maximumBytes }
 
     /// An access token.
     ///

@@ -24,6 +24,11 @@ package final class ContainerRegistryCredentials: RegistryCredentials {
     /// For a refresh token that does not say how long it is good for (Azure's live three hours).
     private static let unknownLifetime = Duration.seconds(600)
 
+    /// How many tokens are kept, their bytes, about, and what they were worth so far.
+    package var counts: CacheCounts { keeper.counts }
+    /// How many bytes they take at most.
+    package var maximumBytes: Int { keeper.maximumBytes }
+
     /// Credentials of an identity.
     ///
     /// - Parameters:

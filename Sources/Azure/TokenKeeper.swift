@@ -1,3 +1,4 @@
+import OCI
 import Synchronization
 
 /// Keeps tokens, gets each once for all who need it, and again ahead of its end in the background.
@@ -13,6 +14,9 @@ final class TokenKeeper<Key: Hashable & Sendable>: Sendable {
         var token: AzureToken
         var lastUse: UInt64
         var nextRenewal: ContinuousClock.Instant
+
+        /// The bytes that it takes, about.
+        var bytes: Int { token.value.utf8.count + 512 }
     }
 
     private struct Flight {
@@ -26,6 +30,12 @@ final class TokenKeeper<Key: Hashable & Sendable>: Sendable {
         /// Keys whose source asked for a pause, and until when.
         var pauses: [Key: (until: ContinuousClock.Instant, fault: AzureError)] = [:]
         var counter: UInt64 = 0
+        var bytes = 0
+        var counts = CacheCounts()
+
+        mutating func remove(_ key: Key) {
+            if let entry = entries.removeValue(forKey: key) { bytes -= entry.bytes }
+        }
 
         mutating func next() -> UInt64 {
             counter += 1
@@ -34,6 +44,8 @@ final class TokenKeeper<Key: Hashable & Sendable>: Sendable {
     }
 
     private let maximumEntries: Int
+    /// How many bytes the tokens take at most: their issuers choose the length.
+    let maximumBytes: Int
     private let workTime: Duration
     private let state = Mutex(State())
 
@@ -44,10 +56,21 @@ final class TokenKeeper<Key: Hashable & Sendable>: Sendable {
 
     /// - Parameters:
     ///   - maximumEntries: how many tokens are kept.
+    ///   - maximumBytes: how many bytes they take at most.
     ///   - workTime: how long getting one may go on, if that is longer than its callers wait.
-    init(maximumEntries: Int, workTime: Duration) {
+    init(maximumEntries: Int, maximumBytes: Int = 2 << 20, workTime: Duration) {
         self.maximumEntries = maximumEntries
+        self.maximumBytes = maximumBytes
         self.workTime = workTime
+    }
+
+    /// How many tokens are kept, their bytes, about, and what they were worth so far.
+    var counts: CacheCounts {
+        state.withLock { state in
+            var counts = state.counts
+            (counts.entries, counts.cost) = (state.entries.count, state.bytes)
+            return counts
+        }
     }
 
     /// The token for a key, kept or got by `work`.
@@ -60,7 +83,11 @@ final class TokenKeeper<Key: Hashable & Sendable>: Sendable {
         let (kept, isDue, pause) = state.withLock {
             state -> (AzureToken?, Bool, (ContinuousClock.Instant, AzureError)?) in
             let pause = state.pauses[key].flatMap { $0.until > now ? ($0.until, $0.fault) : nil }
-            guard var entry = state.entries[key], entry.token.expires > now else { return (nil, false, pause) }
+            guard var entry = state.entries[key], entry.token.expires > now else {
+                state.counts.misses += 1
+                return (nil, false, pause)
+            }
+            state.counts.hits += 1
             entry.lastUse = state.next()
             let isDue = now >= entry.nextRenewal && pause == nil && state.flights[key] == nil
             if isDue {
@@ -86,7 +113,7 @@ final class TokenKeeper<Key: Hashable & Sendable>: Sendable {
     func forget(_ key: Key, value: String) {
         state.withLock { state in
             if state.entries[key].map({ Array($0.token.value.utf8) == Array(value.utf8) }) == true {
-                state.entries[key] = nil
+                state.remove(key)
             }
         }
     }
@@ -136,18 +163,27 @@ final class TokenKeeper<Key: Hashable & Sendable>: Sendable {
         continuation?.resume(returning: .failure(error.kind == .timeout ? fault ?? error : error))
     }
 
+    private func keep(_ token: AzureToken, _ key: Key, _ state: inout State) {
+        state.remove(key)
+        let entry = Entry(token: token, lastUse: state.next(), nextRenewal: token.renewal)
+        guard entry.bytes <= maximumBytes else { return }
+        while state.entries.count >= maximumEntries || state.bytes + entry.bytes > maximumBytes,
+            let oldest = state.entries.min(by: { $0.value.lastUse < $1.value.lastUse })?.key
+        {
+            state.remove(oldest)
+            state.counts.evictions += 1
+        }
+        state.entries[key] = entry
+        state.bytes += entry.bytes
+    }
+
     private func finish(_ key: Key, _ outcome: Outcome) {
         let now = ContinuousClock.now
         let waiters = state.withLock { state in
             switch outcome {
             case .success(let token):
                 state.pauses[key] = nil
-                while state.entries[key] == nil, state.entries.count >= maximumEntries,
-                    let oldest = state.entries.min(by: { $0.value.lastUse < $1.value.lastUse })?.key
-                {
-                    state.entries[oldest] = nil
-                }
-                state.entries[key] = Entry(token: token, lastUse: state.next(), nextRenewal: token.renewal)
+                keep(token, key, &state)
             case .failure(let error):
                 if error.kind == .throttled, let wait = error.retryAfter {
                     state.pauses = state.pauses.filter { $0.value.until > now }

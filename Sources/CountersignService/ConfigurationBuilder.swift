@@ -60,6 +60,10 @@ package struct ConfigurationBuilder: Sendable {
         azure = AzureAccess(metrics: metrics)
         clients = HTTPClients(logger: logger)
         metrics.collect { [revocation] metrics in revocation.report(to: metrics) }
+        metrics.caches.add("revocation", of: revocation.cache, maximumBytes: { $0.maximumBytes }) { $0.counts }
+        metrics.caches.add("chains", of: chains, maximumBytes: { $0.maximumBytes }) { $0.counts }
+        metrics.caches.add("content", of: contents, maximumBytes: { _ in contentBytes }) { $0.counts }
+        metrics.caches.add("azure_tokens", of: azure.tokens, maximumBytes: { $0.maximumBytes }) { $0.counts }
     }
 
     /// Makes a configuration.
@@ -132,7 +136,8 @@ package struct ConfigurationBuilder: Sendable {
         warnings: inout [String]
     ) throws(ConfigurationError) -> VerifierFactory.Made {
         try VerifierFactory(
-            trusted: trusted, clients: clients, revocation: revocation, privateAddresses: privateAddresses,
+            trusted: trusted, clients: clients, metrics: metrics, revocation: revocation,
+            privateAddresses: privateAddresses,
             chains: chains, areProvidersAwaited: areProvidersAwaited, keepsDetails: keepsDetails
         ).make(plugin, warnings: &warnings)
     }

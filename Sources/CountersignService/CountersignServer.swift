@@ -124,9 +124,13 @@ package final class CountersignServer: Sendable {
         let certificates = try ClusterCertificates(
             settings.clusterCertificates, provider: &providerConfiguration, environment: environment, logger: logger)
         let kubernetes = try kyvernosClient(logger)
+        let reviewer = kubernetes.map { TokenReviewer(client: $0, audiences: settings.kyvernoAudiences) }
+        if let reviewer {
+            metrics.caches.add("callers", of: reviewer, maximumBytes: { $0.maximumBytes }) { $0.counts }
+        }
         let provider = try GatekeeperProviderServer(
             configuration: providerConfiguration, service: service, metrics: metrics, logger: logger,
-            callers: kubernetes.map { TokenReviewer(client: $0, audiences: settings.kyvernoAudiences) })
+            callers: reviewer)
         let prewarmer = Prewarmer(service: service, source: source, metrics: metrics, logger: logger) {
             [environment] () throws(KubernetesError) in
             try KubernetesClient(KubernetesConfiguration.automatic(environment: environment))

@@ -67,11 +67,51 @@ struct StoreFactory {
                 [("status_code", status.map(MetricsRegistry.status) ?? "none"), ("registry_host", metrics.host(host))],
                 help: "Requests to registries and their token endpoints, by status and host.")
         }
+        options.onWork = { [metrics] work, host, time in
+            let stage: WorkStage =
+                switch work {
+                case .fetch: .fetch
+                case .token: .token
+                }
+            metrics.observe(stage, at: host, time)
+        }
         options.sharedContent = content?.content(of: plugin)
         options.contents = contents
         let registry = RegistryClient(name: plugin.name, http: client, credentials: credentials, options: options)
         metrics.collect(for: registry) { registry, metrics in StoreFactory.report(registry, to: metrics) }
+        StoreFactory.show(registry, in: metrics)
+        if let azure = credentials as? ContainerRegistryCredentials {
+            metrics.caches.add("azure_registry_tokens", of: azure, maximumBytes: { $0.maximumBytes }) { $0.counts }
+        }
         return registry
+    }
+
+    /// The caches of a store but the content, which all stores share: by the names that all caches' metrics have.
+    private static let caches:
+        [(
+            name: String, counts: @Sendable (RegistryStatistics) -> CacheCounts,
+            maximumBytes: @Sendable (RegistryOptions) -> Int
+        )] = [
+            ("descriptors", { $0.descriptors }, { $0.descriptorCacheBytes }),
+            ("tags", { $0.tags }, { $0.tagCacheLifetime > .zero ? $0.descriptorCacheBytes : 0 }),
+            ("referrers", { $0.referrers }, { $0.referrersCacheLifetime > .zero ? $0.referrersCacheBytes : 0 }),
+            ("registry_tokens", { $0.tokens }, { $0.tokenCacheBytes }),
+            ("registry_schemes", { $0.schemes }, { $0.tokenCacheBytes }),
+            ("referrers_api", { $0.knownReferrersAPI }, { $0.repositoryCacheBytes }),
+            (
+                "missing_referrers_api", { $0.missingReferrersAPI },
+                { $0.missingReferrersAPILifetime > .zero ? $0.repositoryCacheBytes : 0 }
+            ),
+            (
+                "open_repositories", { $0.openRepositories },
+                { $0.sharedContent == nil ? 0 : $0.repositoryCacheBytes }
+            ),
+        ]
+
+    static func show(_ registry: RegistryClient, in metrics: MetricsRegistry) {
+        for (name, counts, maximumBytes) in caches {
+            metrics.caches.add(name, of: registry, maximumBytes: { maximumBytes($0.options) }) { counts($0.statistics) }
+        }
     }
 
     /// The caches of a store, which begin anew with each configuration.

@@ -17,19 +17,45 @@ package final class TokenReviewer: CallerAuthenticator {
     private struct Entry {
         let identity: CallerIdentity
         let expires: ContinuousClock.Instant
+        let bytes: Int
+    }
+
+    private struct State {
+        var entries: [Digest: Entry] = [:]
+        var bytes = 0
+        var counts = CacheCounts()
+        let maximumBytes: Int
+
+        mutating func keep(_ entry: Entry, for key: Digest, now: ContinuousClock.Instant) {
+            remove(key)
+            if bytes + entry.bytes > maximumBytes {
+                for (key, entry) in entries where now >= entry.expires { remove(key) }
+            }
+            if bytes + entry.bytes > maximumBytes {
+                counts.evictions += entries.count
+                (entries, bytes) = ([:], 0)
+            }
+            entries[key] = entry
+            bytes += entry.bytes
+        }
+
+        private mutating func remove(_ key: Digest) {
+            if let entry = entries.removeValue(forKey: key) { bytes -= entry.bytes }
+        }
     }
 
     private let client: KubernetesClient
     private let audiences: [String]
     private let acceptsServersAudience: Bool
     private let flights = SingleFlight<Digest, CallerIdentity>()
-    private let entries = Mutex<[Digest: Entry]>([:])
+    private let state: Mutex<State>
 
     /// How long a confirmed token is taken for good: it may be revoked meanwhile.
     private static let confirmedLife = Duration.seconds(60)
     /// How long a refused one is taken for bad: it never becomes good, but its memory is bounded.
     private static let refusedLife = Duration.seconds(10)
-    private static let maximumEntries = 1000
+    /// How many bytes the answers take that are remembered.
+    package let maximumBytes: Int
     /// How many tokens are reviewed at once: strangers must not make us a burden to the API server.
     private static let maximumFlights = 32
     private static let patience = Duration.seconds(5)
@@ -38,15 +64,32 @@ package final class TokenReviewer: CallerAuthenticator {
     ///
     /// - Parameter audiences: one of these must be among a token's audiences; `nil` accepts Kyverno's own, and the API
     ///   server's, which tokens of Kyverno up to 1.15 have.
-    package init(client: KubernetesClient, audiences: [String]? = nil) {
+    /// - Parameter maximumBytes: how many bytes the answers take that are remembered: of about a thousand tokens.
+    package init(client: KubernetesClient, audiences: [String]? = nil, maximumBytes: Int = 512 << 10) {
+        self.maximumBytes = maximumBytes
+        state = Mutex(State(maximumBytes: maximumBytes))
         self.client = client
         self.audiences = audiences ?? [TokenReviewer.kyvernosAudience]
         acceptsServersAudience = audiences == nil
     }
 
+    /// How many answers are remembered, their bytes, about, and what they were worth so far.
+    package var counts: CacheCounts {
+        state.withLock { state in
+            var counts = state.counts
+            (counts.entries, counts.cost) = (state.entries.count, state.bytes)
+            return counts
+        }
+    }
+
     package func authenticate(token: String, deadline: ContinuousClock.Instant) async -> CallerIdentity {
         let key = Digest(of: Array(token.utf8))
-        if let known = entries.withLock({ $0[key] }), .now < known.expires { return known.identity }
+        let known = state.withLock { state in
+            let known = state.entries[key].flatMap { .now < $0.expires ? $0 : nil }
+            if known == nil { state.counts.misses += 1 } else { state.counts.hits += 1 }
+            return known
+        }
+        if let known { return known.identity }
         guard flights.count < TokenReviewer.maximumFlights else {
             return .unavailable("too many tokens are being reviewed at once; ask again in a moment")
         }
@@ -60,20 +103,17 @@ package final class TokenReviewer: CallerAuthenticator {
 
     private func keep(_ identity: CallerIdentity, for key: Digest) {
         let life: Duration
+        let name: String
         switch identity {
-        case .user: life = TokenReviewer.confirmedLife
-        case .unknown: life = TokenReviewer.refusedLife
+        case .user(let user): (life, name) = (TokenReviewer.confirmedLife, user)
+        case .unknown(let reason): (life, name) = (TokenReviewer.refusedLife, reason)
         // A fault is no answer.
         case .unavailable: return
         }
         let now = ContinuousClock.now
-        entries.withLock { entries in
-            if entries.count >= TokenReviewer.maximumEntries {
-                entries = entries.filter { now < $0.value.expires }
-                if entries.count >= TokenReviewer.maximumEntries { entries = [:] }
-            }
-            entries[key] = Entry(identity: identity, expires: now + life)
-        }
+        let entry = Entry(identity: identity, expires: now + life, bytes: 384 + name.utf8.count)
+        guard entry.bytes <= maximumBytes / 16 else { return }
+        state.withLock { $0.keep(entry, for: key, now: now) }
     }
 
     private func review(_ token: String, deadline: ContinuousClock.Instant) async -> CallerIdentity {

@@ -9,6 +9,7 @@ import Verification
 struct VerifierFactory {
     let trusted: TrustedCertificates
     let clients: HTTPClients
+    let metrics: MetricsRegistry
     let revocation: RevocationAnswers
     /// What holds where the configuration does not say.
     var privateAddresses = PrivateAddresses.refused
@@ -102,7 +103,8 @@ struct VerifierFactory {
         }
         do {
             let checker = RevocationChecker(
-                http: try clients.client(caBundle: nil), cache: revocation.cache, options: options)
+                http: TimedHTTP(try clients.client(caBundle: nil), .revocation, metrics), cache: revocation.cache,
+                options: options)
             return (checker, wish)
         } catch {
             throw ConfigurationError(path: plugin.path, problem: "cannot check revocation: \(error)")

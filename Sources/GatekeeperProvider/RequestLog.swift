@@ -102,19 +102,19 @@ struct KeyRecords: Sendable {
             let milliseconds = Lines.tenths((duration ?? .zero).milliseconds)
             guard let handler, handler.takesLines else {
                 var metadata: Logger.Metadata = [
-                    "key": "\(Lines.bounded(key, 1024))", "ms": "\(milliseconds)", "trace-id": "\(traceID)",
+                    "key": "\(key.bounded(toBytes: 1024))", "ms": "\(milliseconds)", "trace-id": "\(traceID)",
                     "verdict": "\(verdict.rawValue)",
                 ]
                 if let digest { metadata["digest"] = "\(digest)" }
-                if let reason { metadata["reason"] = "\(Lines.bounded(reason, 2048))" }
+                if let reason { metadata["reason"] = "\(reason.bounded(toBytes: 2048))" }
                 return logger.log(level: level, "\(operation)", metadata: metadata)
             }
             handler.addLine(level, operation, time: time, to: &text) { fields in
                 // In the order of their names, as in every line.
                 if let digest { fields.add("digest", digest) }
-                fields.add("key", Lines.bounded(key, 1024))
+                fields.add("key", key.bounded(toBytes: 1024))
                 fields.add("ms", milliseconds)
-                if let reason { fields.add("reason", Lines.bounded(reason, 2048)) }
+                if let reason { fields.add("reason", reason.bounded(toBytes: 2048)) }
                 fields.add("trace-id", traceID)
                 fields.add("verdict", verdict.rawValue)
             }
@@ -123,10 +123,6 @@ struct KeyRecords: Sendable {
         /// Writes the lines that are there.
         consuming func write() {
             if !text.isEmpty { handler?.writeLines(text) }
-        }
-
-        private static func bounded(_ text: String, _ length: Int) -> String {
-            text.utf8.count <= length ? text : String(text.prefix(length))
         }
 
         private static func tenths(_ value: Double) -> String {

@@ -1,4 +1,5 @@
 import Crypto
+import OCI
 import PKI
 import Synchronization
 
@@ -63,6 +64,7 @@ public final class CertificateChainCache: Sendable {
         var chains: [SHA256.Digest: (chain: CodeSigningChain, bytes: Int, used: UInt64)] = [:]
         var bytes = 0
         var clock: UInt64 = 0
+        var counts = CacheCounts()
     }
 
     /// How many chains are kept.
@@ -89,7 +91,11 @@ public final class CertificateChainCache: Sendable {
         let digest = hash.finalize()
         let kept = state.withLock { state -> CodeSigningChain? in
             state.clock += 1
-            guard let entry = state.chains[digest] else { return nil }
+            guard let entry = state.chains[digest] else {
+                state.counts.misses += 1
+                return nil
+            }
+            state.counts.hits += 1
             state.chains[digest]?.used = state.clock
             return entry.chain
         }
@@ -105,6 +111,7 @@ public final class CertificateChainCache: Sendable {
             {
                 state.chains[oldest.key] = nil
                 state.bytes -= oldest.value.bytes
+                state.counts.evictions += 1
             }
             state.chains[digest] = (chain, bytes, state.clock)
             state.bytes += bytes
@@ -114,4 +121,13 @@ public final class CertificateChainCache: Sendable {
 
     /// How many chains are kept now.
     public var count: Int { state.withLock { $0.chains.count } }
+
+    /// How many chains are kept now, their bytes, about, and what they were worth so far.
+    public var counts: CacheCounts {
+        state.withLock { state in
+            var counts = state.counts
+            (counts.entries, counts.cost) = (state.chains.count, state.bytes)
+            return counts
+        }
+    }
 }

@@ -167,6 +167,8 @@ extension RegistryClient {
     private func fetch(
         _ call: RegistryCall, _ descriptor: Descriptor, _ key: ContentKey
     ) async throws(RegistryError) -> [UInt8] {
+        let start = ContinuousClock.now
+        defer { options.onWork?(.fetch, call.reference.endpoint, start.duration(to: .now)) }
         let response: HTTPResponse
         do { response = try await send(call) } catch {
             guard error.kind == .tooLarge else { throw error }

@@ -225,6 +225,7 @@ extension RegistryClient {
         request.privateAddresses = question.privateAddresses
         request.place.precedence = RegistryCall.Precedence.ending.rawValue
         let asked = ContinuousClock.now
+        defer { options.onWork?(.token, question.realm.authority, asked.duration(to: .now)) }
         let place = "getting a token from \(question.realm.authority)"
         let response = try await transmit(request) { error in
             call.error(Self.kind(of: error), "\(place): \(error)", retryAfter: error.retryAfter)

@@ -11,7 +11,8 @@ public final class RegistryClient: ReferrerStore, ArtifactPushing {
 
     let http: any HTTPSending
     let credentials: any RegistryCredentials
-    let options: RegistryOptions
+    /// Its choices and limits.
+    package let options: RegistryOptions
 
     let contents: ContentCache.Part
     let descriptors: BoundedCache<ImageReference, Descriptor>

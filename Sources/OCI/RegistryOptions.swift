@@ -48,6 +48,8 @@ public struct RegistryOptions: Sendable {
     public var retry: RetryPolicy = .standard
     /// Told of every answer, and of every call that had none (`nil`): for metrics.
     public var onAnswer: (@Sendable (_ host: String, _ status: Int?) -> Void)?
+    /// Told how long such work took, successful or not: for metrics.
+    public var onWork: (@Sendable (_ work: RegistryWork, _ host: String, _ time: Duration) -> Void)?
 
     /// Where manifests and blobs are kept, together with other clients'; `nil` for a cache of ``contentCacheBytes``.
     package var contents: ContentCache?
@@ -56,6 +58,14 @@ public struct RegistryOptions: Sendable {
 
     /// The defaults.
     public init() {}
+}
+
+/// Work of a ``RegistryClient`` that is a part of other work.
+public enum RegistryWork: Hashable, Sendable {
+    /// A manifest or a blob, from the registry.
+    case fetch
+    /// A token, from where the registry says.
+    case token
 }
 
 /// What the caches of a ``RegistryClient`` were worth.

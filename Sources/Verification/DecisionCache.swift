@@ -78,7 +78,7 @@ package final class DecisionCache: Sendable {
 
     /// How long a decision is kept; zero keeps none.
     package let timeToLive: Duration
-    private let maximumBytes: Int
+    let maximumBytes: Int
     private let state = Mutex(State())
 
     /// A cache.

@@ -49,6 +49,9 @@ package final class MetricsRegistry: Sendable {
     private let collectors = Mutex<[Int: @Sendable (MetricsRegistry) -> Bool]>([:])
     private let lastCollector = Atomic<Int>(0)
     private let hosts = Mutex<Set<String>>([])
+    /// The caches of the process.
+    package let caches = CacheMetrics()
+    let stages = StageHistograms()
 
     /// How many hosts have series of their own.
     package static let maximumHosts = 100
@@ -198,6 +201,7 @@ package final class MetricsRegistry: Sendable {
         for (number, collector) in collectors.withLock({ $0 }).sorted(by: { $0.key < $1.key }) where !collector(self) {
             collectors.withLock { $0[number] = nil }
         }
+        caches.report(to: self)
         let snapshot = families.withLock { $0 }
         var text = ""
         for (name, family) in snapshot.sorted(by: { $0.key < $1.key }) {

@@ -130,7 +130,7 @@ package struct Pipeline: Sendable {
         var start = ContinuousClock.now
         onStage(.resolve)
         do {
-            defer { took("resolve", &start, reference) }
+            defer { took(.resolve, &start, reference) }
             (descriptor, store) = try await resolve(reference, deadline: deadline)
         } catch {
             return (failed(reference, digest: reference.digest, stage: .resolve, error), nil)
@@ -140,25 +140,22 @@ package struct Pipeline: Sendable {
         let artifacts: [Descriptor]
         onStage(.referrers)
         do {
-            defer { took("referrers", &start, reference) }
+            defer { took(.referrers, &start, reference) }
             artifacts = try await self.artifacts(of: descriptor, reference: reference, store: store, deadline: deadline)
         } catch {
             return (failed(reference, digest: descriptor.digest, stage: .referrers, error), subject)
         }
         onStage(.fetch)
-        defer { took("judge", &start, reference) }
+        defer { took(.judge, &start, reference) }
         let result = await judge(
             artifacts, waivers: waivers, subject: descriptor, reference: reference, store: store, deadline: deadline)
         return (result, subject)
     }
 
     /// Observes how long a stage took, and begins the next one.
-    private func took(_ stage: String, _ start: inout ContinuousClock.Instant, _ reference: ImageReference) {
+    private func took(_ stage: WorkStage, _ start: inout ContinuousClock.Instant, _ reference: ImageReference) {
         let now = ContinuousClock.now
-        metrics.observe(
-            "countersign_stage_duration_milliseconds",
-            [("stage", stage), ("host", metrics.host(reference.endpoint))], start.duration(to: now).milliseconds,
-            help: "Time of each stage of a verification, in milliseconds: resolve, referrers, judge.")
+        metrics.observe(stage, at: reference.endpoint, start.duration(to: now))
         start = now
     }
 

@@ -55,13 +55,15 @@ package final class PipelineService: VerificationService {
     let cache: DecisionCache
     private let shared: (any SharedDecisions)?
     let metrics: MetricsRegistry
-    private let verifications = SingleFlight<FlightKey, PipelineResult>()
-    private let resolutions = SingleFlight<FlightKey, MutationAnswer>()
+    let verifications = SingleFlight<FlightKey, PipelineResult>()
+    let resolutions = SingleFlight<FlightKey, MutationAnswer>()
     /// The answers that there are most of, counted without looking for their counter.
     private let admissions: MetricCounter
-    private let parsed = ParsedKeys()
+    let parsed = ParsedKeys()
     let places = WorkPlaces()
-    private let verified = VerifiedImages()
+    /// How many questions wait for their answers now.
+    let asked: (verify: WaitingCount, mutate: WaitingCount) = (WaitingCount(), WaitingCount())
+    let verified: VerifiedImages
     /// How far each verification has come, for those who do not wait for its end.
     private let stages = Mutex<[FlightKey: PassingFault.Stage]>([:])
 
@@ -71,36 +73,22 @@ package final class PipelineService: VerificationService {
 
     /// A service over the configuration that `source` gives.
     ///
-    /// - Parameter shared: decisions of other replicas.
+    /// - Parameters:
+    ///   - shared: decisions of other replicas.
+    ///   - verified: where admitted images are kept for outages.
     package init(
         source: any ConfigurationSource, cache: DecisionCache, metrics: MetricsRegistry,
-        shared: (any SharedDecisions)? = nil
+        shared: (any SharedDecisions)? = nil, verified: VerifiedImages = VerifiedImages()
     ) {
         self.source = source
+        self.verified = verified
         self.shared = shared
         self.cache = cache
         self.metrics = metrics
         admissions = metrics.counter(
             "countersign_verdicts_total", [("verdict", "pass"), ("reason", "verified")],
             help: PipelineService.verdictsHelp)
-        metrics.collect { [cache, verifications, places, verified] metrics in
-            PipelineService.report(places, verified, to: metrics)
-            let statistics = cache.counts
-            metrics.gauge(
-                "countersign_decision_cache_entries", [], Double(statistics.entries), help: "Decisions kept now.")
-            metrics.gauge(
-                "countersign_decision_cache_bytes", [], Double(statistics.cost),
-                help: "The bytes that the decisions kept now take, about.")
-            metrics.set(
-                total: Double(statistics.hits), of: "countersign_decision_cache_hits_total",
-                help: "Requests answered from the decision cache.")
-            metrics.set(
-                total: Double(statistics.misses), of: "countersign_decision_cache_misses_total",
-                help: "Requests that found no decision in the cache.")
-            metrics.gauge(
-                "countersign_verifications_in_flight", [], Double(verifications.count),
-                help: "Verifications under way now.")
-        }
+        reportAll()
     }
 
     package var readiness: Readiness { get async { await source.readiness } }
@@ -121,6 +109,8 @@ package final class PipelineService: VerificationService {
     }
 
     package func verify(key text: String, traceID: String, deadline: ContinuousClock.Instant) async -> KeyAnswer {
+        asked.verify.begin()
+        defer { asked.verify.end() }
         let answer = await answer(text, deadline)
         count(answer)
         return answer
@@ -212,7 +202,8 @@ package final class PipelineService: VerificationService {
                     at: key.reference.endpoint, limits: snapshot.settings.limits, patience: deadline, deadline: end,
                     overloaded: { .fault(PassingFault(stage: .queue, host: key.reference.endpoint, cause: $0)) }
                 ) {
-                    await pipeline.run(key.reference, deadline: end)
+                    metrics.observe(.queue, at: key.reference.endpoint, began.duration(to: .now))
+                    return await pipeline.run(key.reference, deadline: end)
                 }
             }
             if case .decided(let decision, let validUntil) = result {
@@ -265,24 +256,6 @@ package final class PipelineService: VerificationService {
         return .decided(decision)
     }
 
-    private static func report(_ places: WorkPlaces, _ verified: VerifiedImages, to metrics: MetricsRegistry) {
-        let (working, waiting, refused) = places.counts
-        metrics.gauge(
-            "countersign_work_in_progress", [], Double(working), help: "Images that are being asked about now.")
-        metrics.gauge(
-            "countersign_work_queued", [], Double(waiting), help: "Images that wait for a place (executor.maximum…).")
-        metrics.set(
-            total: Double(refused), of: "countersign_overloaded_total",
-            help: "Images that were turned away for want of a place.")
-        let images = verified.counts
-        metrics.gauge(
-            "countersign_stale_images", [], Double(images.entries),
-            help: "Admitted images that may stand in for a verification that a fault prevents (cache.staleIfError).")
-        metrics.set(
-            total: Double(images.hits), of: "countersign_stale_admissions_total",
-            help: "Answers by an earlier verification because of a fault (cache.staleIfError).")
-    }
-
     /// What a decision is shared under; `nil` when it is not.
     private func sharedKey(_ snapshot: ConfigurationSnapshot, _ key: VerificationKey) -> SharedDecisionKey? {
         guard shared != nil, let configuration = snapshot.fingerprint,
@@ -305,6 +278,8 @@ package final class PipelineService: VerificationService {
         do { key = try VerificationKey(parsing: text) } catch { return .refused(error.description.boundedQuote) }
         // Idempotent, and never a registry call, for what is pinned already.
         if key.reference.digest != nil { return .reference(key.text) }
+        asked.mutate.begin()
+        defer { asked.mutate.end() }
         let snapshot: ConfigurationSnapshot
         switch source.snapshot(for: key.namespace) {
         case .success(let value): snapshot = value

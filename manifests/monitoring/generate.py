@@ -60,7 +60,7 @@ ROWS = [
     (
         "Where the time goes",
         [
-            ("Stages", "ms", "resolve: tag to digest. referrers: the list of signatures. judge: fetching and verifying all of them.", quantiles("countersign_stage_duration_milliseconds", "stage")),
+            ("Stages", "ms", "queue: waiting for a place. resolve: tag to digest. referrers: the list of signatures. judge: fetching and verifying all of them; of that, fetch: a manifest or envelope, revocation: an OCSP answer or list. token: from where a registry sends for one.", quantiles("countersign_stage_duration_milliseconds", "stage")),
             ("Slowest hundredth by registry", "ms", "All stages.", quantiles("countersign_stage_duration_milliseconds", "host")[2:]),
             ("Judging one signature", "ms", "Verifier, with fetching the envelope, trust, revocation.", quantiles("ratify_verifier_duration", "verifier")),
             ("Requests to registries by status", "ops", "none: no answer. 429: throttled.", [(rate("ratify_registry_request_count", "status_code"), "{{status_code}}")]),
@@ -75,11 +75,14 @@ ROWS = [
         [
             ("Verdicts from the cache", "percentunit", "The rest goes through the whole pipeline.", [(f'{total("countersign_decision_cache_hits_total")} / ({total("countersign_decision_cache_hits_total")} + {total("countersign_decision_cache_misses_total")})', "hit ratio")]),
             ("Entries", "none", "Remembered verdicts and revocation answers.", [(f"sum by (pod) (countersign_decision_cache_entries{{{WHERE}}})", "verdicts {{pod}}"), (f"sum by (pod) (countersign_revocation_cache_entries{{{WHERE}}})", "revocation {{pod}}")]),
+            ("Caches: found", "percentunit", "By cache; docs/metrics.md says what each holds.", [(rate("countersign_cache_events_total", "cache", 'event="hit"') + " / " + rate("countersign_cache_events_total", "cache", 'event=~"hit|miss"'), "{{cache}}")]),
+            ("Caches: full", "percentunit", "Bytes of those that it may have, by cache.", [(f"max by (cache) (countersign_cache_bytes{{{WHERE}}} / (countersign_cache_maximum_bytes{{{WHERE}}} > 0))", "{{cache}}")]),
+            ("Caches: made room", "ops", "Evictions. Many of decisions or content: raise --cache-size.", [(rate("countersign_cache_events_total", "cache", 'event="eviction"'), "{{cache}}")]),
             ("Verifications", "ops", "Images taken through the whole pipeline, by replica.", [(rate("countersign_verifications_total", "pod"), "{{pod}}")]),
             ("Shared cache", "ops", "Questions to Redis, by what came of them.", [(rate("countersign_shared_cache_total", "result"), "{{result}}")]),
             ("Duration of Kyverno's requests", "ms", "From a request's arrival to its answer.", quantiles("countersign_kyverno_request_milliseconds")),
             ("Too much at once", "ops", "Requests refused because every place was taken; images admitted by an older verdict during an outage.", [(total("countersign_overloaded_total"), "overloaded"), (total("countersign_stale_admissions_total"), "admitted by an older verdict")]),
-            ("Under way", "none", "Verifications and connections now.", [(f"sum by (pod) (countersign_verifications_in_flight{{{WHERE}}})", "verifications {{pod}}"), (f"sum by (state) (countersign_open_connections{{{WHERE}}})", "connections {{state}}")]),
+            ("Under way", "none", "Verifications and connections now.", [(f"sum by (pod) (countersign_verifications_in_flight{{{WHERE}}})", "verifications {{pod}}"), (f"sum by (operation) (countersign_keys_in_flight{{{WHERE}}})", "keys {{operation}}"), (f"sum by (pod) (countersign_work_queued{{{WHERE}}})", "queued {{pod}}"), (f"sum by (state) (countersign_open_connections{{{WHERE}}})", "connections {{state}}")]),
         ],
     ),
     (
