@@ -2,6 +2,9 @@ import Synchronization
 
 /// Who may work now: so many verifications overall, so many for one registry. The others wait in a queue, in order for
 /// each registry and by turns between registries, so that a slow one holds up its own images only.
+///
+/// References come from strangers, and one slow registry may have any number of names. So an eighth of all places is for
+/// registries that have worked fast before.
 package final class WorkPlaces: Sendable {
     /// How many work and wait.
     package struct Limits: Sendable, Equatable {
@@ -49,7 +52,32 @@ package final class WorkPlaces: Sendable {
         /// The hosts that have somebody waiting, whose turn it is first.
         var turns: [String] = []
         var refused: UInt64 = 0
+        /// Registries that gave a place back soon when they last gave one back, and when that was.
+        var prompt: [String: ContinuousClock.Instant] = [:]
+
+        /// Whether there is a place for a registry, as far as the others are concerned.
+        func hasPlace(for name: String) -> Bool {
+            working < limits.overall - limits.overall / 8 || (working < limits.overall && prompt[name] != nil)
+        }
+
+        /// Takes note of how long a registry held a place.
+        mutating func remember(_ name: String, held: Duration) {
+            guard held < WorkPlaces.soon else {
+                prompt[name] = nil
+                return
+            }
+            prompt[name] = .now
+            guard prompt.count > WorkPlaces.mostPrompt else { return }
+            // Half of them at once, so that this is done seldom.
+            let median = prompt.values.sorted()[prompt.count / 2]
+            prompt = prompt.filter { $0.value > median }
+        }
     }
+
+    /// How long a place is held at a registry that answers.
+    private static let soon = Duration.seconds(3)
+    /// How many registries are remembered for that: references name any number.
+    private static let mostPrompt = 512
 
     private let state = Mutex(State())
 
@@ -138,7 +166,7 @@ package final class WorkPlaces: Sendable {
     ) -> Answer? {
         let host = state.hosts[name] ?? Host()
         let limits = state.limits
-        if host.waiting.isEmpty, host.working < limits.perRegistry, state.working < limits.overall {
+        if host.waiting.isEmpty, host.working < limits.perRegistry, state.hasPlace(for: name) {
             state.hosts[name, default: host].working += 1
             state.working += 1
             return .granted
@@ -178,6 +206,7 @@ package final class WorkPlaces: Sendable {
     private func giveBack(_ name: String, held: Duration) {
         let next = state.withLock { state -> [Waiter] in
             state.working -= 1
+            state.remember(name, held: held)
             if var host = state.hosts[name] {
                 host.working -= 1
                 host.meanTime = host.meanTime.map { $0 * 0.8 + held * 0.2 } ?? held
@@ -194,9 +223,9 @@ package final class WorkPlaces: Sendable {
     /// The next one who may work: the first of the first host in turn that has a place of its own.
     private static func next(_ state: inout State) -> Waiter? {
         for (index, name) in state.turns.enumerated() {
-            guard var host = state.hosts[name], host.working < state.limits.perRegistry, !host.waiting.isEmpty else {
-                continue
-            }
+            guard var host = state.hosts[name], host.working < state.limits.perRegistry, !host.waiting.isEmpty,
+                state.hasPlace(for: name)
+            else { continue }
             let waiter = host.waiting.removeFirst()
             host.working += 1
             state.working += 1

@@ -76,6 +76,26 @@ import Testing
         #expect(places.counts.working == 0)
     }
 
+    /// One slow registry with a name for each image, as wildcard DNS gives it.
+    @Test func manyNamesOfASlowRegistryDoNotTakeAllPlaces() async {
+        let places = WorkPlaces()
+        let limits = WorkPlaces.Limits(overall: 16, perRegistry: 2, queued: 1000)
+        #expect(await work(places, at: "fast", limits) {} == "done")
+        let slow = Gate()
+        await withTaskGroup(of: Void.self) { group in
+            for number in 0..<40 {
+                group.addTask {
+                    _ = await work(places, at: "slow\(number)", limits, patience: .seconds(200)) { await slow.wait() }
+                }
+            }
+            while slow.waiting < 14 || places.counts.waiting < 26 { try? await Task.sleep(for: .milliseconds(1)) }
+            for _ in 0..<10 { #expect(await work(places, at: "fast", limits, patience: .seconds(100)) {} == "done") }
+            #expect(places.counts.working == 14)
+            slow.open()
+        }
+        #expect(places.counts.working == 0 && places.counts.waiting == 0)
+    }
+
     @Test func aFullQueueIsSaidAtOnce() async {
         let places = WorkPlaces()
         let limits = WorkPlaces.Limits(overall: 1, perRegistry: 1, queued: 1)
