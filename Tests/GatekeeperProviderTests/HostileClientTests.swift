@@ -63,6 +63,19 @@ import Testing
         #expect(await provider.hasMetric(#"countersign_http_errors_total{reason="too many requests at once"} 1"#))
     }
 
+    /// Many of one kind are a line, and do not hide another kind.
+    @Test func refusalsAreLoggedAtAPace() async throws {
+        let provider = try await RunningProvider(isTLS: false)
+        let port = provider.ports.provider
+        for _ in 0..<20 { _ = try await TestClient.post(port: port, path: "/nope", body: "{}") }
+        #expect(try await TestClient.post(port: port, body: "garbage").status == 400)
+        #expect(await provider.hasLogged("request refused", "unknown route", "client=127.0.0.1", "trace-id="))
+        #expect(await provider.hasLogged("request refused", "malformed request", "operation=verify"))
+        // One line in five seconds: more of them on a machine that takes as long for this.
+        #expect(refusals(provider.log) < 15)
+        #expect(await provider.hasMetric(#"ratify_system_error_count{error="unknown route"} 20"#))
+    }
+
     // MARK: Upgrades
 
     @Test(arguments: [
