@@ -137,10 +137,6 @@ CURLMcode ccurl_multi_set_long(CURLM *multi, CURLMoption option, long value) {
     return curl_multi_setopt(multi, option, value);
 }
 
-CURLMcode ccurl_multi_poll(CURLM *multi, int milliseconds) {
-    return curl_multi_poll(multi, NULL, 0, milliseconds, NULL);
-}
-
 CURL *ccurl_multi_next_done(CURLM *multi, CURLcode *result) {
     int left = 0;
     CURLMsg *message;
@@ -184,3 +180,22 @@ int ccurl_thread_start(pthread_t *thread, ccurl_thread_body body, void *context)
 void ccurl_thread_join(pthread_t thread) { pthread_join(thread, NULL); }
 
 void ccurl_thread_detach(pthread_t thread) { pthread_detach(thread); }
+
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define CCURL_THREAD_SANITIZER 1
+#endif
+#endif
+
+#ifdef CCURL_THREAD_SANITIZER
+void __tsan_release(void *address);
+void __tsan_acquire(void *address);
+
+void ccurl_hand_over(void *object) { __tsan_release(object); }
+
+void ccurl_take_over(void *object) { __tsan_acquire(object); }
+#else
+void ccurl_hand_over(void *object) { (void)object; }
+
+void ccurl_take_over(void *object) { (void)object; }
+#endif

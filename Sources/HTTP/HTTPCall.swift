@@ -66,7 +66,7 @@ struct HTTPCall {
         guard !request.answersEveryStatus, answer.status == 429 || answer.status >= 500 else {
             var response = HTTPResponse(
                 status: answer.status, headers: answer.headers, body: answer.body, url: url.text, attempts: attempts)
-            response.isFromPrivateAddress = answer.address.map { AddressScope(of: $0) != .everyone } ?? false
+            response.address = answer.address
             return response
         }
         var error =

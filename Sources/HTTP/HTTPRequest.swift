@@ -118,8 +118,10 @@ public struct HTTPResponse: Sendable {
     public var url: String
     /// How many times the request was sent for this answer, redirects not counted.
     public var attempts: Int
+    /// Where it came from; `nil` when a proxy alone knows.
+    var address: IPAddress?
     /// Whether it came from an address that is not of the public internet; `false` when a proxy alone knows.
-    public var isFromPrivateAddress = false
+    public var isFromPrivateAddress: Bool { address.map { AddressScope(of: $0) != .everyone } ?? false }
 
     /// A response: for stand-ins in tests as well.
     public init(status: Int, headers: HTTPHeaders = .init(), body: [UInt8] = [], url: String, attempts: Int = 1) {

@@ -15,6 +15,8 @@ public struct HTTPURL: Sendable, Hashable {
     public let host: String
     /// The port, the scheme's own when the URL names none.
     public let port: Int
+    /// Host, and port unless it is the scheme's own; IPv6 addresses in brackets.
+    public let authority: String
     /// Path and query as they were written, beginning with a slash.
     public let target: String
 
@@ -38,6 +40,7 @@ public struct HTTPURL: Sendable, Hashable {
             rest.firstIndex { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "?") || $0 == UInt8(ascii: "#") }
             ?? rest.endIndex
         (host, port) = try HTTPURL.parse(authority: text[rest.startIndex..<end], scheme: scheme)
+        authority = HTTPURL.authority(host, port, scheme)
         self.scheme = scheme
         let target = text[end..<(rest[end...].firstIndex(of: UInt8(ascii: "#")) ?? rest.endIndex)]
         self.target = target.utf8.first == UInt8(ascii: "/") ? String(target) : "/" + target
@@ -47,17 +50,33 @@ public struct HTTPURL: Sendable, Hashable {
         self.scheme = scheme
         self.host = host
         self.port = port
+        authority = HTTPURL.authority(host, port, scheme)
         self.target = target
     }
 
-    /// Host, and port unless it is the scheme's own; IPv6 addresses in brackets.
-    public var authority: String {
+    private init(origin: HTTPURL, target: String) {
+        (scheme, host, port, authority) = (origin.scheme, origin.host, origin.port, origin.authority)
+        self.target = target
+    }
+
+    private static func authority(_ host: String, _ port: Int, _ scheme: Scheme) -> String {
         let name = host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]" : host
         return port == scheme.defaultPort ? name : "\(name):\(port)"
     }
 
     /// The whole URL. Its query may hold a secret.
-    public var text: String { "\(scheme.rawValue)://\(authority)\(target)" }
+    public var text: String { "\(origin)\(target)" }
+
+    /// Scheme, host and port.
+    var origin: String { "\(scheme.rawValue)://\(authority)" }
+
+    /// The same host with another path and query, as they are to be sent: they begin with a slash.
+    public func with(target: String) throws(HTTPURLError) -> HTTPURL {
+        guard target.utf8.first == UInt8(ascii: "/"), target.utf8.count <= 16_384,
+            target.utf8.allSatisfy({ HTTPURL.isAllowed($0) && $0 != UInt8(ascii: "#") })
+        else { throw HTTPURLError(problem: "its path is too long, or has characters that must be percent-encoded") }
+        return HTTPURL(origin: self, target: target)
+    }
 
     /// Whether both name the same scheme, host and port: only then may credentials go along.
     public func hasSameOrigin(as other: HTTPURL) -> Bool {
@@ -91,7 +110,7 @@ public struct HTTPURL: Sendable, Hashable {
             let directory = path.utf8.lastIndex(of: UInt8(ascii: "/")).map { path[...$0] } ?? "/"
             merged = HTTPURL.removingDotSegments("\(directory)\(referencePath)")
         }
-        return HTTPURL(scheme: scheme, host: host, port: port, target: merged + query)
+        return HTTPURL(origin: self, target: merged + query)
     }
 
     /// The same on another host, whose name is known to be valid.

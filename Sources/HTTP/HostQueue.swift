@@ -78,6 +78,13 @@ struct HostQueue: Sendable {
         if let pace, pace.turn(behind: low) >= deadline { checked = nil }
     }
 
+    /// Whether one that asks now may go at once; it counts as under way then.
+    mutating func goAtOnce() -> Bool {
+        guard pace == nil, waiters.isEmpty, inFlight < maximumInFlight else { return false }
+        inFlight += 1
+        return true
+    }
+
     /// Removes one that gave up; false when it does not wait any more.
     mutating func remove(_ id: UInt64) -> Bool {
         guard let index = waiters.firstIndex(where: { $0.id == id }) else { return false }

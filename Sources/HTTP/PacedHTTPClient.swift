@@ -105,6 +105,8 @@ public final class PacedHTTPClient: HTTPSending {
     // MARK: Turns
 
     private func turn(at host: String, _ request: HTTPRequest, attempts: Int) async throws(HTTPError) {
+        // Nearly always nobody waits.
+        if request.deadline > .now, state.withLock({ $0.hosts[host]?.queue.goAtOnce() }) == true { return }
         let id = state.withLock { state in
             state.lastID += 1
             return state.lastID
@@ -149,9 +151,13 @@ public final class PacedHTTPClient: HTTPSending {
     private func finish(
         _ host: String, sent: ContinuousClock.Instant, isAnswered: Bool, refusal: (retryAfter: Duration?, Void)?
     ) {
-        update(host) { entry in
-            entry.queue.finish(sent: sent, isAnswered: isAnswered, refusal: refusal, now: .now)
+        let now = ContinuousClock.now
+        let hasWaiters = state.withLock { state in
+            state.hosts[host]?.queue.finish(sent: sent, isAnswered: isAnswered, refusal: refusal, now: now)
+            return state.hosts[host]?.queue.waiters.isEmpty == false
         }
+        // Somebody's turn may have come.
+        if hasWaiters { update(host) { _ in } }
     }
 
     /// Changes a host's queue, and wakes those whose wait is over.

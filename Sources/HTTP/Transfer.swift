@@ -54,9 +54,17 @@ final class Transfer: @unchecked Sendable {
     }
 
     deinit {
+        takeOver()
         errorText.deallocate()
         judge?.deallocate()
     }
+
+    /// Tells ThreadSanitizer that another thread goes on with the transfer from here: it cannot see the order that the locks
+    /// make by which transfers are handed over. See ``takeOver()``.
+    func handOver() { ccurl_hand_over(Unmanaged.passUnretained(self).toOpaque()) }
+
+    /// Tells ThreadSanitizer that this thread goes on where another one has handed over.
+    func takeOver() { ccurl_take_over(Unmanaged.passUnretained(self).toOpaque()) }
 
     /// Sets every option of the handle. Returns what went wrong, `nil` when nothing did.
     func prepare(
@@ -138,7 +146,12 @@ final class Transfer: @unchecked Sendable {
 
     private func setAddress(_ setup: inout HandleSetup) {
         guard let name = exchange.tlsServerName, exchange.url.scheme == .https, name != exchange.url.host else {
-            return setup.set(CURLOPT_URL, exchange.url.text)
+            // A proxy is asked for the whole URL, which libcurl makes of it.
+            guard exchange.proxy == nil else { return setup.set(CURLOPT_URL, exchange.url.text) }
+            // libcurl reads and writes the URL again and again, a character at a time: it gets to see where to connect,
+            // and what to ask for there as it is sent.
+            setup.set(CURLOPT_URL, exchange.url.origin)
+            return setup.set(CURLOPT_REQUEST_TARGET, exchange.url.target)
         }
         // The URL's host is the one that the certificate is held against; the connection goes to another one.
         setup.set(CURLOPT_URL, exchange.url.onHost(name).text)
@@ -222,8 +235,10 @@ final class Transfer: @unchecked Sendable {
             case .failure(let fault): stream.buffer.end(fault)
             }
         }
-        continuation?.resume(returning: result)
+        let waiter = continuation
         continuation = nil
+        handOver()
+        waiter?.resume(returning: result)
     }
 
     // MARK: What arrives
@@ -255,8 +270,8 @@ final class Transfer: @unchecked Sendable {
         while let last = line.last, last == 0x0A || last == 0x0D { line = line.dropLast() }
         if line.starts(with: "HTTP/".utf8) {
             // A further status line begins the answer proper after an interim one (100, 103).
-            let text = String(decoding: line, as: UTF8.self)
-            status = text.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
+            let code = line.drop { $0 != 0x20 }.drop { $0 == 0x20 }.prefix { $0 != 0x20 }
+            status = Int(String(decoding: code, as: UTF8.self)) ?? 0
             headers = HTTPHeaders()
             isPastHeaders = false
             return true
@@ -267,8 +282,10 @@ final class Transfer: @unchecked Sendable {
             guard isPastHeaders else { return true }
             if let stream = exchange.stream {
                 deadline = .now + stream.idleTimeout
-                continuation?.resume(returning: .success(Answer(status: status, headers: headers, body: [])))
+                let waiter = continuation
                 continuation = nil
+                handOver()
+                waiter?.resume(returning: .success(Answer(status: status, headers: headers, body: [])))
                 return true
             }
             return acceptAnnouncedLength()

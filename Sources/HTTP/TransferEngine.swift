@@ -4,10 +4,9 @@ import Synchronization
 /// Runs transfers on one thread of its own, over libcurl's multi interface. Connections, their pool and their caps
 /// belong to it; so do the trusted authorities, which never change in its life.
 ///
-/// `@unchecked Sendable`: `inbox` and `isAlive` are locks; `multi` is used by the engine's thread alone, but for
-/// `curl_multi_wakeup`, which libcurl allows from any thread and which is called under the lock of `isAlive`, as long as
-/// that says that the handle lives; `thread` is written once before `init` returns; `active`, `idleHandles`,
-/// `streams` and `nextDeadline` are touched by the engine's thread alone.
+/// `@unchecked Sendable`: `inbox` is a lock; `multi` is used by the engine's thread alone; of `events` any thread may wake,
+/// and it lives as long as the engine; `thread` is written once before `init` returns; `active`, `idleHandles`, `streams`
+/// and `nextDeadline` are touched by the engine's thread alone.
 final class TransferEngine: @unchecked Sendable {
     private enum Mode { case running, draining, stopping }
 
@@ -26,12 +25,10 @@ final class TransferEngine: @unchecked Sendable {
     }
 
     private let inbox = Mutex(Inbox())
-    /// Whether the handle can be woken. Not the inbox' lock: the thread that is woken wants that one at once, and would wait
-    /// for the end of the very call that woke it.
-    private let isAlive = Mutex(true)
     private let trust: TrustAnchors
     private let identity: ClientIdentity?
     private let multi: UnsafeMutableRawPointer
+    private let events: OpaquePointer
     private var thread = pthread_t()
 
     private var active: [UnsafeMutableRawPointer: Transfer] = [:]
@@ -46,9 +43,14 @@ final class TransferEngine: @unchecked Sendable {
         trust: TrustAnchors, identity: ClientIdentity?, maximumConnectionsPerHost: Int, maximumConnections: Int
     ) throws(HTTPError) {
         guard let multi = curl_multi_init() else { throw .configuration("libcurl cannot be initialised") }
+        guard let events = ccurl_events_new(multi) else {
+            curl_multi_cleanup(multi)
+            throw .configuration("there is no memory or no file descriptor for outbound requests")
+        }
         self.trust = trust
         self.identity = identity
         self.multi = multi
+        self.events = events
         let options: [(CURLMoption, Int)] = [
             (CURLMOPT_PIPELINING, Int(CURLPIPE_MULTIPLEX)),
             // Hosts say how many streams they take; libcurl's own limit of 100 would only add connections.
@@ -61,6 +63,7 @@ final class TransferEngine: @unchecked Sendable {
         ]
         for (option, value) in options where ccurl_multi_set_long(multi, option, value) != CURLM_OK {
             curl_multi_cleanup(multi)
+            inbox.withLock { $0.isJoined = true }
             throw .configuration("libcurl refuses the connection limits")
         }
         let started = ccurl_thread_start(
@@ -80,6 +83,7 @@ final class TransferEngine: @unchecked Sendable {
     deinit {
         // The thread holds the engine, so it has ended or is just ending.
         if !inbox.withLock({ $0.isJoined }) { ccurl_thread_detach(thread) }
+        ccurl_events_free(events)
     }
 
     /// Runs an exchange; `nil` when the engine takes no more: the client has a new one, or none.
@@ -93,13 +97,14 @@ final class TransferEngine: @unchecked Sendable {
         let result = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 transfer.continuation = continuation
+                transfer.handOver()
                 isAccepted = inbox.withLock { inbox in
                     guard inbox.mode == .running else { return false }
                     inbox.submitted.append(transfer)
                     mustWake = TransferEngine.mustWake(&inbox)
                     return true
                 }
-                if mustWake { wake() }
+                if mustWake { ccurl_events_wake(events) }
                 if !isAccepted {
                     transfer.continuation = nil
                     continuation.resume(returning: Result<Answer, Fault>.failure(refused))
@@ -108,16 +113,19 @@ final class TransferEngine: @unchecked Sendable {
         } onCancel: {
             cancel(transfer)
         }
+        transfer.takeOver()
         return isAccepted ? result : nil
     }
 
     /// Ends a transfer, if it has not ended.
     func cancel(_ transfer: Transfer) {
+        transfer.handOver()
         tell { $0.cancelled.append(transfer) }
     }
 
     /// Goes on with a stream that waited for its reader.
     func resume(_ transfer: Transfer) {
+        transfer.handOver()
         tell { $0.resumed.append(transfer) }
     }
 
@@ -159,7 +167,7 @@ final class TransferEngine: @unchecked Sendable {
             change(&inbox)
             return TransferEngine.mustWake(&inbox)
         }
-        if mustWake { wake() }
+        if mustWake { ccurl_events_wake(events) }
     }
 
     private static func mustWake(_ inbox: inout Inbox) -> Bool {
@@ -167,8 +175,6 @@ final class TransferEngine: @unchecked Sendable {
         inbox.isWoken = true
         return true
     }
-
-    private func wake() { isAlive.withLock { if $0 { _ = curl_multi_wakeup(multi) } } }
 
     // MARK: On the thread
 
@@ -183,6 +189,7 @@ final class TransferEngine: @unchecked Sendable {
                 }
                 return (inbox.submitted, inbox.cancelled, inbox.resumed, inbox.mode)
             }
+            for transfers in [submitted, cancelled, resumed] { for transfer in transfers { transfer.takeOver() } }
             for transfer in cancelled where !transfer.isFinished {
                 transfer.isCancelled = true
                 if transfer.handle != nil { end(transfer, cancelledResult("the call was cancelled")) }
@@ -194,14 +201,13 @@ final class TransferEngine: @unchecked Sendable {
             }
             if mode != .running, active.isEmpty { break }
 
-            var running: Int32 = 0
-            curl_multi_perform(multi, &running)
+            ccurl_events_tick(events)
             var code = CURLE_OK
             while let handle = ccurl_multi_next_done(multi, &code) {
                 if let transfer = active[handle] { end(transfer, transfer.outcome(code, trust: trust)) }
             }
             expire()
-            ccurl_multi_poll(multi, millisecondsToWait)
+            ccurl_events_wait(events, millisecondsToWait)
         }
         close()
     }
@@ -265,10 +271,7 @@ final class TransferEngine: @unchecked Sendable {
     private func close() {
         for handle in idleHandles { curl_easy_cleanup(handle) }
         idleHandles = []
-        isAlive.withLock { isAlive in
-            isAlive = false
-            curl_multi_cleanup(multi)
-        }
+        curl_multi_cleanup(multi)
         let waiters = inbox.withLock { inbox in
             inbox.isClosed = true
             inbox.cancelled = []

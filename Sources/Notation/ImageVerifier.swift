@@ -128,7 +128,11 @@ public struct ImageVerifier: Sendable {
         _ statement: TrustPolicyStatement, _ userMetadata: [String: String], _ now: Date,
         _ deadline: ContinuousClock.Instant
     ) async -> [SignatureOutcome] {
-        await withTaskGroup(of: (Int, Fetched).self) { group in
+        if manifests.count == 1 {
+            let fetched = await fetch(manifests[0], of: subject, in: reference, deadline)
+            return [await verify(fetched, manifests[0], subject, statement, userMetadata, now, deadline)]
+        }
+        return await withTaskGroup(of: (Int, Fetched).self) { group in
             var outcomes: [SignatureOutcome] = []
             var waiting: [Int: Fetched] = [:]
             var started = 0

@@ -128,10 +128,10 @@ public final class DockerConfigCredentials: RegistryCredentials {
     }
 
     private func find() throws(FileAccess.Fault) -> (path: String, version: FileAccess.Version)? {
-        let candidates =
-            FileAccess.isDirectory(path) ? ["\(path)/config.json", "\(path)/.dockerconfigjson"] : [path]
-        for candidate in candidates {
-            if let version = try FileAccess.version(candidate) { return (candidate, version) }
+        guard let version = try FileAccess.version(path) else { return nil }
+        guard version.isDirectory else { return (path, version) }
+        for name in ["config.json", ".dockerconfigjson"] {
+            if let version = try FileAccess.version("\(path)/\(name)") { return ("\(path)/\(name)", version) }
         }
         return nil
     }

@@ -13,6 +13,7 @@ enum FileAccess {
         let size: Int64
         let seconds: Int
         let nanoseconds: Int
+        let isDirectory: Bool
     }
 
     /// Why a file cannot be used.
@@ -20,7 +21,9 @@ enum FileAccess {
         let code: Int32
         let description: String
 
-        var isMissing: Bool { code == ENOENT || code == ENOTDIR }
+        var isMissing: Bool { Fault.meansMissing(code) }
+
+        static func meansMissing(_ code: Int32) -> Bool { code == ENOENT || code == ENOTDIR }
 
         init(_ action: String, _ path: String, _ code: Int32) {
             self.code = code
@@ -37,9 +40,9 @@ enum FileAccess {
     static func version(_ path: String) throws(Fault) -> Version? {
         var status = stat()
         guard stat(path, &status) == 0 else {
-            let fault = Fault("look at", path, errno)
-            if fault.isMissing { return nil }
-            throw fault
+            let code = errno
+            if Fault.meansMissing(code) { return nil }
+            throw Fault("look at", path, code)
         }
         return version(status)
     }
@@ -47,7 +50,8 @@ enum FileAccess {
     private static func version(_ status: stat) -> Version {
         Version(
             device: UInt64(status.st_dev), inode: UInt64(status.st_ino), size: Int64(status.st_size),
-            seconds: status.st_mtim.tv_sec, nanoseconds: status.st_mtim.tv_nsec)
+            seconds: status.st_mtim.tv_sec, nanoseconds: status.st_mtim.tv_nsec,
+            isDirectory: status.st_mode & S_IFMT == S_IFDIR)
     }
 
     /// Whether a path is a directory.

@@ -32,19 +32,20 @@ public enum MediaType {
     /// A `Content-Type` without its parameters, in lower case: media types are compared without regard to case
     /// (RFC 9110, section 8.3.1). `nil` when nothing is left.
     static func bare(_ contentType: String?) -> String? {
-        guard let first = contentType?.split(separator: ";", maxSplits: 1, omittingEmptySubsequences: false).first
-        else { return nil }
-        let trimmed = first.trimmedOfSpaces.lowercased()
-        return trimmed.isEmpty ? nil : trimmed
+        guard let contentType else { return nil }
+        let end = contentType.utf8.firstIndex(of: UInt8(ascii: ";")) ?? contentType.endIndex
+        let trimmed = contentType[..<end].trimmedOfSpaces
+        guard !trimmed.isEmpty else { return nil }
+        return trimmed.utf8.contains { (0x41...0x5A).contains($0) || $0 >= 0x80 } ? trimmed.lowercased() : trimmed
     }
 }
 
 extension StringProtocol {
     /// This text without spaces and tabs at its ends: FoundationEssentials has no `trimmingCharacters`.
     var trimmedOfSpaces: String {
-        var rest = Substring(self)
-        while let first = rest.utf8.first, first == 0x20 || first == 0x09 { rest = rest.dropFirst() }
-        while let last = rest.utf8.last, last == 0x20 || last == 0x09 { rest = rest.dropLast() }
-        return String(rest)
+        var rest = Substring(self).utf8
+        while let first = rest.first, first == 0x20 || first == 0x09 { rest = rest.dropFirst() }
+        while let last = rest.last, last == 0x20 || last == 0x09 { rest = rest.dropLast() }
+        return String(Substring(rest))
     }
 }

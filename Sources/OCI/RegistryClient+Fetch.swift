@@ -13,8 +13,10 @@ extension RegistryClient {
         let question = reference.digest.map { reference.with(digest: $0, keepingTag: false) } ?? reference
         let cache = question.digest == nil ? tags : descriptors
         if let known = cache.value(for: question) { return known }
+        // What nobody keeps is not asked for longer than somebody waits.
+        let isKept = question.digest != nil || options.tagCacheLifetime > .zero
         return try await resolving.value(
-            for: question, deadline: deadline, workTime: options.sharedFetchTime,
+            for: question, deadline: deadline, workTime: isKept ? options.sharedFetchTime : .zero,
             timeout: self.waitedTooLong(question, question.pathDescription, "resolving the reference")
         ) { [self] (deadline) async throws(RegistryError) -> Descriptor in
             let descriptor = try await ask(question, deadline)
@@ -114,7 +116,7 @@ extension RegistryClient {
     ) async throws(RegistryError) -> [UInt8] {
         try await content(
             .manifest, descriptor, reference, path: "manifests/\(descriptor.digest)",
-            accept: [descriptor.mediaType, MediaType.accepted].joined(separator: ", "),
+            accept: descriptor.mediaType,
             maximumBytes: options.maximumManifestBytes, deadline)
     }
 
@@ -197,7 +199,7 @@ extension RegistryClient {
 
     /// What holds up questions about a reference now, in words: a registry that limits requests. `nil` when nothing does.
     public func hindrance(for reference: ImageReference) -> String? {
-        guard let origin = try? base(reference) else { return nil }
+        guard let origin = try? origin(reference) else { return nil }
         return http.limit(of: origin.authority)
     }
 

@@ -22,7 +22,7 @@ extension RegistryClient {
         call.followsRedirects = false
         let session = try await send(call)
         guard session.status == 202 else { throw unexpected(session, call) }
-        call.path = try uploadURL(session, descriptor.digest, call)
+        call.location = try uploadURL(session, descriptor.digest, call)
         call.purpose = "uploading the blob"
         call.method = .put
         call.contentType = MediaType.octetStream
@@ -37,8 +37,8 @@ extension RegistryClient {
     /// Where the upload goes: the session's `Location`, relative or absolute, with the digest added to its query.
     private func uploadURL(
         _ session: HTTPResponse, _ digest: Digest, _ call: RegistryCall
-    ) throws(RegistryError) -> String {
-        let origin = try base(call.reference)
+    ) throws(RegistryError) -> HTTPURL {
+        let origin = try origin(call.reference)
         guard let location = session.headers["Location"],
             let url = try? HTTPURL(parsing: session.url).resolving(location)
         else { throw call.error(.malformed, "the registry names no usable location for the upload") }
@@ -49,7 +49,11 @@ extension RegistryClient {
             )
         }
         let separator = url.target.contains("?") ? "&" : "?"
-        return "\(url.text)\(separator)digest=\(Self.queryEncoded(digest.description))"
+        do {
+            return try url.with(target: "\(url.target)\(separator)digest=\(Self.queryEncoded(digest.description))")
+        } catch {
+            throw call.error(.malformed, "the registry names no usable location for the upload: \(error.problem)")
+        }
     }
 
     /// Writes a manifest, under a tag when one is given, otherwise under its digest only.

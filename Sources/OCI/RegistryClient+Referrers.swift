@@ -10,8 +10,10 @@ extension RegistryClient {
     ) async throws(RegistryError) -> [Descriptor] {
         let key = ListingKey(scope: reference.scopeName, subject: subject.digest, artifactType: artifactType)
         if let known = listings.value(for: key) { return known }
+        // What nobody keeps is not asked for longer than somebody waits.
         return try await listing.value(
-            for: key, deadline: deadline, workTime: options.sharedFetchTime,
+            for: key, deadline: deadline,
+            workTime: options.referrersCacheLifetime > .zero ? options.sharedFetchTime : .zero,
             timeout: self.waitedTooLong(
                 reference, "\(reference.repository)@\(subject.digest)", "listing the referrers")
         ) { [self] (deadline) async throws(RegistryError) -> [Descriptor] in
@@ -108,7 +110,7 @@ extension RegistryClient {
             collection.add(try index(in: response, call).manifests, isFiltered: Self.isFiltered(response))
             guard collection.referrers.count <= options.maximumReferrers else { throw tooMany(call) }
             guard let next = LinkHeader.next(response.headers.all("Link")) else { break }
-            call.path = try nextPage(next, after: response, call)
+            call.location = try nextPage(next, after: response, call)
         }
         return collection.referrers
     }
@@ -116,15 +118,15 @@ extension RegistryClient {
     /// The URL of the next page, which must be on the registry's own origin: it gets the caller's credentials.
     private func nextPage(
         _ link: String, after response: HTTPResponse, _ call: RegistryCall
-    ) throws(RegistryError) -> String {
-        let origin = try base(call.reference)
+    ) throws(RegistryError) -> HTTPURL {
+        let origin = try origin(call.reference)
         guard let page = try? HTTPURL(parsing: response.url).resolving(link) else {
             throw call.error(.malformed, "the link to the next page is not a usable URL")
         }
         guard page.hasSameOrigin(as: origin) else {
             throw call.error(.malformed, "the link to the next page leads to another host, \(page.authority)")
         }
-        return page.text
+        return page
     }
 
     /// The index in an answer; anything else is an error.

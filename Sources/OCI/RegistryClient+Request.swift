@@ -22,8 +22,10 @@ struct RegistryCall: Sendable {
     var reference: ImageReference
     /// What it is about, for messages: `library/nginx:1.27`.
     var subject: String
-    /// Below `/v2/repository/`; or an absolute URL on the registry's own origin.
+    /// Below `/v2/repository/`.
     var path: String
+    /// Where to go instead, when the registry has said where: an upload, the next page.
+    var location: HTTPURL?
     var accept: String?
     var contentType: String?
     var body: [UInt8]?
@@ -43,10 +45,15 @@ struct RegistryCall: Sendable {
 }
 
 extension RegistryClient {
-    /// The URL of a repository's API, with a slash at its end.
-    func base(_ reference: ImageReference) throws(RegistryError) -> HTTPURL {
+    /// Where the registry of a reference is.
+    func origin(_ reference: ImageReference) throws(RegistryError) -> HTTPURL {
+        if let known = origins.value(for: reference.endpoint) { return known }
         let scheme = isPlain(reference.endpoint) ? "http" : "https"
-        do { return try HTTPURL(parsing: "\(scheme)://\(reference.endpoint)/v2/\(reference.repository)/") } catch {
+        do {
+            let origin = try HTTPURL(parsing: "\(scheme)://\(reference.endpoint)")
+            origins.insert(origin, for: reference.endpoint)
+            return origin
+        } catch {
             throw RegistryError(.refused, host: reference.endpoint, detail: "this registry cannot be asked: \(error)")
         }
     }
@@ -72,9 +79,11 @@ extension RegistryClient {
     private func send(
         _ call: RegistryCall, _ credential: RegistryCredential
     ) async throws(RegistryError) -> HTTPResponse {
-        let origin = try base(call.reference)
+        let origin = try origin(call.reference)
         let url: HTTPURL
-        do { url = try origin.resolving(call.path) } catch { throw call.error(.malformed, "\(error)") }
+        do {
+            url = try call.location ?? origin.with(target: "/v2/\(call.reference.repository)/\(call.path)")
+        } catch { throw call.error(.malformed, "\(error)") }
         let isOwn = url.hasSameOrigin(as: origin)
         var authorization = isOwn ? try await knownAuthorization(for: call, credential) : nil
         var isLastTry = false

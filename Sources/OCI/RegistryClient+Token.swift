@@ -150,7 +150,7 @@ extension RegistryClient {
         let scope = challenge.parameters["scope"].flatMap { $0.isEmpty ? nil : $0 }
         // The registry is where the reference says; another place for tokens is what the registry says.
         var privateAddresses = PrivateAddresses.allowed
-        if try !realm.hasSameOrigin(as: base(call.reference)) {
+        if try !realm.hasSameOrigin(as: origin(call.reference)) {
             privateAddresses = options.privateAddresses
             if response.isFromPrivateAddress { privateAddresses = privateAddresses.withPrivateNetworks }
         }

@@ -27,6 +27,8 @@ public final class RegistryClient: ReferrerStore, ArtifactPushing {
     /// How each repository wants to be asked, from its last challenge.
     let schemes: BoundedCache<AuthorizationKey, AuthorizationScheme>
     let tokens: BoundedCache<TokenQuestion, Token>
+    /// Where registries are.
+    let origins = BoundedCache<String, HTTPURL>(maximumCost: 256)
 
     let fetching = SingleFlight<ContentKey, [UInt8]>()
     let resolving = SingleFlight<ImageReference, Descriptor>()
@@ -90,11 +92,14 @@ public final class RegistryClient: ReferrerStore, ArtifactPushing {
     /// The host must be one of these as a whole: Ratify looks for "127.0.0.1" anywhere in the reference, so that
     /// `127.0.0.1.example.com` loses its TLS.
     private static func isLoopbackWithPort(_ endpoint: String) -> Bool {
-        guard let colon = endpoint.lastIndex(of: ":"), !endpoint.hasSuffix("]") else { return false }
+        guard let colon = endpoint.utf8.lastIndex(of: UInt8(ascii: ":")), endpoint.utf8.last != UInt8(ascii: "]") else {
+            return false
+        }
         let host = endpoint[..<colon]
         if host == "localhost" || host == "[::1]" { return true }
-        let numbers = host.split(separator: ".", omittingEmptySubsequences: false).map { UInt8($0) }
-        return numbers.count == 4 && numbers[0] == 127 && numbers.allSatisfy { $0 != nil }
+        guard host.utf8.starts(with: "127.".utf8) else { return false }
+        let numbers = host.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+        return numbers.count == 4 && numbers.allSatisfy { UInt8(Substring($0)) != nil }
     }
 }
 

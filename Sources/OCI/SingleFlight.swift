@@ -1,11 +1,12 @@
 import Synchronization
 
-/// Whether the task is work of nobody's own: it is never cancelled, and goes on when those who wait for it have left.
+/// Whether the task is work of nobody's own, which goes on when those who wait for it have left.
 ///
 /// What such a task is the first to ask for it does itself, in one piece with what comes next, instead of waiting for another
 /// task that does it: a task and the way back from it cost more than most of what is done here.
 package enum LastingWork {
-    /// Set by whoever makes such a task; its children have it too.
+    /// Set by whoever makes such a task. Its children have it too: should one of them be cancelled, who waits for what it was
+    /// doing is not told so, but asks anew.
     @TaskLocal package static var isCurrent = false
 }
 
@@ -17,7 +18,8 @@ final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Sendable {
     private typealias Outcome = Result<Value, RegistryError>
 
     private struct State {
-        var waiters: [Key: [UInt64: CheckedContinuation<Outcome, Never>]] = [:]
+        /// `nil`: who did the work was cancelled.
+        var waiters: [Key: [UInt64: CheckedContinuation<Outcome?, Never>]] = [:]
         var lastID: UInt64 = 0
     }
 
@@ -35,7 +37,7 @@ final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Sendable {
     ) async throws(RegistryError) -> Value {
         var isFirstTry = true
         while true {
-            let outcome = await join(key, deadline, workTime, timeout, work)
+            guard let outcome = await join(key, deadline, workTime, timeout, work) else { continue }
             // Work that someone else began earlier may run out of time before this caller does: once more, then.
             if case .failure(let error) = outcome, error.kind == .timeout, isFirstTry, .now < deadline,
                 !Task.isCancelled
@@ -51,10 +53,14 @@ final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Sendable {
         _ key: Key, _ deadline: ContinuousClock.Instant, _ workTime: Duration,
         _ timeout: @escaping @Sendable () -> RegistryError,
         _ work: @escaping @Sendable (ContinuousClock.Instant) async throws(RegistryError) -> Value
-    ) async -> Outcome {
+    ) async -> Outcome? {
         if LastingWork.isCurrent, deadline >= .now + workTime / 2, begin(key) {
             let outcome = await Self.outcome(of: work, deadline)
-            finish(key, outcome)
+            if case .failure = outcome, Task.isCancelled {
+                finish(key, nil)
+            } else {
+                finish(key, outcome)
+            }
             return outcome
         }
         let id = state.withLock { state in
@@ -69,7 +75,7 @@ final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Sendable {
                 .cancelled, host: timeout.host, subject: timeout.subject, detail: "the caller gave up waiting")
         }
         return await withTaskCancellationHandler {
-            await withCheckedContinuation { (continuation: CheckedContinuation<Outcome, Never>) in
+            await withCheckedContinuation { (continuation: CheckedContinuation<Outcome?, Never>) in
                 let isNew = state.withLock { state in
                     let isNew = state.waiters[key] == nil
                     state.waiters[key, default: [:]][id] = continuation
@@ -112,7 +118,7 @@ final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Sendable {
         continuation?.resume(returning: outcome)
     }
 
-    private func finish(_ key: Key, _ outcome: Outcome) {
+    private func finish(_ key: Key, _ outcome: Outcome?) {
         let waiters = state.withLock { $0.waiters.removeValue(forKey: key) } ?? [:]
         for continuation in waiters.values { continuation.resume(returning: outcome) }
     }

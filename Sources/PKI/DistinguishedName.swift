@@ -91,27 +91,49 @@ public struct DistinguishedName: Hashable, Sendable, CustomStringConvertible {
     /// It is made for people and for the identity rules of the trust policy; names are compared by ``der``.
     public var rfc2253: String {
         let attributes = self.attributes
-        var parts: [String] = []
-        func values(_ oid: String) -> [Attribute] { attributes.filter { $0.oid == oid } }
+        var text = ""
         // Of these two the last value counts, and an empty one not at all.
-        for oid in ["2.5.4.5", "2.5.4.3"] {
-            if let last = values(oid).last, !last.value.isEmpty { parts.append(DistinguishedName.text(last)) }
+        for (oid, type) in [("2.5.4.5", "SERIALNUMBER"), ("2.5.4.3", "CN")] {
+            guard let last = attributes.last(where: { $0.oid == oid }), !last.value.isEmpty else { continue }
+            DistinguishedName.write(type, last.value, after: ",", to: &text)
         }
-        for oid in ["2.5.4.11", "2.5.4.10", "2.5.4.17", "2.5.4.9", "2.5.4.7", "2.5.4.8", "2.5.4.6"] {
-            let all = values(oid)
-            if !all.isEmpty { parts.append(all.map(DistinguishedName.text).joined(separator: "+")) }
+        for (oid, type) in DistinguishedName.joinedTypes {
+            var separator = ","
+            for attribute in attributes where attribute.oid == oid {
+                DistinguishedName.write(type, attribute.value, after: separator, to: &text)
+                separator = "+"
+            }
         }
         for attribute in attributes.reversed() where !attribute.hasShortName {
-            parts.append(DistinguishedName.text(attribute))
+            if !text.isEmpty { text += "," }
+            text += "\(attribute.oid)=#\(Hex.text(DirectoryString.encode(attribute.value)))"
         }
-        return parts.joined(separator: ",")
+        return text
     }
 
-    /// `type=value`, escaped.
-    private static func text(_ attribute: Attribute) -> String {
-        let value = attribute.value
-        guard attribute.hasShortName else { return "\(attribute.oid)=#\(Hex.text(DirectoryString.encode(value)))" }
-        var text = ""
+    /// The types of which all values are printed, in the order in which they are.
+    private static let joinedTypes = [
+        ("2.5.4.11", "OU"), ("2.5.4.10", "O"), ("2.5.4.17", "POSTALCODE"), ("2.5.4.9", "STREET"), ("2.5.4.7", "L"),
+        ("2.5.4.8", "ST"), ("2.5.4.6", "C"),
+    ]
+
+    /// Writes `type=value`, escaped.
+    private static func write(_ type: String, _ value: String, after separator: String, to text: inout String) {
+        if !text.isEmpty { text += separator }
+        text += type
+        text += "="
+        let space = UInt8(ascii: " ")
+        let isPlain =
+            value.utf8.first != space && value.utf8.last != space
+            && value.utf8.allSatisfy { byte in
+                switch byte {
+                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                    UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), space:
+                    true
+                default: false
+                }
+            }
+        guard !isPlain else { return text += value }
         let scalars = Array(value.unicodeScalars)
         // Go compares the index of a character's first byte with the length in bytes.
         var offset = 0
@@ -126,6 +148,5 @@ public struct DistinguishedName: Hashable, Sendable, CustomStringConvertible {
             text.unicodeScalars.append(scalar)
             offset += UTF8.width(scalar)
         }
-        return "\(attribute.type)=\(text)"
     }
 }

@@ -168,7 +168,13 @@ package final class MetricsRegistry: Sendable {
         _ name: String, _ labels: Labels, kind: String, help: String, bounds: [Double] = [],
         _ change: (inout Series) -> Void
     ) {
-        let key = labels.map { "\($0.0)=\"\(MetricsRegistry.escaped($0.1))\"" }.joined(separator: ",")
+        var key = ""
+        for (name, value) in labels {
+            key += key.isEmpty ? name : ",\(name)"
+            key += "=\""
+            key += MetricsRegistry.escaped(value)
+            key += "\""
+        }
         families.withLock { families in
             change(
                 &families[name, default: Family(kind: kind, help: help, bounds: bounds)]

@@ -235,19 +235,22 @@ package struct Pipeline: Sendable {
         of artifacts: [Descriptor], subject: Descriptor, reference: ImageReference, store: any ReferrerStore,
         deadline: ContinuousClock.Instant
     ) async -> [Outcome] {
-        await withTaskGroup(of: Outcome.self) { group in
+        @Sendable func judged(_ index: Int) async -> Outcome {
+            let artifact = artifacts[index]
+            return Outcome(
+                index: index, type: artifact.artifactType ?? "", digest: artifact.digest,
+                result: await outcome(
+                    of: artifact, subject: subject, reference: reference, store: store, deadline: deadline))
+        }
+        // Nearly always there is one: this task can judge it as well as another.
+        if artifacts.count == 1 { return [await judged(0)] }
+        return await withTaskGroup(of: Outcome.self) { group in
             var next = 0
             func startNext() {
                 guard next < artifacts.count else { return }
                 let index = next
-                let artifact = artifacts[index]
                 next += 1
-                group.addTask {
-                    Outcome(
-                        index: index, type: artifact.artifactType ?? "", digest: artifact.digest,
-                        result: await outcome(
-                            of: artifact, subject: subject, reference: reference, store: store, deadline: deadline))
-                }
+                group.addTask { await judged(index) }
             }
             for _ in 0..<Pipeline.parallelism { startNext() }
             var outcomes: [Outcome] = []

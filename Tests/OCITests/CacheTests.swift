@@ -163,4 +163,38 @@ private final class Counter: Sendable {
         #expect(try await second.value == 42)
         #expect(count.value == 1)
     }
+
+    /// A child of such a task has its mark, and can be cancelled: those who wait for what it does are not.
+    @Test func aCancelledChildCancelsNobodyElse() async throws {
+        let flights = SingleFlight<Int, Int>()
+        let count = Counter()
+        let timeout = RegistryError(.timeout, host: "host", detail: "too late")
+        let ask: @Sendable () async throws -> Int = {
+            try await flights.value(
+                for: 1, deadline: .now + .seconds(120), workTime: .seconds(120), timeout: timeout
+            ) { _ async throws(RegistryError) -> Int in
+                // The first one, until it is cancelled.
+                guard count.next() == 1 else { return 42 }
+                do { try await Task.sleep(for: .seconds(120)) } catch {
+                    throw RegistryError(.cancelled, host: "host", detail: "the call was cancelled")
+                }
+                return -1
+            }
+        }
+        try await LastingWork.$isCurrent.withValue(true) {
+            try await withThrowingTaskGroup(of: Int.self) { group in
+                group.addTask { try await ask() }
+                while count.value == 0 { await Task.yield() }
+                let others = [
+                    Task.detached { try await ask() },
+                    Task.detached { try await LastingWork.$isCurrent.withValue(true) { try await ask() } },
+                ]
+                // Should they come later than this, they find nothing to wait for, and are answered all the same.
+                try await Task.sleep(for: .milliseconds(50))
+                group.cancelAll()
+                await #expect { _ = try await group.next() } throws: { ($0 as? RegistryError)?.kind == .cancelled }
+                for other in others { #expect(try await other.value == 42) }
+            }
+        }
+    }
 }

@@ -61,10 +61,21 @@ CURLcode ccurl_get_offset(CURL *handle, CURLINFO info, int64_t *value);
 // --- Multi handle ---
 
 CURLMcode ccurl_multi_set_long(CURLM *multi, CURLMoption option, long value);
-/// Waits for activity, a wakeup or the time; to be followed by `curl_multi_perform`.
-CURLMcode ccurl_multi_poll(CURLM *multi, int milliseconds);
 /// The next finished transfer, or NULL.
 CURL *_Nullable ccurl_multi_next_done(CURLM *multi, CURLcode *result);
+
+typedef struct ccurl_events ccurl_events;
+
+/// What a multi handle waits for; it has no other waiter. NULL when there is no memory or no descriptor for it.
+ccurl_events *_Nullable ccurl_events_new(CURLM *multi);
+/// To be called after the end of the multi handle, which calls back until then.
+void ccurl_events_free(ccurl_events *events);
+/// Ends a wait, the next one if there is none now. From any thread.
+void ccurl_events_wake(ccurl_events *events);
+/// Lets libcurl do what is due by its timer: what was added begins so.
+void ccurl_events_tick(ccurl_events *events);
+/// Waits until something can go on, the time has passed or somebody wakes, and lets libcurl go on with that.
+void ccurl_events_wait(ccurl_events *events, int milliseconds);
 
 // --- Trusted certificates ---
 
@@ -89,6 +100,11 @@ typedef void (*ccurl_thread_body)(void *_Nullable context);
 int ccurl_thread_start(pthread_t *thread, ccurl_thread_body body, void *_Nullable context);
 void ccurl_thread_join(pthread_t thread);
 void ccurl_thread_detach(pthread_t thread);
+
+/// Says that all that was done to an object comes before what is done after `ccurl_take_over`: to ThreadSanitizer, which
+/// sees no order in Swift's `Mutex`. Without it neither does anything.
+void ccurl_hand_over(void *object);
+void ccurl_take_over(void *object);
 
 #pragma clang assume_nonnull end
 
