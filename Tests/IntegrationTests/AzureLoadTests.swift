@@ -116,7 +116,7 @@ import Testing
             var rounds: [Int] = []
             var wrong: [String] = []
             var throttled = 0
-            while !pending.isEmpty, ContinuousClock.now - start < .seconds(60) {
+            while !pending.isEmpty, ContinuousClock.now - start < .seconds(300) {
                 let answers = try await ask(pending, service)
                 pending = try pending.filter { key in
                     let answer = try #require(answers[key])
@@ -147,7 +147,7 @@ import Testing
             }
             #expect(wrong.isEmpty, "\(wrong.count): \(wrong.prefix(5))")
             #expect(throttled > 0)
-            #expect(pending.isEmpty, "\(pending.count) images have no verdict after \(rounds.count) rounds")
+            #expect(pending.count == 0, "\(pending.count) images have no verdict after \(rounds.count) rounds")
         }
         // Everybody shares one identity; each repository one token.
         #expect(pod.azure.count(pod.azure.tokenPath) == 1)

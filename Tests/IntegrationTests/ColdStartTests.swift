@@ -112,7 +112,9 @@ import Testing
             #expect(course.undecided == 0, "\(course.undecided) of 2000 pods have no verdict")
             expectNothingTwice(registry, images.count)
             // Ten times what is in those answers.
-            #expect(course.mostMemory - idle < 64 << 20, "\(idle >> 20) MiB, then \(course.mostMemory >> 20)")
+            #expect(
+                course.mostMemory - idle < Sanitizer.memory(64 << 20),
+                "\(idle >> 20) MiB, then \(course.mostMemory >> 20)")
             process.signal(SIGINT)
             #expect(await process.ended() == 0)
         }

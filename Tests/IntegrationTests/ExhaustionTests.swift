@@ -165,7 +165,7 @@ import Testing
             #expect(sockets.count == count / 10 * 10)
             #expect(most < 2300, "\(most) open")
             let after = try memory(process.identifier)
-            #expect(after - before < 200 << 20, "\(before >> 20) MiB, then \(after >> 20)")
+            #expect(after - before < Sanitizer.memory(200 << 20), "\(before >> 20) MiB, then \(after >> 20)")
             #expect(process.log.contains("connection refused") && process.log.contains("client=127.0.0.2"))
             let metrics = try await TestClient.ask(port: process.metricsPort, method: "GET", path: "/metrics")
             #expect(metrics.text.contains(#"countersign_connections_refused_total{reason="source"}"#))
