@@ -169,7 +169,7 @@ private final class Replica: Sendable {
     @Test func nobodyIsRefusedOverGenerations() async throws {
         var policy = quick()
         // A third of these must be longer than a busy machine may stall.
-        let pace = Sanitizer.isOn ? 4.0 : 1
+        let pace = Sanitizer.isOn ? 4.0 : 2
         policy.authorityLife = 15 * pace
         policy.servingLife = 7.2 * pace
         policy.backdating = 1
@@ -188,7 +188,7 @@ private final class Replica: Sendable {
             }
             var leaves: Set<Certificate> = []
             var authorities: Set<Certificate> = []
-            var refused = 0
+            var refused: [String] = []
             let end = ContinuousClock.now + .seconds(17 * pace)
             while ContinuousClock.now < end {
                 for replica in replicas {
@@ -196,12 +196,16 @@ private final class Replica: Sendable {
                         guard let look = isRefused(replica, cluster, name) else { continue }
                         authorities.formUnion(look.known)
                         if let leaf = look.leaf { leaves.insert(leaf) }
-                        if look.refused { refused += 1 }
+                        if look.refused {
+                            refused.append(
+                                "\(Date()): \(name) trusts \(look.known.map(\.described)), served is "
+                                    + (look.leaf?.described ?? "nothing"))
+                        }
                     }
                 }
                 try await Task.sleep(for: .milliseconds(5))
             }
-            #expect(refused == 0)
+            #expect(refused.isEmpty, "\(refused.prefix(2)); \(replicas.map(\.notices))")
             #expect(leaves.count >= 3)
             #expect(authorities.count >= 2)
             #expect(replicas.flatMap(\.problems).isEmpty)
@@ -326,4 +330,9 @@ private final class Replica: Sendable {
         await replica.stop()
         await cluster.stop()
     }
+}
+
+extension Certificate {
+    /// Whose it is, and when it is valid.
+    fileprivate var described: String { "\(subject), \(notBefore) to \(notAfter)" }
 }
