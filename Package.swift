@@ -15,8 +15,6 @@ let strict: [SwiftSetting] = [
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let cryptoExtras = Target.Dependency.product(name: "CryptoExtras", package: "swift-crypto")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
-let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
-let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
 let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
@@ -83,9 +81,7 @@ var targets: [Target] = [
     room(
         "GatekeeperProvider",
         [
-            "Verification", "OCI", "PKI", "StrictJSON", hummingbird, hummingbirdCore, httpTypes, nio, nioPosix,
-            nioHTTP1,
-            nioExtras, nioTLS, nioSSL,
+            "Verification", "OCI", "PKI", "StrictJSON", httpTypes, nio, nioPosix, nioHTTP1, nioExtras, nioTLS, nioSSL,
             lifecycle, logging,
         ]),
     room(
@@ -101,8 +97,7 @@ var targets: [Target] = [
     .target(
         name: "TestSupport",
         dependencies: [
-            "COpenSSL", "PKI", "OCI", "HTTP", "Kubernetes", "Notation", "StrictJSON", hummingbird, nio, nioPosix,
-            nioHTTP1, nioSSL,
+            "COpenSSL", "PKI", "OCI", "HTTP", "Kubernetes", "Notation", "StrictJSON", nio, nioPosix, nioHTTP1, nioSSL,
         ],
         path: "Tests/TestSupport", swiftSettings: strict),
     // Azure on loopback as a process (`make demo-azure`).
@@ -192,7 +187,6 @@ var dependencies: [Package.Dependency] = [
     .package(url: "https://github.com/apple/swift-nio-extras.git", from: "1.34.1"),
     .package(url: "https://github.com/apple/swift-nio-ssl.git", from: "2.37.6"),
     .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift.git", from: "0.2.0"),
-    .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.1", traits: []),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
     .package(url: "https://github.com/swiftlang/swift-subprocess.git", from: "1.0.2", traits: []),
 ]
