@@ -128,7 +128,7 @@ import Testing
                         // A machine that is busy with other things is late by itself.
                         let isLate =
                             cause.contains("no answer") || cause.contains("was over before")
-                            || cause.contains("overloaded")
+                            || cause.contains("time for this call ended") || cause.contains("overloaded")
                         if !isThrottled && !isLate || cause.contains("no signature") {
                             wrong.append("\(key): \(cause)")
                         }
