@@ -104,17 +104,18 @@ private final class Replica: Sendable {
         return leaf.isValid(at: Date()) && bundle.contains { $0.isValid(at: Date()) && leaf.isSigned(by: $0) }
     }
 
-    /// Whether a client that has a Provider's bundle refuses what a replica serves; `nil` when this test was held up
-    /// between its two looks: what it knew of the bundle is then older than any client's knowledge may be.
+    /// Whether a client that has a Provider's bundle refuses what a replica serves; `nil` when the bundle changed between
+    /// the two looks, and they were further apart than a client's knowledge may be old.
     private func isRefused(
-        _ replica: Replica, _ cluster: KubernetesEmulator, _ name: String = "ratify-provider"
+        _ replica: Replica, _ cluster: KubernetesEmulator, _ name: String = "ratify-provider",
+        knowledge: Duration = .zero
     ) -> (refused: Bool, leaf: Certificate?, known: [Certificate])? {
         let start = ContinuousClock.now
         // The bundle is read first: a client's knowledge is never newer than the server's.
         let known = bundle(cluster, name)
         let leaf = replica.leaf
         let isRefused = !isAccepted(leaf, by: known)
-        guard start.duration(to: .now) < .milliseconds(75) || bundle(cluster, name) == known else { return nil }
+        guard start.duration(to: .now) < knowledge || bundle(cluster, name) == known else { return nil }
         return (isRefused, leaf, known)
     }
 
@@ -193,7 +194,9 @@ private final class Replica: Sendable {
             while ContinuousClock.now < end {
                 for replica in replicas {
                     for name in ["ratify-provider", "ratify-mutation-provider"] {
-                        guard let look = isRefused(replica, cluster, name) else { continue }
+                        guard let look = isRefused(replica, cluster, name, knowledge: .milliseconds(75)) else {
+                            continue
+                        }
                         authorities.formUnion(look.known)
                         if let leaf = look.leaf { leaves.insert(leaf) }
                         if look.refused {
