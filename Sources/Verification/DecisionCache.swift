@@ -47,9 +47,8 @@ package final class DecisionCache: Sendable {
         var entries: [Key: Entry] = [:]
         var bytes = 0
         var clock: UInt64 = 0
-        var hits: UInt64 = 0
-        var misses: UInt64 = 0
-        var evictions: UInt64 = 0
+        /// Without what is kept, which is known.
+        var counts = CacheCounts()
         /// When expired entries are next looked for.
         var sweep: ContinuousClock.Instant?
 
@@ -66,7 +65,7 @@ package final class DecisionCache: Sendable {
                 return nil
             }
             clock += 1
-            hits += 1
+            counts.hits += 1
             entries.values[index].used = clock
             return entries.values[index].decision
         }
@@ -103,7 +102,7 @@ package final class DecisionCache: Sendable {
     ) -> Decision? {
         state.withLock { state in
             let decision = state.decision(for: key, now, time)
-            if decision == nil { state.misses += 1 }
+            if decision == nil { state.counts.misses += 1 }
             return decision
         }
     }
@@ -170,7 +169,7 @@ package final class DecisionCache: Sendable {
             for (key, _) in state.entries.sorted(by: { $0.value.used < $1.value.used }) {
                 guard state.bytes > maximumBytes - maximumBytes / 10 else { break }
                 state.remove(key)
-                state.evictions += 1
+                state.counts.evictions += 1
             }
         }
     }
@@ -183,9 +182,7 @@ package final class DecisionCache: Sendable {
     /// Entries, the bytes that they take, hits, misses and evictions so far.
     package var counts: CacheCounts {
         state.withLock { state in
-            var counts = CacheCounts()
-            (counts.hits, counts.misses) = (Int(state.hits), Int(state.misses))
-            counts.evictions = Int(state.evictions)
+            var counts = state.counts
             (counts.entries, counts.cost) = (state.entries.count, state.bytes)
             return counts
         }

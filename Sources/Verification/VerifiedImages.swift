@@ -24,9 +24,8 @@ package final class VerifiedImages: Sendable {
         var entries: [DecisionCache.Key: Entry] = [:]
         var bytes = 0
         var lastNumber: UInt64 = 0
-        var hits: UInt64 = 0
-        var misses: UInt64 = 0
-        var evictions: UInt64 = 0
+        /// Without what is kept, which is known.
+        var counts = CacheCounts()
         /// When images were last denied, for verifications that began before that and end after it.
         var denials: [DecisionCache.Key: ContinuousClock.Instant] = [:]
         var denialBytes = 0
@@ -68,9 +67,7 @@ package final class VerifiedImages: Sendable {
     /// How many are kept, their bytes, how often one stood in, and how often there was none.
     package var counts: CacheCounts {
         state.withLock { state in
-            var counts = CacheCounts()
-            (counts.hits, counts.misses) = (Int(state.hits), Int(state.misses))
-            counts.evictions = Int(state.evictions)
+            var counts = state.counts
             (counts.entries, counts.cost) = (state.entries.count, state.bytes)
             return counts
         }
@@ -108,7 +105,7 @@ package final class VerifiedImages: Sendable {
             for (key, _) in state.entries.sorted(by: { $0.value.number < $1.value.number }) {
                 guard state.bytes > maximumBytes - maximumBytes / 10 else { break }
                 state.remove(key)
-                state.evictions += 1
+                state.counts.evictions += 1
             }
         }
     }
@@ -135,7 +132,7 @@ package final class VerifiedImages: Sendable {
             let decision = entry.decision.standing(inFor: fault, age: age)
             let isStillKept = state.withLock { state in
                 guard state.entries[key]?.number == entry.number else { return false }
-                state.hits += 1
+                state.counts.hits += 1
                 keep(decision, left)
                 return true
             }
@@ -149,13 +146,13 @@ package final class VerifiedImages: Sendable {
     ) -> (Entry, age: Duration)? {
         state.withLock { state in
             guard let entry = state.entries[key] else {
-                state.misses += 1
+                state.counts.misses += 1
                 return nil
             }
             guard let age = entry.verified.age(now, time), age < window, entry.validUntil.map({ time < $0 }) ?? true
             else {
                 state.remove(key)
-                state.misses += 1
+                state.counts.misses += 1
                 return nil
             }
             return (entry, age)

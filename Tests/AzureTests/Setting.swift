@@ -20,11 +20,9 @@ struct Setting {
         let bundle = directory.write(azure.authorityPEM, to: "authority.pem")
         let file = directory.write(settings.assertion + "\n", to: "token")
         http = try HTTPClient(configuration: HTTPClientConfiguration(extraCABundle: bundle, environment: [:]))
-        environment = [
-            "AZURE_CLIENT_ID": settings.client, "AZURE_TENANT_ID": settings.tenant,
-            "AZURE_FEDERATED_TOKEN_FILE": file, "AZURE_AUTHORITY_HOST": azure.url + "/",
-            "AZURE_POD_IDENTITY_AUTHORITY_HOST": azure.url,
-        ]
+        environment = azure.workloadEnvironment(tokenFile: file).merging([
+            "AZURE_POD_IDENTITY_AUTHORITY_HOST": azure.url
+        ]) { $1 }
     }
 
     func end() async {

@@ -24,12 +24,9 @@ import Testing
         func present(_ token: String) { directory.write(token, to: "token") }
 
         var environment: [String: String] {
-            var environment = ProcessInfo.processInfo.environment
-            environment["AZURE_CLIENT_ID"] = settings.client
-            environment["AZURE_TENANT_ID"] = settings.tenant
-            environment["AZURE_FEDERATED_TOKEN_FILE"] = directory.path("token")
-            environment["AZURE_AUTHORITY_HOST"] = azure.url + "/"
-            return environment
+            ProcessInfo.processInfo.environment.merging(
+                azure.workloadEnvironment(tokenFile: directory.path("token"))
+            ) { $1 }
         }
 
         func configuration(timeout: Int) throws -> ConfigurationText {

@@ -16,13 +16,11 @@ import Testing
             azure = try await AzureEmulator.start()
             files = try CommandFiles()
             app = try Repository("registry.test/app", layout: files.path("layout"))
-            let settings = AzureEmulator.Settings()
-            environment = [
-                "AZURE_CLIENT_ID": settings.client, "AZURE_TENANT_ID": settings.tenant,
-                "AZURE_FEDERATED_TOKEN_FILE": files.directory.write(settings.assertion, to: "token"),
-                "AZURE_AUTHORITY_HOST": azure.url + "/", "AZURE_POD_IDENTITY_AUTHORITY_HOST": azure.url,
+            let token = files.directory.write(AzureEmulator.Settings().assertion, to: "token")
+            environment = azure.workloadEnvironment(tokenFile: token).merging([
+                "AZURE_POD_IDENTITY_AUTHORITY_HOST": azure.url,
                 "SSL_CERT_FILE": files.directory.write(azure.authorityPEM, to: "authority.pem"),
-            ]
+            ]) { $1 }
         }
 
         func sign(_ arguments: String..., environment changes: [String: String] = [:]) async throws -> Command.Outcome {

@@ -13,12 +13,8 @@ struct VaultPod {
     init() async throws {
         azure = try await AzureEmulator.start()
         directory = try TemporaryDirectory()
-        let settings = AzureEmulator.Settings()
-        environment = [
-            "AZURE_CLIENT_ID": settings.client, "AZURE_TENANT_ID": settings.tenant,
-            "AZURE_FEDERATED_TOKEN_FILE": directory.write(settings.assertion, to: "token"),
-            "AZURE_AUTHORITY_HOST": azure.url + "/",
-        ]
+        environment = azure.workloadEnvironment(
+            tokenFile: directory.write(AzureEmulator.Settings().assertion, to: "token"))
         bundle = directory.write(azure.authorityPEM, to: "authority.pem")
         signers = try Signers.shared.get()
     }

@@ -29,6 +29,17 @@ package final class AzureEmulator: Sendable {
         package init() {}
     }
 
+    /// What a pod with the workload identity finds in its environment.
+    ///
+    /// - Parameter tokenFile: where the service account token is.
+    package func workloadEnvironment(tokenFile: String) -> [String: String] {
+        let settings = state.withLock { $0.settings }
+        return [
+            "AZURE_CLIENT_ID": settings.client, "AZURE_TENANT_ID": settings.tenant,
+            "AZURE_FEDERATED_TOKEN_FILE": tokenFile, "AZURE_AUTHORITY_HOST": url + "/",
+        ]
+    }
+
     /// What a token is for, and until when it is good.
     struct Issued {
         let purpose: String
