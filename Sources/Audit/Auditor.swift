@@ -50,9 +50,13 @@ package struct Auditor: Sendable {
     }
 
     private func verify(_ image: NamedImage) async -> AuditedImage {
+        let key: VerificationKey
+        do { key = try image.key() } catch {
+            return AuditedImage(image: image, verdict: .denied, reason: error.description.boundedQuote)
+        }
         var pause = Duration.milliseconds(500)
         for attempt in 1... {
-            switch await service.verify(key: image.key, traceID: "audit", deadline: .now + patience) {
+            switch await service.verify(key, traceID: "audit", deadline: .now + patience) {
             case .decided(let decision):
                 return AuditedImage(
                     image: image, verdict: decision.isSuccess ? .admitted : .denied, digest: decision.digest,

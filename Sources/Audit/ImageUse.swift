@@ -1,4 +1,5 @@
 import OCI
+import Verification
 
 /// One place that runs, or would run, an image.
 package struct ImageUse: Hashable, Sendable {
@@ -32,8 +33,12 @@ package struct NamedImage: Hashable, Sendable {
     /// Where it is used.
     package var uses: [ImageUse]
 
-    /// The key that Gatekeeper would ask about.
-    package var key: String { scope.map { "[\($0)]\(reference)" } ?? reference }
+    /// What Gatekeeper would ask about.
+    ///
+    /// - Throws: ``VerificationKeyError`` where the policy or the provider would refuse the reference as it is.
+    package func key() throws(VerificationKeyError) -> VerificationKey {
+        try VerificationKey(image: reference, namespace: scope)
+    }
 }
 
 /// The images that were found, each name once.

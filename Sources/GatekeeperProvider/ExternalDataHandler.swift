@@ -48,6 +48,7 @@ package final class ExternalDataHandler: Sendable {
     let maximumKeys: Int
     let deadlines: AnswerDeadlines
     private let records: KeyRecords
+    private let parsed = ParsedKeys()
     private let verification: MetricHistogram
     private let mutation: MetricHistogram
 
@@ -61,6 +62,7 @@ package final class ExternalDataHandler: Sendable {
         self.maximumKeys = maximumKeys
         self.deadlines = deadlines
         records = KeyRecords(metrics: metrics, logger: logger)
+        metrics.caches.add("keys", of: parsed, maximumBytes: { _ in ParsedKeys.maximumBytes }) { $0.counts }
         // Ratify's instrument names and units (milliseconds), as its dashboards query them.
         verification = metrics.histogram(
             "ratify_verification_request", bounds: ExternalDataHandler.verificationBounds,
@@ -84,45 +86,74 @@ package final class ExternalDataHandler: Sendable {
         switch operation {
         case .verify:
             return gather(
-                request.keys, arrival: arrival, timeout: { $0.verificationTimeout }, eventLoop
-            ) { [service] key in
-                service.verdictAtHand(key: key)
-            } asking: { [service] key, deadline in
-                await service.verify(key: key, traceID: traceID, deadline: deadline)
+                request.keys, arrival: arrival, timeout: { $0.verificationTimeout }, eventLoop, reading: verifyKey
+            ) { [service] key, deadline in
+                await service.verify(key, traceID: traceID, deadline: deadline)
             } answering: { [self] answers in
                 verify(request, answers, arrival: arrival, traceID: traceID)
             }
         case .mutate:
             return gather(
-                request.keys, arrival: arrival, timeout: { $0.mutationTimeout }, eventLoop
-            ) { [service] key in
-                service.referenceAtHand(key: key)
-            } asking: { [service] key, deadline in
-                await service.mutate(key: key, traceID: traceID, deadline: deadline)
+                request.keys, arrival: arrival, timeout: { $0.mutationTimeout }, eventLoop, reading: mutateKey
+            ) { [service] key, deadline in
+                await service.mutate(key, traceID: traceID, deadline: deadline)
             } answering: { [self] answers in
                 mutate(request, answers, arrival: arrival, traceID: traceID)
             }
         }
     }
 
+    /// A key that was read: its answer where it is at hand, else what to ask.
+    private enum ReadKey<Answer> {
+        case answered(Answer)
+        case open(VerificationKey)
+    }
+
+    /// Reads a key to verify, in front of which the policy may have put a namespace.
+    private func verifyKey(_ text: String) -> ReadKey<KeyAnswer> {
+        do {
+            let key = try parsed.key(text)
+            return service.verdictAtHand(key).map(ReadKey.answered) ?? .open(key)
+        } catch {
+            let answer = KeyAnswer.refused(error.description.boundedQuote)
+            metrics.count(answer)
+            return .answered(answer)
+        }
+    }
+
+    /// Reads a key to mutate. Gatekeeper's mutation sends the image as the pod has it, and nothing else: what a pod's
+    /// author wrote in front of it chooses nobody's configuration. The answer would not even show it.
+    private func mutateKey(_ text: String) -> ReadKey<MutationAnswer> {
+        do {
+            let key = try parsed.image(text)
+            return service.referenceAtHand(key).map(ReadKey.answered) ?? .open(key)
+        } catch { return .answered(.refused(error.description.boundedQuote)) }
+    }
+
     /// The answers to all keys, at once where they are at hand; the others are asked for, all at the same time.
     private func gather<Answer: Sendable>(
-        _ keys: [String], arrival: ContinuousClock.Instant, timeout: (ServiceSettings) -> Duration,
+        _ texts: [String], arrival: ContinuousClock.Instant, timeout: (ServiceSettings) -> Duration,
         _ eventLoop: any EventLoop,
-        atHand: (String) -> Answer?, asking: @escaping @Sendable (String, ContinuousClock.Instant) async -> Answer,
+        reading: (String) -> ReadKey<Answer>,
+        asking: @escaping @Sendable (VerificationKey, ContinuousClock.Instant) async -> Answer,
         answering: @escaping @Sendable ([Gathering<Answer>.Timed?]) -> JSONAnswer
     ) -> Answering {
         let start = ContinuousClock.now
         var missing: [Int] = []
-        let known = keys.enumerated().map { index, key -> Gathering<Answer>.Timed? in
-            if let answer = atHand(key) { return Gathering.Timed(answer: answer, duration: .now - start) }
-            missing.append(index)
-            return nil
+        var keys: [VerificationKey] = []
+        let known = texts.enumerated().map { index, text -> Gathering<Answer>.Timed? in
+            switch reading(text) {
+            case .answered(let answer): return Gathering.Timed(answer: answer, duration: .now - start)
+            case .open(let key):
+                missing.append(index)
+                keys.append(key)
+                return nil
+            }
         }
         guard !missing.isEmpty else { return .now(answering(known)) }
         let (deadline, patience) = deadlines.deadline(arrival, timeout: timeout(service.settings))
-        return .later { [missing] in
-            let found = await Gathering.ask(missing.map { keys[$0] }, until: deadline + patience, on: eventLoop) {
+        return .later { [missing, keys] in
+            let found = await Gathering.ask(keys, until: deadline + patience, on: eventLoop) {
                 await asking($0, deadline)
             }
             var answers = known

@@ -35,9 +35,9 @@ final class Gathering<Answer: Sendable>: Sendable {
     /// - Parameters:
     ///   - deadline: when to stop waiting; a key that is not answered by then has `nil`, and its task is cancelled.
     ///   - eventLoop: where the deadline's timer runs.
-    static func ask(
-        _ keys: [String], until deadline: ContinuousClock.Instant, on eventLoop: any EventLoop,
-        _ question: @escaping @Sendable (String) async -> Answer
+    static func ask<Key: Sendable>(
+        _ keys: [Key], until deadline: ContinuousClock.Instant, on eventLoop: any EventLoop,
+        _ question: @escaping @Sendable (Key) async -> Answer
     ) async -> [Timed?] {
         guard !keys.isEmpty else { return [] }
         let gathering = Gathering(count: keys.count)

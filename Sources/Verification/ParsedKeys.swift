@@ -6,15 +6,9 @@ import Synchronization
 ///
 /// What a key means depends on nothing but its bytes. So nothing has to go when a configuration changes; when there are
 /// too many, all go.
-final class ParsedKeys: Sendable {
-    /// A key, and its reference as text.
-    struct Parsed: Sendable {
-        let key: VerificationKey
-        let reference: String
-    }
-
+package final class ParsedKeys: Sendable {
     private struct State {
-        var keys: [ExactText: Parsed] = [:]
+        var keys: [ExactText: VerificationKey] = [:]
         var bytes = 0
         var hits = 0
         var misses = 0
@@ -22,11 +16,14 @@ final class ParsedKeys: Sendable {
     }
 
     /// The bytes of the texts that are kept at most.
-    static let maximumBytes = 256 << 10
+    package static let maximumBytes = 256 << 10
     private let state = Mutex(State())
 
+    /// Nothing parsed yet.
+    package init() {}
+
     /// How many are kept, and what they were worth so far.
-    var counts: CacheCounts {
+    package var counts: CacheCounts {
         state.withLock { state in
             var counts = CacheCounts()
             (counts.hits, counts.misses, counts.evictions) = (state.hits, state.misses, state.evictions)
@@ -35,8 +32,8 @@ final class ParsedKeys: Sendable {
         }
     }
 
-    /// The key that a text is.
-    func parse(_ text: String) throws(VerificationKeyError) -> Parsed {
+    /// The key of a verify request, ``VerificationKey/init(parsing:)``.
+    package func key(_ text: String) throws(VerificationKeyError) -> VerificationKey {
         let exact = ExactText(text)
         let known = state.withLock { state in
             let known = state.keys[exact]
@@ -45,17 +42,24 @@ final class ParsedKeys: Sendable {
         }
         if let known { return known }
         let key = try VerificationKey(parsing: text)
-        let parsed = Parsed(key: key, reference: key.reference.description)
         // White space around a reference has no bound of its own.
         let bytes = text.utf8.count + 64
-        guard bytes <= ParsedKeys.maximumBytes / 64 else { return parsed }
+        guard bytes <= ParsedKeys.maximumBytes / 64 else { return key }
         state.withLock { state in
             if state.bytes + bytes > ParsedKeys.maximumBytes {
                 state.evictions += state.keys.count
                 (state.keys, state.bytes) = ([:], 0)
             }
-            if state.keys.updateValue(parsed, forKey: exact) == nil { state.bytes += bytes }
+            if state.keys.updateValue(key, forKey: exact) == nil { state.bytes += bytes }
         }
-        return parsed
+        return key
+    }
+
+    /// The key of an image that a resource names, ``VerificationKey/init(image:namespace:)``, for the cluster's
+    /// configuration.
+    package func image(_ text: String) throws(VerificationKeyError) -> VerificationKey {
+        let key = try key(text)
+        if let namespace = key.namespace { throw .namespaced(namespace) }
+        return key
     }
 }

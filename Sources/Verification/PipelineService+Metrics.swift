@@ -15,7 +15,6 @@ extension PipelineService {
     func reportAll() {
         metrics.caches.add("decisions", of: cache, maximumBytes: { $0.maximumBytes }) { $0.counts }
         metrics.caches.add("admitted", of: verified, maximumBytes: { $0.maximumBytes }) { $0.counts }
-        metrics.caches.add("keys", of: parsed, maximumBytes: { _ in ParsedKeys.maximumBytes }) { $0.counts }
         metrics.collect { [cache, verifications, places, verified, asked] metrics in
             PipelineService.report(cache, verified, to: metrics)
             PipelineService.report(places, to: metrics)

@@ -8,8 +8,6 @@ package enum PrewarmingOutcome: Sendable {
     case postponed
     /// No verdict this time.
     case fault(PassingFault)
-    /// It is no image reference.
-    case refused(String)
 }
 
 extension PipelineService {
@@ -17,10 +15,8 @@ extension PipelineService {
     package var decisionLifetime: Duration { cache.timeToLive }
 
     /// How much longer the verdict on a key is kept; `nil` when there is none.
-    package func remainingLife(of text: String) -> Duration? {
-        guard let key = try? VerificationKey(parsing: text),
-            case .success(let snapshot) = source.snapshot(for: key.namespace)
-        else { return nil }
+    package func remainingLife(of key: VerificationKey) -> Duration? {
+        guard case .success(let snapshot) = source.snapshot(for: key.namespace) else { return nil }
         return cache.remainingLife(for: cacheKey(key, snapshot))
     }
 
@@ -30,11 +26,9 @@ extension PipelineService {
     /// answered to requests is never changed by this: the verdict is reached in the same way, and kept as long.
     ///
     /// - Parameter ahead: a verdict of another replica is taken when it holds for longer than this.
-    package func prewarm(key text: String, ahead: Duration, deadline: ContinuousClock.Instant) async
-        -> PrewarmingOutcome
-    {
-        let key: VerificationKey
-        do { key = try VerificationKey(parsing: text) } catch { return .refused(error.description.boundedQuote) }
+    package func prewarm(
+        _ key: VerificationKey, ahead: Duration, deadline: ContinuousClock.Instant
+    ) async -> PrewarmingOutcome {
         let snapshot: ConfigurationSnapshot
         switch source.snapshot(for: key.namespace) {
         case .success(let value): snapshot = value
@@ -54,11 +48,5 @@ extension PipelineService {
         case .decided(let decision, _):
             return .kept(isSuccess: decision.isSuccess, life: cache.remainingLife(for: cacheKey) ?? .zero)
         }
-    }
-
-    func cacheKey(_ key: VerificationKey, _ snapshot: ConfigurationSnapshot) -> DecisionCache.Key {
-        DecisionCache.Key(
-            generation: snapshot.generation, trustGeneration: source.trustGeneration(for: key.namespace),
-            namespace: key.namespace, reference: key.reference.description)
     }
 }

@@ -59,7 +59,6 @@ package final class PipelineService: VerificationService {
     let resolutions = SingleFlight<FlightKey, MutationAnswer>()
     /// The answers that there are most of, counted without looking for their counter.
     private let admissions: MetricCounter
-    let parsed = ParsedKeys()
     let places = WorkPlaces()
     /// How many questions wait for their answers now.
     let asked: (verify: WaitingCount, mutate: WaitingCount) = (WaitingCount(), WaitingCount())
@@ -87,7 +86,7 @@ package final class PipelineService: VerificationService {
         self.metrics = metrics
         admissions = metrics.counter(
             "countersign_verdicts_total", [("verdict", "pass"), ("reason", "verified")],
-            help: PipelineService.verdictsHelp)
+            help: KeyAnswer.countHelp)
         reportAll()
     }
 
@@ -95,23 +94,21 @@ package final class PipelineService: VerificationService {
 
     package var settings: ServiceSettings { source.settings }
 
-    package func verdictAtHand(key text: String) -> KeyAnswer? {
-        let answer: KeyAnswer
-        do {
-            let parsed = try parsed.parse(text)
-            guard case .success(let snapshot) = source.snapshot(for: parsed.key.namespace),
-                let decision = cache.decisionAtHand(for: cacheKey(parsed, snapshot))
-            else { return nil }
-            answer = .decided(decision)
-        } catch { answer = .refused(error.description.boundedQuote) }
+    package func verdictAtHand(_ key: VerificationKey) -> KeyAnswer? {
+        guard case .success(let snapshot) = source.snapshot(for: key.namespace),
+            let decision = cache.decisionAtHand(for: cacheKey(key, snapshot))
+        else { return nil }
+        let answer = KeyAnswer.decided(decision)
         count(answer)
         return answer
     }
 
-    package func verify(key text: String, traceID: String, deadline: ContinuousClock.Instant) async -> KeyAnswer {
+    package func verify(
+        _ key: VerificationKey, traceID: String, deadline: ContinuousClock.Instant
+    ) async -> KeyAnswer {
         asked.verify.begin()
         defer { asked.verify.end() }
-        let answer = await answer(text, deadline)
+        let answer = await answer(key, deadline)
         count(answer)
         return answer
     }
@@ -120,37 +117,24 @@ package final class PipelineService: VerificationService {
         if case .decided(let decision) = answer, decision.isSuccess, decision.reasonClass == "verified" {
             return admissions.count()
         }
-        let (verdict, reason) =
-            switch answer {
-            case .decided(let decision): (decision.isSuccess ? "pass" : "fail", decision.reasonClass)
-            case .refused: ("refused", "reference")
-            case .fault(let fault): ("fault", fault.stageName)
-            }
-        metrics.count(
-            "countersign_verdicts_total", [("verdict", verdict), ("reason", reason)],
-            help: PipelineService.verdictsHelp)
+        metrics.count(answer)
     }
-
-    private static let verdictsHelp = "Answers to verify, by verdict and what it rests on."
 
     /// What the present configuration's decision about an image is kept under.
-    private func cacheKey(_ parsed: ParsedKeys.Parsed, _ snapshot: ConfigurationSnapshot) -> DecisionCache.Key {
+    func cacheKey(_ key: VerificationKey, _ snapshot: ConfigurationSnapshot) -> DecisionCache.Key {
         DecisionCache.Key(
-            generation: snapshot.generation, trustGeneration: source.trustGeneration(for: parsed.key.namespace),
-            namespace: parsed.key.namespace, reference: parsed.reference)
+            generation: snapshot.generation, trustGeneration: source.trustGeneration(for: key.namespace),
+            namespace: key.namespace, reference: key.name)
     }
 
-    private func answer(_ text: String, _ deadline: ContinuousClock.Instant) async -> KeyAnswer {
-        let parsed: ParsedKeys.Parsed
-        do { parsed = try self.parsed.parse(text) } catch { return .refused(error.description.boundedQuote) }
-        let key = parsed.key
+    private func answer(_ key: VerificationKey, _ deadline: ContinuousClock.Instant) async -> KeyAnswer {
         let snapshot: ConfigurationSnapshot
         switch source.snapshot(for: key.namespace) {
         case .success(let value): snapshot = value
         case .failure(let error):
             return .fault(PassingFault(stage: .configuration, host: nil, cause: error.description))
         }
-        let cacheKey = cacheKey(parsed, snapshot)
+        let cacheKey = cacheKey(key, snapshot)
         if let decision = cache.decision(for: cacheKey) { return .decided(decision) }
 
         switch await verdict(on: key, cacheKey, snapshot, deadline: deadline) {
@@ -262,22 +246,18 @@ package final class PipelineService: VerificationService {
             let trust = source.trustFingerprint(for: key.namespace)
         else { return nil }
         return SharedDecisionKey(
-            fingerprint: "\(configuration) \(trust)", namespace: key.namespace, reference: key.reference.description)
+            fingerprint: "\(configuration) \(trust)", namespace: key.namespace, reference: key.name)
     }
 
-    package func referenceAtHand(key text: String) -> MutationAnswer? {
-        do {
-            let key = try parsed.parse(text).key
-            // Idempotent, and never a registry call, for what is pinned already.
-            return key.reference.digest != nil ? .reference(key.text) : nil
-        } catch { return .refused(error.description.boundedQuote) }
-    }
-
-    package func mutate(key text: String, traceID: String, deadline: ContinuousClock.Instant) async -> MutationAnswer {
-        let key: VerificationKey
-        do { key = try VerificationKey(parsing: text) } catch { return .refused(error.description.boundedQuote) }
+    package func referenceAtHand(_ key: VerificationKey) -> MutationAnswer? {
         // Idempotent, and never a registry call, for what is pinned already.
-        if key.reference.digest != nil { return .reference(key.text) }
+        key.reference.digest != nil ? .reference(key.text) : nil
+    }
+
+    package func mutate(
+        _ key: VerificationKey, traceID: String, deadline: ContinuousClock.Instant
+    ) async -> MutationAnswer {
+        if let pinned = referenceAtHand(key) { return pinned }
         asked.mutate.begin()
         defer { asked.mutate.end() }
         let snapshot: ConfigurationSnapshot
@@ -288,8 +268,8 @@ package final class PipelineService: VerificationService {
         }
         let flightKey = FlightKey(
             decision: DecisionCache.Key(
-                generation: snapshot.generation, trustGeneration: 0, namespace: key.namespace,
-                reference: key.reference.description), isMutation: true)
+                generation: snapshot.generation, trustGeneration: 0, namespace: key.namespace, reference: key.name),
+            isMutation: true)
         let answer = await resolutions.value(for: flightKey, deadline: deadline) { [metrics, places] in
             let end = ContinuousClock.now + PipelineService.minimumFlightTime
             return await places.work(

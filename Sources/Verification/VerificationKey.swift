@@ -1,35 +1,62 @@
 import OCI
 
-/// A key of a request: `reference`, or `[namespace]reference` where the template sends the pod's namespace.
-package struct VerificationKey: Sendable, Hashable {
+/// What a request asks about: an image, and the namespace whose configuration judges it.
+///
+/// Whoever asks the service has one of these. A text that holds a namespace is read as such in one place only, for the
+/// keys that the policy writes: ``init(parsing:)``. An image of a pod is its author's text, and names no namespace:
+/// ``init(image:namespace:)``.
+package struct VerificationKey: Sendable, Hashable, CustomStringConvertible {
     /// The namespace whose configuration applies before the cluster's; `nil` for the cluster's alone.
     package let namespace: String?
     /// The reference as it was written, without white space around it.
     package let text: String
     /// The reference, parsed.
     package let reference: ImageReference
+    /// The reference's normal text, which answers are kept under: made once, as every answer from memory needs it.
+    package let name: String
 
-    /// Parses a key.
+    /// Parses a key of a verify request: `reference`, or `[namespace]reference` where the policy puts the namespace of
+    /// what is reviewed in front.
     ///
     /// White space around it is dropped: Kubernetes hands image strings on as they were written, and the kubelet
     /// trims them the same way.
     ///
     /// - Throws: ``VerificationKeyError`` with what is wrong and what is expected.
     package init(parsing key: String) throws(VerificationKeyError) {
-        var text = VerificationKey.trimmed(key[...])
-        var namespace: String?
-        if text.utf8.first == UInt8(ascii: "["), let close = text.firstIndex(of: "]") {
-            let name = text[text.index(after: text.startIndex)..<close]
-            // `[::1]:5000/image` is an IPv6 registry, not a namespace: namespaces are DNS labels (RFC 1123).
-            if !name.contains(":") {
-                guard VerificationKey.isNamespace(name) else { throw .namespace(String(name.prefix(80))) }
-                namespace = String(name)
-                text = text[text.index(after: close)...]
-            }
-        }
-        self.namespace = namespace
+        let (namespace, text) = VerificationKey.split(VerificationKey.trimmed(key[...]))
+        try self.init(namespace: namespace, text: text)
+    }
+
+    /// The key of an image as a resource names it.
+    ///
+    /// - Parameter namespace: the namespace of the resource, `nil` for the cluster's configuration.
+    /// - Throws: ``VerificationKeyError``; also when the image names a namespace itself: it would choose whose
+    ///   configuration judges it, and with whose credentials it is looked up.
+    package init(image: String, namespace: String?) throws(VerificationKeyError) {
+        let (own, text) = VerificationKey.split(VerificationKey.trimmed(image[...]))
+        if let own { throw .namespaced(String(own.prefix(80))) }
+        try self.init(namespace: namespace.map { $0[...] }, text: text)
+    }
+
+    private init(namespace: Substring?, text: Substring) throws(VerificationKeyError) {
+        if let namespace, !VerificationKey.isNamespace(namespace) { throw .namespace(String(namespace.prefix(80))) }
+        self.namespace = namespace.map(String.init)
         self.text = String(text)
-        do { reference = try ImageReference(parsing: String(text)) } catch { throw .reference(error) }
+        do { reference = try ImageReference(parsing: self.text) } catch { throw .reference(error) }
+        name = reference.description
+    }
+
+    /// The key as a verify request has it.
+    package var description: String { namespace.map { "[\($0)]\(text)" } ?? text }
+
+    /// The namespace in brackets at the beginning of a text, and the rest.
+    private static func split(_ text: Substring) -> (namespace: Substring?, text: Substring) {
+        guard text.utf8.first == UInt8(ascii: "["), let close = text.utf8.firstIndex(of: UInt8(ascii: "]")) else {
+            return (nil, text)
+        }
+        let name = text[text.utf8.index(after: text.startIndex)..<close]
+        // `[::1]:5000/image` is an IPv6 registry, not a namespace: namespaces are DNS labels (RFC 1123).
+        return name.utf8.contains(UInt8(ascii: ":")) ? (nil, text) : (name, text[text.utf8.index(after: close)...])
     }
 
     private static func trimmed(_ text: Substring) -> Substring {
@@ -53,6 +80,8 @@ package struct VerificationKey: Sendable, Hashable {
 /// Why a key cannot be judged: a definite error, the same for every later try.
 package enum VerificationKeyError: Error, Sendable, CustomStringConvertible {
     case namespace(String)
+    /// An image that names a namespace where only the policy may.
+    case namespaced(String)
     case reference(ImageReferenceError)
 
     /// What is wrong, with Ratify's error code in front.
@@ -60,6 +89,8 @@ package enum VerificationKeyError: Error, Sendable, CustomStringConvertible {
         switch self {
         case .namespace(let name):
             "REFERENCE_INVALID: \"\(name)\" in front of the image is not a namespace: a key is \"image\" or \"[namespace]image\""
+        case .namespaced(let name):
+            "REFERENCE_INVALID: the image begins with \"[\(name)]\": which namespace's configuration answers for an image is never the image's own choice; write the image without the brackets"
         case .reference(let error): "REFERENCE_INVALID: \(error)"
         }
     }

@@ -8,6 +8,23 @@ package enum KeyAnswer: Sendable {
     case fault(PassingFault)
 }
 
+extension MetricsRegistry {
+    /// Counts an answer to verify.
+    package func count(_ answer: KeyAnswer) {
+        let (verdict, reason) =
+            switch answer {
+            case .decided(let decision): (decision.isSuccess ? "pass" : "fail", decision.reasonClass)
+            case .refused: ("refused", "reference")
+            case .fault(let fault): ("fault", fault.stageName)
+            }
+        count("countersign_verdicts_total", [("verdict", verdict), ("reason", reason)], help: KeyAnswer.countHelp)
+    }
+}
+
+extension KeyAnswer {
+    static let countHelp = "Answers to verify, by verdict and what it rests on."
+}
+
 /// The answer to one key of a mutate request.
 package enum MutationAnswer: Sendable {
     /// The reference to use instead: `registry/repository@digest`.
@@ -59,19 +76,18 @@ package struct ServiceSettings: Sendable, Equatable {
 ///
 /// Both calls answer by the deadline with what is known, and stop early when their task is cancelled.
 package protocol VerificationService: Sendable {
-    /// The verdict on `reference` or `[namespace]reference`.
-    func verify(key: String, traceID: String, deadline: ContinuousClock.Instant) async -> KeyAnswer
+    /// The verdict on an image.
+    func verify(_ key: VerificationKey, traceID: String, deadline: ContinuousClock.Instant) async -> KeyAnswer
 
     /// The answer to the same question where it is at hand: known from memory, without work and without waiting. `nil`
-    /// says nothing but that ``verify(key:traceID:deadline:)`` is to be asked.
-    func verdictAtHand(key: String) -> KeyAnswer?
+    /// says nothing but that ``verify(_:traceID:deadline:)`` is to be asked.
+    func verdictAtHand(_ key: VerificationKey) -> KeyAnswer?
 
-    /// The answer to ``mutate(key:traceID:deadline:)`` where it is at hand.
-    func referenceAtHand(key: String) -> MutationAnswer?
+    /// The answer to ``mutate(_:traceID:deadline:)`` where it is at hand.
+    func referenceAtHand(_ key: VerificationKey) -> MutationAnswer?
 
-    /// The digest form of `reference` or `[namespace]reference`; one that has a digest comes back unchanged, without
-    /// asking a registry.
-    func mutate(key: String, traceID: String, deadline: ContinuousClock.Instant) async -> MutationAnswer
+    /// The digest form of an image's reference; one that has a digest comes back unchanged, without asking a registry.
+    func mutate(_ key: VerificationKey, traceID: String, deadline: ContinuousClock.Instant) async -> MutationAnswer
 
     /// Whether configuration and trust stores are loaded.
     var readiness: Readiness { get async }
@@ -82,8 +98,8 @@ package protocol VerificationService: Sendable {
 
 extension VerificationService {
     /// Nothing is at hand.
-    package func verdictAtHand(key: String) -> KeyAnswer? { nil }
+    package func verdictAtHand(_ key: VerificationKey) -> KeyAnswer? { nil }
 
     /// Nothing is at hand.
-    package func referenceAtHand(key: String) -> MutationAnswer? { nil }
+    package func referenceAtHand(_ key: VerificationKey) -> MutationAnswer? { nil }
 }

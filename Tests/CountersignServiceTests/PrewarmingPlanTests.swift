@@ -9,8 +9,8 @@ import Verification
     private let start = ContinuousClock.now
     private var generator = SeededGenerator(seed: 1)
 
-    private mutating func plan(_ keys: Set<String>, lifetime: Duration = .seconds(400)) -> PrewarmingPlan {
-        var plan = PrewarmingPlan(lifetime: lifetime)
+    private mutating func plan(_ keys: Set<String>, lifetime: Duration = .seconds(400)) -> PrewarmingPlan<String> {
+        var plan = PrewarmingPlan<String>(lifetime: lifetime)
         plan.set(keys, now: start, using: &generator)
         return plan
     }

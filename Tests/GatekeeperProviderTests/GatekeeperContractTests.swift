@@ -72,7 +72,12 @@ import Verification
             items.map { $0["key"]?.string } == [
                 "signed\n", "[team-a]registry.example/app:v1", "", "unparsable A!", "unsigned",
             ])
-        #expect(service.keys.sorted() == items.compactMap { $0["key"]?.string }.sorted())
+        // What is no image is refused without asking anybody.
+        #expect(service.keys.sorted() == ["[team-a]registry.example/app:v1", "signed", "unsigned"])
+        for key in ["", "unparsable A!"] {
+            let item = try #require(items.first { $0["key"]?.string == key })
+            #expect(item["error"]?.string?.hasPrefix("REFERENCE_INVALID: ") == true)
+        }
         #expect(value["response"]?["systemError"] == nil)
         for item in items { #expect((item["value"] == nil) != (item["error"] == nil)) }
     }
@@ -151,6 +156,27 @@ import Verification
         #expect(item["value"] == nil)
     }
 
+    /// A pod names its images, and nothing else: with a namespace in front, another tenant's store and credentials would
+    /// resolve the image, and the bracket would be gone from the answer.
+    @Test func anImageToMutateNamesNoNamespace() async throws {
+        let service = StubService(hasVerdicts: true)
+        let pinned = "registry.example/app@\(StubService.digest)"
+        let keys = [
+            "[team-b]registry.example/app:v1", "[team-b]\(pinned)", " [team-b]app\n", "[Team]app", "[::1]:5000/app:v1",
+        ]
+        let value = try await ask(handler(service), .mutate, body(keys))
+        #expect(value["response"]?["systemError"] == nil)
+        let items = try #require(value["response"]?["items"]?.array)
+        #expect(items.map { $0["key"]?.string } == keys)
+        for item in items.dropLast() {
+            #expect(item["value"] == nil)
+            #expect(item["error"]?.string?.hasPrefix("REFERENCE_INVALID: ") == true)
+        }
+        #expect(items[0]["error"]?.string?.contains("the image begins with \"[team-b]\"") == true)
+        #expect(items[4]["value"]?.string == "[::1]:5000/app:v1@\(StubService.digest)")
+        #expect(service.keys == ["[::1]:5000/app:v1"])
+    }
+
     @Test func aPassingFaultOfAMutationIsASystemError() async throws {
         let service = StubService(mutationTimeout: .seconds(3))
         let value = try await ask(handler(service), .mutate, body(["down/x:1", "slow/x:1", "a:1"]))
@@ -164,9 +190,11 @@ import Verification
 
     @Test func everyKeyHasItsLogLine() async throws {
         let log = LogCapture()
-        _ = try await ask(handler(StubService(), log: log), .verify, body(["signed\nforged", "unsigned", "down/x"]))
-        #expect(log.lines.count == 3)
-        let line = try #require(log.lines.first { $0.contains("signed\\nforged") })
+        _ = try await ask(
+            handler(StubService(), log: log), .verify, body(["signed\nforged", "signed", "unsigned", "down/x"]))
+        #expect(log.lines.count == 4)
+        #expect(log.lines.contains { $0.contains("signed\\nforged") && $0.contains("verdict=refused") })
+        let line = try #require(log.lines.first { $0.contains("verdict=pass") })
         #expect(line.contains("trace-id=trace-1") && line.contains("verdict=pass") && line.contains(" ms="))
         #expect(line.contains("digest=\(StubService.digest)"))
         #expect(log.lines.contains { $0.contains("verdict=fail") && $0.contains(#"reason="no signature""#) })
@@ -182,5 +210,11 @@ import Verification
         #expect(text.contains(#"ratify_verification_request_bucket{le="4900"} 1"#))
         #expect(text.contains("ratify_mutation_request_count 1"))
         #expect(text.contains(#"countersign_keys_total{operation="verify",verdict="pass"} 1"#))
+    }
+
+    @Test func whatIsNoImageIsCountedAsRefused() async throws {
+        let metrics = MetricsRegistry()
+        _ = try await ask(handler(StubService(), metrics: metrics), .verify, body(["Not An Image", "[a]"]))
+        #expect(metrics.render().contains(#"countersign_verdicts_total{verdict="refused",reason="reference"} 2"#))
     }
 }

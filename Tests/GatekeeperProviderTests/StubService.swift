@@ -36,9 +36,9 @@ final class StubService: VerificationService {
 
     static let digest = "sha256:" + String(repeating: "a", count: 64)
 
-    func verify(key: String, traceID: String, deadline: ContinuousClock.Instant) async -> KeyAnswer {
+    func verify(_ key: VerificationKey, traceID: String, deadline: ContinuousClock.Instant) async -> KeyAnswer {
+        let key = key.description
         asked.withLock { $0.append(key) }
-        if key.hasPrefix("unparsable") || key.isEmpty { return .refused("\"\(key)\" is not an image reference") }
         if key.hasPrefix("blank") { return .refused(" ") }
         if key.hasPrefix("down") {
             return .fault(PassingFault(stage: .referrers, host: "registry.example:5000", cause: "connection refused"))
@@ -50,7 +50,8 @@ final class StubService: VerificationService {
         return verdict(key)
     }
 
-    func verdictAtHand(key: String) -> KeyAnswer? {
+    func verdictAtHand(_ key: VerificationKey) -> KeyAnswer? {
+        let key = key.description
         guard hasVerdicts, key.hasPrefix("signed") || key.hasPrefix("unsigned") else { return nil }
         return verdict(key)
     }
@@ -69,9 +70,9 @@ final class StubService: VerificationService {
                 ]))
     }
 
-    func mutate(key: String, traceID: String, deadline: ContinuousClock.Instant) async -> MutationAnswer {
+    func mutate(_ key: VerificationKey, traceID: String, deadline: ContinuousClock.Instant) async -> MutationAnswer {
+        let key = key.description
         asked.withLock { $0.append(key) }
-        if key.hasPrefix("unparsable") { return .refused("\"\(key)\" is not an image reference") }
         if key.hasPrefix("down") {
             return .fault(PassingFault(stage: .resolve, host: "registry.example", cause: "status 503"))
         }

@@ -52,7 +52,7 @@ import Testing
         }
     }
 
-    @Test func verdictsAdmittedImagesAndKeys() {
+    @Test func verdictsAdmittedImagesAndKeys() throws {
         let cache = DecisionCache(timeToLive: .seconds(300), maximumBytes: 16 << 10)
         let images = VerifiedImages(maximumBytes: 16 << 10)
         let service = PipelineService(source: Source(), cache: cache, metrics: metrics, verified: images)
@@ -71,8 +71,10 @@ import Testing
             images.note(decision, for: key, validUntil: nil, window: .seconds(60), began: .now)
             #expect(earlier())
         }
+        let keys = ParsedKeys()
+        metrics.caches.add("keys", of: keys, maximumBytes: { _ in ParsedKeys.maximumBytes }) { $0.counts }
         for number in 0..<4000 {
-            for _ in 0..<2 { _ = service.referenceAtHand(key: "r.example/a-long-name/of-an-image:v\(number)") }
+            for _ in 0..<2 { _ = try keys.key("r.example/a-long-name/of-an-image:v\(number)") }
         }
         expectUsed("decisions", "admitted", "keys")
         let values = scrape()

@@ -30,6 +30,21 @@ import Testing
         }
     }
 
+    @Test func theNamespaceOfAnImageIsItsResources() throws {
+        let key = try VerificationKey(image: " r.example/app:v1\n", namespace: "team-a")
+        #expect(try key == VerificationKey(parsing: "[team-a]r.example/app:v1"))
+        #expect("\(key)" == "[team-a]r.example/app:v1")
+        #expect(try VerificationKey(image: "[::1]:5000/app", namespace: nil).reference.registry == "[::1]:5000")
+        for image in ["[team-b]r.example/app:v1", " [team-b]nginx", "[team-a]nginx", "[]nginx", "[TEAM]nginx"] {
+            for namespace in [nil, "team-a"] {
+                #expect(throws: VerificationKeyError.self) { try VerificationKey(image: image, namespace: namespace) }
+            }
+        }
+        for namespace in ["", "Team", "a/b", "a]b"] {
+            #expect(throws: VerificationKeyError.self) { try VerificationKey(image: "nginx", namespace: namespace) }
+        }
+    }
+
     /// Apart from the table, whose arguments are printed: a test log with a zero byte is no text any more.
     @Test func refusesControlCharacters() {
         for text in ["nginx\u{0}", "\u{0}nginx", "nginx\u{1B}[2J", "ngi\u{7F}nx"] {

@@ -12,7 +12,7 @@ import Verification
 /// requests never depends on this.
 package final class Prewarmer: Service {
     private struct State {
-        var plan: PrewarmingPlan
+        var plan: PrewarmingPlan<VerificationKey>
         var generator = SystemRandomNumberGenerator()
         /// Images of the last list that were not looked at yet, when they were listed, and what came of the others.
         var round: Round?
@@ -131,7 +131,10 @@ package final class Prewarmer: Service {
 
     private func take(_ inventory: ImageInventory, _ settings: PrewarmingSettings) {
         let now = ContinuousClock.now
-        let keys = Set(inventory.images.map(\.key))
+        var keys: Set<VerificationKey> = []
+        for image in inventory.images {
+            do throws(VerificationKeyError) { keys.insert(try image.key()) } catch { note("refused") }
+        }
         let waiting = state.withLock { state in
             // What was due at the last list and still is: more than the rate allows.
             let waiting = state.round == nil ? 0 : state.plan.waiting(now: now)
@@ -171,13 +174,8 @@ package final class Prewarmer: Service {
     }
 
     /// Looks after an image; `nil` when it is time to end.
-    private func look(_ key: String, _ settings: PrewarmingSettings) async -> PrewarmingOutcome? {
+    private func look(_ key: VerificationKey, _ settings: PrewarmingSettings) async -> PrewarmingOutcome? {
         let ahead = state.withLock { $0.plan.ahead }
-        func note(_ result: String) {
-            count(
-                "countersign_prewarm_total", result,
-                "Images looked after before anybody asked (cache.prewarm), by what came of it.")
-        }
         // A request may have brought the verdict meanwhile.
         if let life = service.remainingLife(of: key), life > ahead {
             note("known")
@@ -185,11 +183,10 @@ package final class Prewarmer: Service {
         }
         let turn = state.withLock { $0.plan.turn(every: settings.interval, now: .now) }
         guard await pause(turn - .now) else { return nil }
-        let outcome = await service.prewarm(key: key, ahead: ahead, deadline: .now + Self.patience)
+        let outcome = await service.prewarm(key, ahead: ahead, deadline: .now + Self.patience)
         switch outcome {
         case .kept(let isSuccess, _): note(isSuccess ? "pass" : "fail")
         case .postponed: note("postponed")
-        case .refused: note("refused")
         case .fault(let fault):
             note("fault")
             logger.debug(
@@ -234,6 +231,12 @@ package final class Prewarmer: Service {
                 "countersign_prewarm_waiting", [], Double(waiting),
                 help: "Of these, images whose turn to be verified ahead has not come yet.")
         }
+    }
+
+    private func note(_ result: String) {
+        count(
+            "countersign_prewarm_total", result,
+            "Images looked after before anybody asked (cache.prewarm), by what came of it.")
     }
 
     private func count(_ name: String, _ result: String, _ help: String) {

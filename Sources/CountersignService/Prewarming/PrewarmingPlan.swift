@@ -1,11 +1,11 @@
 import Verification
 
 /// Which image is verified next, and when: it neither sleeps nor asks, so it needs no cluster to be tested.
-struct PrewarmingPlan: Sendable {
+struct PrewarmingPlan<Key: Hashable & Sendable>: Sendable {
     /// What to do now.
     enum Step: Sendable, Equatable {
         /// Look after an image, then tell what came of it.
-        case look(String)
+        case look(Key)
         /// Nothing is due before this moment; `nil`: nothing at all is known.
         case wait(ContinuousClock.Instant?)
     }
@@ -19,7 +19,7 @@ struct PrewarmingPlan: Sendable {
         var faults = 0
     }
 
-    private var entries: [String: Entry] = [:]
+    private var entries: [Key: Entry] = [:]
     /// When the next verification may begin.
     private var next: ContinuousClock.Instant?
 
@@ -29,10 +29,10 @@ struct PrewarmingPlan: Sendable {
     /// A verdict that holds for longer than this is left alone. By chance it is verified again up to a third of that later.
     var ahead: Duration { lifetime / 4 }
 
-    private static let firstRetry = Duration.seconds(5)
-    private static let longestRetry = Duration.seconds(300)
+    private static var firstRetry: Duration { .seconds(5) }
+    private static var longestRetry: Duration { .seconds(300) }
     /// Whoever was turned away by requests or by a registry that limits them comes back after this.
-    private static let postponement = Duration.seconds(2)
+    private static var postponement: Duration { .seconds(2) }
 
     init(lifetime: Duration) { self.lifetime = lifetime }
 
@@ -52,7 +52,7 @@ struct PrewarmingPlan: Sendable {
     /// - Returns: how many are new.
     @discardableResult
     mutating func set(
-        _ keys: Set<String>, now: ContinuousClock.Instant, using generator: inout some RandomNumberGenerator
+        _ keys: Set<Key>, now: ContinuousClock.Instant, using generator: inout some RandomNumberGenerator
     ) -> Int {
         entries = entries.filter { keys.contains($0.key) || $0.value.isUnderWay }
         var added = 0
@@ -83,7 +83,7 @@ struct PrewarmingPlan: Sendable {
 
     /// Takes what came of an image.
     mutating func finish(
-        _ key: String, _ outcome: PrewarmingOutcome, now: ContinuousClock.Instant,
+        _ key: Key, _ outcome: PrewarmingOutcome, now: ContinuousClock.Instant,
         using generator: inout some RandomNumberGenerator
     ) {
         guard var entry = entries[key] else { return }
@@ -101,7 +101,6 @@ struct PrewarmingPlan: Sendable {
             for _ in 0..<min(entry.faults, 16) where wait < Self.longestRetry { wait *= 2 }
             entry.faults += 1
             entry.due = now + min(wait, Self.longestRetry) * (0.5 + chance / 2)
-        case .refused: entry.due = now + .seconds(3600)
         }
         entries[key] = entry
     }

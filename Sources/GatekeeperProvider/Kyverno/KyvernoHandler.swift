@@ -29,11 +29,6 @@ struct KyvernoHandler: Sendable {
     /// The most images of one request: Kyverno reads no more than 2 MB of an answer.
     static let mostImages = 250
 
-    private struct Question: Hashable, Sendable {
-        let key: String
-        let reference: ImageReference
-    }
-
     /// Answers the request whose body has arrived.
     ///
     /// - Parameters:
@@ -82,8 +77,8 @@ struct KyvernoHandler: Sendable {
     private func verdicts(
         _ request: KyvernoRequest, arrival: ContinuousClock.Instant, traceID: String, eventLoop: any EventLoop
     ) async -> [KyvernoVerdict] {
-        var questions: [Question] = []
-        var indices: [Question: Int] = [:]
+        var questions: [VerificationKey] = []
+        var indices: [VerificationKey: Int] = [:]
         /// What is known without asking, or which question answers it.
         let parts: [Result<Int, Known>] = request.images.map { image in
             guard image.text != nil else { return .failure(Known(.failed("there is no image"))) }
@@ -92,26 +87,23 @@ struct KyvernoHandler: Sendable {
                 return .failure(Known(.failed(error.description.boundedQuote)))
             }
             guard !request.isSkipped(key.reference) else { return .failure(Known(.skipped)) }
-            let text = request.namespace.map { "[\($0)]\(key.text)" } ?? key.text
-            let question = Question(key: text, reference: key.reference)
-            let index = indices[question] ?? questions.count
+            let index = indices[key] ?? questions.count
             if index == questions.count {
-                indices[question] = index
-                questions.append(question)
+                indices[key] = index
+                questions.append(key)
             }
             return .success(index)
         }
         let (deadline, patience) = deadlines.deadline(arrival, timeout: service.settings.verificationTimeout)
-        let references = Dictionary(questions.map { ($0.key, $0.reference) }) { first, _ in first }
-        let answers = await Gathering.ask(questions.map(\.key), until: deadline + patience, on: eventLoop) { key in
-            await verdict(key, references[key], request: request, traceID: traceID, deadline: deadline)
+        let answers = await Gathering.ask(questions, until: deadline + patience, on: eventLoop) { key in
+            await verdict(key, request: request, traceID: traceID, deadline: deadline)
         }
         let late = KyvernoVerdict.error(deadlines.unanswered(arrival))
         var lines = records.lines(.kyverno, traceID: traceID)
         for (question, timed) in zip(questions, answers) {
             let verdict = timed?.answer ?? late
             lines.add(
-                question.key, verdict.keyVerdict, digest: verdict.digest, reason: verdict.reason,
+                question.description, verdict.keyVerdict, digest: verdict.digest, reason: verdict.reason,
                 timed?.duration ?? (.now - arrival))
         }
         lines.write()
@@ -131,18 +123,17 @@ struct KyvernoHandler: Sendable {
     }
 
     private func verdict(
-        _ key: String, _ reference: ImageReference?, request: KyvernoRequest, traceID: String,
-        deadline: ContinuousClock.Instant
+        _ key: VerificationKey, request: KyvernoRequest, traceID: String, deadline: ContinuousClock.Instant
     ) async -> KyvernoVerdict {
-        guard let reference else { return .error("the image was lost on the way") }
-        switch await service.verify(key: key, traceID: traceID, deadline: deadline) {
+        let reference = key.reference
+        switch await service.verify(key, traceID: traceID, deadline: deadline) {
         case .refused(let reason): return .failed(reason)
         case .fault(let fault): return .error(fault.description)
         case .decided(let decision):
             var resolved: Digest?
             // A waiver looks at nothing: the digest is resolved for the patch alone.
             if decision.isSuccess, decision.digest == nil, reference.digest == nil, request.mutatesDigest {
-                switch await service.mutate(key: key, traceID: traceID, deadline: deadline) {
+                switch await service.mutate(key, traceID: traceID, deadline: deadline) {
                 case .reference(let text): resolved = (try? ImageReference(parsing: text))?.digest
                 case .refused(let reason): return .failed(reason)
                 case .fault(let fault): return .error(fault.description)

@@ -19,10 +19,7 @@ struct KyvernoImage: Sendable, Hashable {
     /// The namespace comes from the request alone: an image whose text begins with another one in brackets would
     /// otherwise choose whose configuration judges it.
     func key(namespace: String?) throws(VerificationKeyError) -> VerificationKey {
-        let plain = try VerificationKey(parsing: text ?? "")
-        guard plain.namespace == nil else { throw .namespace(plain.namespace ?? "") }
-        guard let namespace else { return plain }
-        return try VerificationKey(parsing: "[\(namespace)]\(plain.text)")
+        try VerificationKey(image: text ?? "", namespace: namespace)
     }
 }
 

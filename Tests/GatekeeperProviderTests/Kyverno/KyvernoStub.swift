@@ -20,14 +20,14 @@ final class KyvernoStub: VerificationService {
     /// The keys it was asked about.
     var keys: [String] { asked.withLock { $0 } }
 
-    func verify(key: String, traceID: String, deadline: ContinuousClock.Instant) async -> KeyAnswer {
+    func verify(_ question: VerificationKey, traceID: String, deadline: ContinuousClock.Instant) async -> KeyAnswer {
+        let key = question.description
         asked.withLock { $0.append(key) }
         if key.contains("down") {
             return .fault(PassingFault(stage: .referrers, host: "registry.example", cause: "connection refused"))
         }
         if key.contains("stuck") { await Gate().wait() }
-        let reference: String
-        do { reference = try VerificationKey(parsing: key).reference.description } catch { return .refused("\(error)") }
+        let reference = question.reference.description
         var report = VerifierReport(
             subject: reference, isSuccess: true, verifierName: "notation", referenceDigest: "sha256:1",
             message: "verified", extensions: ["SN": "CN=release", "Issuer": "CN=ca"])
@@ -51,8 +51,8 @@ final class KyvernoStub: VerificationService {
                 reports: [report] + (second.map { [$0] } ?? [])))
     }
 
-    func mutate(key: String, traceID: String, deadline: ContinuousClock.Instant) async -> MutationAnswer {
-        .reference("\(key.drop { $0 != "/" }.isEmpty ? "x" : "registry.example/app")@\(KyvernoStub.digest)")
+    func mutate(_ key: VerificationKey, traceID: String, deadline: ContinuousClock.Instant) async -> MutationAnswer {
+        .reference("\(key.text.drop { $0 != "/" }.isEmpty ? "x" : "registry.example/app")@\(KyvernoStub.digest)")
     }
 }
 
