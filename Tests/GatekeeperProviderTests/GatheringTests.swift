@@ -49,7 +49,7 @@ import Testing
     }
 
     @Test func noKeysNoAnswers() async {
-        let answers = await Gathering<Bool>.ask([], until: .now, on: eventLoop) { _ in true }
+        let answers = await Gathering<Bool>.ask([String](), until: .now, on: eventLoop) { _ in true }
         #expect(answers.isEmpty)
     }
 }
