@@ -235,6 +235,8 @@ KEY_MANAGEMENT_PROVIDER = {
                     {
                         "name": string("The certificate's name."),
                         "version": string("Its version; the newest unless set."),
+                        "certificateName": string("The same as name, as before Ratify 1.2."),
+                        "certificateVersion": string("The same as version, as before Ratify 1.2."),
                         "versionHistoryLimit": integer("How many of the newest versions are trusted.", minimum=0),
                     },
                 ),
@@ -260,7 +262,7 @@ CERTIFICATE_STORE = {
                 "tenantID": string("azurekeyvault: the tenant of the identity."),
                 "clientID": string("azurekeyvault: the client id of the identity."),
                 "certificates": string(
-                    "azurekeyvault: YAML with a member array, a list of YAML texts with certificateName and certificateVersion."
+                    "azurekeyvault: YAML with a member array, a list of YAML texts with certificateName and certificateVersion (or name and version)."
                 ),
             },
         ),

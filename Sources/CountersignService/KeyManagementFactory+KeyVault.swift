@@ -100,18 +100,35 @@ extension KeyManagementFactory {
     ) throws(ConfigurationError) -> [KeyVaultObject] {
         var objects: [KeyVaultObject] = []
         for var section in try reader.sections(member) {
-            let name = try section.requiredString("name")
-            let version = try section.string("version") ?? ""
+            let isCertificate = member == "certificates"
+            let name = try Self.spelt("name", or: isCertificate ? "certificateName" : nil, &section)
+            let version = try Self.spelt("version", or: isCertificate ? "certificateVersion" : nil, &section)
+            guard let name else {
+                throw ConfigurationError(path: "\(section.path).name", problem: "is missing or empty")
+            }
             let limit = try section.integer(
                 "versionHistoryLimit", in: 0...Int64(KeyVaultObject.maximumHistory))
             do throws(AzureError) {
                 objects.append(
                     try KeyVaultObject(
-                        name: trimmed(name), version: trimmed(version), versionHistoryLimit: Int(limit ?? 0)))
+                        name: trimmed(name), version: trimmed(version ?? ""), versionHistoryLimit: Int(limit ?? 0)))
             } catch { throw ConfigurationError(path: section.path, problem: "cannot be used: \(error)") }
             reader.warnings += section.unused()
         }
         return objects
+    }
+
+    /// A member in the spelling of a KeyManagementProvider, or in that of the CertificateStore which Ratify had before 1.2:
+    /// walkthroughs of that time are still copied. Two that disagree are a fault, for one of them would have no effect.
+    private static func spelt(
+        _ name: String, or older: String?, _ section: inout ConfigurationReader
+    ) throws(ConfigurationError) -> String? {
+        let newer = try section.string(name).flatMap { $0.isEmpty ? nil : $0 }
+        guard let older, let former = try section.string(older), !former.isEmpty else { return newer }
+        guard let newer, newer != former else { return former }
+        throw ConfigurationError(
+            path: "\(section.path).\(older)",
+            problem: "says something else than \(name), which means the same: keep one")
     }
 
     /// Without white space around it, which values of YAML easily have.

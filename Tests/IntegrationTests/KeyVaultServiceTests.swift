@@ -12,7 +12,8 @@ import Testing
             try pod.azure.addCertificate("release", pod.signers.release.identity, form: .pkcs12, isExportable: true)
             let image = try await pod.push("v1", signedBy: pod.signers.release)
             let strange = try await pod.push("v2", signedBy: pod.signers.stranger)
-            try await withService(pod.configuration(["name": "release"]), environment: pod.environment) {
+            let configuration = pod.configuration(["certificateName": "release"])
+            try await withService(configuration, environment: pod.environment) {
                 (service: RunningService) in
                 #expect(try await eventually { try await service.readiness().status == 200 })
                 expectAdmitted(try await service.verify(image))

@@ -17,7 +17,7 @@ enum CertificateStoreParameters {
         return result
     }
 
-    /// `array:` with texts of YAML, each with `certificateName` and `certificateVersion`.
+    /// `array:` with texts of YAML, each with `certificateName` and `certificateVersion`, or `name` and `version`.
     private static func certificates(_ text: String) throws(ConfigurationError) -> [JSONValue] {
         let path = "spec.parameters.certificates"
         guard let entries = try yaml(text, path)["array"]?.array else {
@@ -27,16 +27,28 @@ enum CertificateStoreParameters {
         for (index, entry) in entries.enumerated() {
             let place = "\(path).array[\(index)]"
             let value = try entry.string.map { text throws(ConfigurationError) in try yaml(text, place) } ?? entry
-            guard let name = value["certificateName"]?.string, !name.isEmpty else {
+            var certificate: JSONObject = [:]
+            for member in ["certificateName", "name", "certificateVersion", "version"] {
+                switch value[member] {
+                case .string(let text)? where !text.isEmpty: certificate[member] = .string(text)
+                case nil, .null?, .string?: break
+                case .number?:
+                    // One without letters; as a number it is no longer what was written.
+                    throw ConfigurationError(path: "\(place).\(member)", problem: "is a number: put it in quotes")
+                case let other?:
+                    throw ConfigurationError(path: "\(place).\(member)", problem: "is \(other.kind): expected a string")
+                }
+            }
+            guard certificate["certificateName"] != nil || certificate["name"] != nil else {
                 throw ConfigurationError(path: "\(place).certificateName", problem: "is missing or empty")
             }
-            var certificate: JSONObject = ["name": .string(name)]
-            switch value["certificateVersion"] {
-            case .string(let version)? where !version.isEmpty: certificate["version"] = .string(version)
-            case .number?:
-                // One without letters; as a number it is no longer what was written.
-                throw ConfigurationError(path: "\(place).certificateVersion", problem: "is a number: put it in quotes")
-            default: break
+            // Both spellings at once stay both: whoever reads them says when they disagree.
+            for (older, name) in [("certificateName", "name"), ("certificateVersion", "version")]
+            where certificate[name] == nil {
+                if let value = certificate[older] {
+                    certificate[name] = value
+                    certificate[older] = nil
+                }
             }
             result.append(.object(certificate))
         }

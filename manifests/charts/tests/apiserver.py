@@ -3,7 +3,7 @@
 It is faithful where a chart can go wrong: discovery, kinds that exist only when their CustomResourceDefinition does, objects that
 exist already, immutable selectors, the four ways to change an object (replace, merge patch, strategic merge patch,
 server-side apply), and the order in which everything arrives (`ApiServer.log`). It runs nothing: a Job is complete
-as soon as it is there, a Pod has succeeded.
+as soon as it is there, a Pod has succeeded, a Deployment has its replicas.
 """
 
 import copy
@@ -43,6 +43,7 @@ BUILT_IN = {
     "apiextensions.k8s.io/v1": {"CustomResourceDefinition": ("customresourcedefinitions", False)},
     "admissionregistration.k8s.io/v1": {
         "ValidatingWebhookConfiguration": ("validatingwebhookconfigurations", False),
+        "MutatingWebhookConfiguration": ("mutatingwebhookconfigurations", False),
     },
 }
 
@@ -183,7 +184,11 @@ class ApiServer:
 
             do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do
 
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Server(ThreadingHTTPServer):
+            # Helm opens many connections at once, and a busy machine takes its time to accept them.
+            request_queue_size = 128
+
+        self.http = Server(("127.0.0.1", 0), Handler)
         self.http.daemon_threads = True
 
     def __enter__(self):
@@ -392,6 +397,8 @@ class ApiServer:
             item["status"] = {"succeeded": 1, "conditions": [{"type": "Complete", "status": "True"}]}
         if kind == "Pod":
             item["status"] = {"phase": "Succeeded"}
+        if kind == "Deployment":
+            self.roll_out(item)
         if kind == "CustomResourceDefinition":
             item["status"] = {"conditions": [{"type": t, "status": "True"} for t in ("NamesAccepted", "Established")]}
             spec = item["spec"]
@@ -402,6 +409,15 @@ class ApiServer:
         self.applied[key] = copy.deepcopy(sent)
         self.stamp("create", kind, group, plural, item)
         return item
+
+    def roll_out(self, deployment):
+        """As many Pods as wanted are ready at once."""
+        replicas = deployment["spec"].get("replicas", 1)
+        deployment["status"] = {
+            "observedGeneration": deployment["metadata"].get("generation", 1),
+            **{name: replicas for name in ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")},
+            "conditions": [{"type": "Available", "status": "True"}, {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"}],
+        }
 
     def delete(self, group, plural, kind, namespace, name):
         item = self.get(group, plural, namespace, name)
@@ -433,6 +449,8 @@ class ApiServer:
             raise Refused(422, "Invalid", f'{kind} "{name}" is invalid: roleRef: cannot change roleRef')
         if kind == "Secret" and new.get("type") != old.get("type"):
             raise Refused(422, "Invalid", f'Secret "{name}" is invalid: type: field is immutable')
+        if kind == "Deployment":
+            self.roll_out(new)
         if strip(new) == strip(old):
             return old
         self.objects[key] = new

@@ -5,6 +5,7 @@ import base64
 import gzip
 import json
 import re
+import subprocess
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -19,6 +20,8 @@ CHART = ROOT / "manifests" / "charts" / "countersign"
 NAMESPACE = "gatekeeper-system"
 
 CA = (Path(__file__).parent / "ca.pem").read_text()
+# A private key that is nobody's.
+KEY = subprocess.run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"], check=True, capture_output=True).stdout.decode()
 
 
 def parse_set(*assignments):

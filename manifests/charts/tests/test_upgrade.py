@@ -5,7 +5,7 @@ import base64
 import pytest
 import yaml
 from apiserver import ApiServer
-from conftest import CA, NAMESPACE, Helm, parse_set, prepare
+from conftest import CA, KEY, NAMESPACE, Helm, parse_set, prepare
 from former_release import chart
 
 VALUES = {
@@ -186,12 +186,12 @@ def test_a_verifier_that_somebody_else_made_stays_and_is_named(helm, server):
 
 def test_certificates_that_were_given_to_ratify(empty, ratify):
     helm, server = Helm(empty), empty
-    tls = {"crt": "CERTIFICATE", "key": "KEY", "caCert": "CA", "caKey": "CA KEY", "cabundle": base64.b64encode(b"CA").decode()}
+    tls = {"crt": CA + CA, "key": KEY, "caCert": CA, "caKey": KEY, "cabundle": base64.b64encode(CA.encode()).decode()}
     values = {"notationCerts": [CA], "provider": {"tls": tls}}
     helm.install(values, chart=ratify)
     helm.upgrade(values)
     secret = server.one("Secret", "ratify-tls")
-    assert base64.b64decode(secret["data"]["tls.crt"]) == b"CERTIFICATE"
+    assert base64.b64decode(secret["data"]["tls.crt"]).decode() == CA + CA
     assert server.one("Provider", "ratify-provider")["spec"]["caBundle"] == tls["cabundle"]
     (container,) = server.one("Deployment", "ratify")["spec"]["template"]["spec"]["containers"]
     assert {"name": "RATIFY_CERT_ROTATION", "value": "false"} in container["env"]

@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 import yaml
-from conftest import CA, CHART, NAMESPACE, ROOT, namespace, parse_set
-from walkthroughs import CLIENT, KEY_VAULT, NEWER_SPELLING, OLDER_SPELLING, REPOSITORY, SETS, SUBJECT, TENANT, TRUSTED_SIGNING
+from conftest import CA, CHART, KEY, NAMESPACE, ROOT, Release, namespace, parse_set
+from walkthroughs import CLIENT, KEY_VAULT, NEWER_SPELLING, OLDER_SPELLING, RATIFY_1_1_FIRST, RATIFY_1_1_LIST, REPOSITORY, SETS, SUBJECT, TENANT, TRUSTED_SIGNING
 
 
 def spec(release, kind, name):
@@ -60,6 +60,28 @@ def test_both_spellings_of_the_key_vault_mean_the_same(install):
     newer = install(NEWER_SPELLING, release="other").objects
     own = lambda objects: {o["metadata"]["name"]: o["spec"] for o in objects if o["apiVersion"].startswith("config.ratify")}
     assert own(older) == own(newer)
+
+
+@pytest.mark.parametrize("assignments", [RATIFY_1_1_LIST, RATIFY_1_1_FIRST], ids=["certificates[0].certificateName", "cert1Name"])
+def test_the_walkthroughs_of_ratifys_documentation_1_1(helm, server, assignments):
+    values = {**parse_set(*assignments), "upgradeCRDs": {"enabled": True}}
+    release = Release(server, helm, helm.install(values, rollback_on_failure=True))
+    assert spec(release, "KeyManagementProvider", "kmprovider-akv") == {
+        "type": "azurekeyvault",
+        "parameters": {"vaultURI": "https://example.vault.azure.net", "tenantID": TENANT, "clientID": CLIENT, "certificates": [{"name": "wabbit"}]},
+    }
+    assert spec(release, "Verifier", "verifier-notation")["parameters"]["verificationCertStores"] == {"ca": {"certs": ["kmprovider-akv"]}}
+    assert spec(release, "Store", "store-oras")["parameters"]["authProvider"] == {"name": "azureWorkloadIdentity", "clientID": CLIENT}
+    assert release.environment["RATIFY_CERT_ROTATION"] == "true"
+    assert bool(release.find("Assign")) == (assignments is RATIFY_1_1_LIST)
+    for name in ["ratify-provider"] + ["ratify-mutation-provider"] * (assignments is RATIFY_1_1_LIST):
+        assert server.one("Provider", name)
+
+
+@pytest.mark.parametrize("value", ["akvCertConfig", "azurekeyvault"])
+def test_both_spellings_of_a_certificate(install, value):
+    values = {**NEWER_SPELLING, "azurekeyvault": {}, value: {**NEWER_SPELLING["azurekeyvault"], "certificates": [{"certificateName": "wabbit", "certificateVersion": "a1"}, {"name": "second", "certificateName": "second", "versionHistoryLimit": 2}, {"certificateName": 12345678}]}}
+    assert spec(install(values), "KeyManagementProvider", "kmprovider-akv")["parameters"]["certificates"] == [{"name": "wabbit", "version": "a1"}, {"name": "second", "versionHistoryLimit": 2}, {"name": "12345678"}]
 
 
 def test_all_certificates_of_the_older_spelling(install):
@@ -135,11 +157,11 @@ def test_another_namespace_is_not_mutated_either(install, server):
 
 
 def test_certificates_of_ones_own(install):
-    tls = {"crt": "CRT", "key": "KEY", "caCert": "CA"}
+    tls = {"crt": CA, "key": KEY, "caCert": CA + CA}
     release = install({"provider": {"tls": tls}})
     secret = release.one("Secret", "ratify-tls")
-    assert {k: base64.b64decode(v).decode() for k, v in secret["data"].items()} == {"tls.crt": "CRT", "tls.key": "KEY", "ca.crt": "CA"}
-    assert base64.b64decode(spec(release, "Provider", "ratify-provider")["caBundle"]) == b"CA"
+    assert {k: base64.b64decode(v).decode() for k, v in secret["data"].items()} == {"tls.crt": CA, "tls.key": KEY, "ca.crt": CA + CA}
+    assert base64.b64decode(spec(release, "Provider", "ratify-provider")["caBundle"]).decode() == CA + CA
     assert release.environment["RATIFY_CERT_ROTATION"] == "false"
 
 
@@ -228,16 +250,47 @@ def test_notes_warn_when_nobody_is_trusted(install):
 
 
 def test_notes_name_values_without_effect(install):
-    values = {"notationCerts": [CA], "cosignKeys": ["KEY"], "policy": {"useRego": True}, "provider": {"cache": {"type": "dapr", "name": "redis"}}, "featureFlags": {"RATIFY_EXPERIMENTAL_HIGH_AVAILABILITY": True}, "alibabacloudAcrConfig": {}}
+    values = {"notationCerts": [CA], "cosignKeys": ["KEY"], "policy": {"useRego": True}, "provider": {"cache": {"type": "dapr", "name": "redis"}}, "featureFlags": {"RATIFY_EXPERIMENTAL_HIGH_AVAILABILITY": True}, "alibabacloudAcrConfig": {"defaultInstanceId": "cri-1"}}
     release = install(values)
     for name in ["cosignKeys", "policy.useRego", "provider.cache.type=dapr", "featureFlags.RATIFY_EXPERIMENTAL_HIGH_AVAILABILITY", "alibabacloudAcrConfig"]:
         assert name in release.notes
     assert release.flags["--cache-type"] == "ristretto"
 
 
-def test_notes_warn_of_a_webhook_that_gives_up_first(install, server):
-    server.put({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration", "metadata": {"name": "gatekeeper-validating-webhook-configuration"}, "webhooks": [{"name": "validation.gatekeeper.sh", "timeoutSeconds": 3, "failurePolicy": "Ignore"}]})
-    assert "provider.timeout.validationTimeoutSeconds=3" in install({"notationCerts": [CA]}).notes
+def gatekeeper(server, kind, seconds, policy="Ignore"):
+    name = {"Validating": "validation", "Mutating": "mutation"}[kind]
+    server.put({"apiVersion": "admissionregistration.k8s.io/v1", "kind": f"{kind}WebhookConfiguration", "metadata": {"name": f"gatekeeper-{kind.lower()}-webhook-configuration"}, "webhooks": [{"name": f"{name}.gatekeeper.sh", "timeoutSeconds": seconds, "failurePolicy": policy}]})
+
+
+def test_notes_warn_of_a_webhook_that_gives_up_first(helm, server):
+    gatekeeper(server, "Validating", 3)
+    helm.install({"notationCerts": [CA]})
+    assert "provider.timeout.validationTimeoutSeconds=3" in helm.notes()
+    assert "admits images unverified" in helm.notes()
+    helm.upgrade({"notationCerts": [CA], **parse_set("provider.timeout.validationTimeoutSeconds=3")})
+    assert "WARNING: webhook" not in helm.notes(), "it goes on when the value is set"
+
+
+def test_a_mutation_that_is_too_late_does_not_skip_verification(helm, server):
+    gatekeeper(server, "Mutating", 2)
+    late = {"notationCerts": [CA], **parse_set("provider.timeout.mutationTimeoutSeconds=4")}
+    helm.install(late)
+    notes = " ".join(helm.notes().split())
+    assert "provider.timeout.mutationTimeoutSeconds=2" in notes
+    assert "leaves a tag in place of its digest: the image is verified all the same" in notes
+    assert "unverified" not in notes
+    helm.upgrade({"notationCerts": [CA], **parse_set("provider.timeout.mutationTimeoutSeconds=2")})
+    assert "WARNING: webhook" not in helm.notes()
+
+
+@pytest.mark.parametrize("seconds", [1, 2])
+def test_notes_do_not_warn_of_what_no_value_changes(helm, server, seconds):
+    """Gatekeeper's mutating webhook waits 1 s by default, and a Provider's timeout has whole seconds."""
+    gatekeeper(server, "Mutating", 1)
+    helm.install({"notationCerts": [CA], **parse_set(f"provider.timeout.mutationTimeoutSeconds={seconds}")})
+    assert "WARNING: webhook" not in helm.notes()
+    executor = json.loads(server.one("ConfigMap", "ratify-configuration")["data"]["config.json"])["executor"]
+    assert executor["mutationRequestTimeout"] < 1000
 
 
 # ---- what is refused
@@ -254,7 +307,6 @@ def test_notes_warn_of_a_webhook_that_gives_up_first(install, server):
         ({"provider": {"cache": {"type": "memcached"}}}, "type"),
         ({"notationCerts": CA}, "notationCerts"),
         ({"notation": {"trustPolicies": [{"registryScopes": ["*"], "level": "lenient"}]}}, "level"),
-        ({"azurekeyvault": {"vaultURI": "http://vault"}}, "vaultURI"),
         ({"healthPort": 99999}, "healthPort"),
         ({"featureFlags": {"rotation": True}}, "rotation"),
         ({"policy": {"artifactVerificationPolicies": {"default": "most"}}}, "default"),
@@ -263,7 +315,7 @@ def test_notes_warn_of_a_webhook_that_gives_up_first(install, server):
         # Combinations, by the templates.
         ({"provider": {"tls": {"crt": "x"}}}, "crt and key belong together"),
         ({"provider": {"tls": {"crt": "x", "key": "y"}}}, "which CA Gatekeeper trusts"),
-        ({"provider": {"tls": {"crt": "x", "key": "y", "caCert": "z"}}, "featureFlags": {"RATIFY_CERT_ROTATION": True}}, "to rotate a certificate of yours"),
+        ({"provider": {"tls": {"crt": CA, "key": KEY, "caCert": CA}}, "featureFlags": {"RATIFY_CERT_ROTATION": True}}, "to rotate a certificate of yours"),
         ({"notationCert": CA, "notationCerts": [CA]}, "older form"),
         ({"notation": {"trustPolicies": [{"registryScopes": ["*"], "trustStores": ["ca:notationCerts[1]"]}]}, "notationCerts": [CA]}, r"notationCerts\[1\], but there are 1"),
         ({"notation": {"trustPolicies": [{"registryScopes": ["*"], "trustStores": ["ca:azurekeyvault"]}]}}, "azurekeyvault.enabled is false"),
@@ -271,6 +323,7 @@ def test_notes_warn_of_a_webhook_that_gives_up_first(install, server):
         ({"notation": {"trustPolicies": [{"registryScopes": ["*"], "trustStores": ["ca:certs"]}]}}, "expected TYPE:notationCerts"),
         ({"azurekeyvault": {"enabled": True}, "azureWorkloadIdentity": {"clientId": "x"}}, "azurekeyvault.vaultURI is needed"),
         ({"azurekeyvault": {"enabled": True, "vaultURI": "https://x", "tenantId": "t"}}, "azureWorkloadIdentity.clientId"),
+        ({"azurekeyvault": {"enabled": True, "vaultURI": "https://x"}, "azureWorkloadIdentity": {"clientId": "x"}}, "azurekeyvault.tenantId is needed"),
         ({"oras": {"authProviders": {"azureWorkloadIdentityEnabled": True, "k8secretsEnabled": True}}}, "only one can be enabled"),
         ({"oras": {"authProviders": {"awsEcrBasicEnabled": True}}}, "awsEcrBasicEnabled is not supported"),
         ({"sbom": {"enabled": True}}, "sbom.enabled"),
@@ -283,10 +336,120 @@ def test_notes_warn_of_a_webhook_that_gives_up_first(install, server):
     ],
 )
 def test_refused(install, server, values, message):
+    refused(install, server, values, message)
+
+
+def refused(install, server, values, message):
     server.log.clear()
     with pytest.raises(Exception, match=message):
         install(values)
     assert server.log == [], "nothing is changed"
+
+
+def statement(**members):
+    return {"notationCerts": [CA], "notation": {"trustPolicies": [{"registryScopes": ["*"], **members}]}}
+
+
+def vault(**members):
+    return {"azureWorkloadIdentity": {"clientId": CLIENT}, "azurekeyvault": {"enabled": True, "vaultURI": "https://example.vault.azure.net", "tenantId": TENANT, "certificates": [{"name": "wabbit"}], **members}}
+
+
+LINE = CA.replace("\n", "")
+BODY = "".join(CA.splitlines()[1:-1])
+
+
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        # Registry scopes.
+        *[(statement(registryScopes=[scope]), r"notation.trustPolicies\[0\].registryScopes\[0\] is .*expected registry/repository") for scope in ["reg.example/app:v1", "reg.example/app/", "reg.example/app@sha256:" + "a" * 64, "https://reg.example/app", "reg.example", "app", "*.example/app", "reg.example/team/*", "reg.example/App", "reg.example//app", " reg.example/app", "reg.example/a b", "reg_1.example/app", "/app", "reg.example:/app", "reg.example/a..b"]],
+        (statement(registryScopes=["*", "reg.example/app"]), "stands alone"),
+        (statement(registryScopes=[]), "registryScopes is empty"),
+        (statement(registryScopes=["reg.example/app", "reg.example/app"]), "twice"),
+        ({"notation": {"trustPolicies": [{"registryScopes": ["*"]}, {"registryScopes": ["*"]}]}}, "twice"),
+        ({"notation": {"trustPolicies": [{"name": "a", "registryScopes": ["*"]}, {"name": "a", "registryScopes": ["reg.example/app"]}]}}, "another statement has that name"),
+        # Identities.
+        (statement(trustedIdentities=["x509.subject: C=US, O=Example"]), r"trustedIdentities\[0\] is .*it has no ST"),
+        (statement(trustedIdentities=["x509.subject: C=US, ST=WA"]), "it has no O"),
+        (statement(trustedIdentities=["x509.subject: CN=a, O=Example, ST=WA"]), "it has no C;"),
+        (statement(trustedIdentities=[r"x509.subject: C=US, O=Example\, ST=WA"]), "it has no ST"),
+        (statement(trustedIdentities=["x509.subject: C=US, ST=, O=Example"]), "ST is empty"),
+        (statement(trustedIdentities=["x509.subject: C=US, ST=WA, O=Example, S=OR"]), "ST more than once"),
+        (statement(trustedIdentities=["x509.subject: C=US, ST=WA, O=Example, Inc."]), "not TYPE=value"),
+        (statement(trustedIdentities=["x509.subject: C=US+CN=a, ST=WA, O=Example"]), "joins attributes"),
+        (statement(trustedIdentities=["x509.subject:"]), "not TYPE=value"),
+        (statement(trustedIdentities=["C=US, ST=WA, O=Example"]), "expected .x509.subject"),
+        (statement(trustedIdentities=["spiffe: C=US, ST=WA, O=Example"]), "nobody would be trusted"),
+        (statement(trustedIdentities=["*", SUBJECT]), "stands alone"),
+        # Levels.
+        (statement(override={"authentic": "log"}), "override has .authentic"),
+        (statement(override={"integrity": "log"}), "override has .integrity"),
+        (statement(override={"expiry": "skip"}), "only revocation can be skipped"),
+        (statement(level="skip", override={"revocation": "skip"}), "no meaning with the level"),
+        # Certificates and keys.
+        ({"notationCerts": ["ca.pem"]}, r"notationCerts\[0\] is not PEM.*--set-file"),
+        ({"notationCerts": [CA, ""]}, r"notationCerts\[1\] is not PEM"),
+        ({"notationCerts": [BODY]}, "is not PEM"),
+        ({"notationCerts": [LINE]}, "its line breaks were lost"),
+        ({"notationCerts": [CA[:-30]]}, "no line -----END CERTIFICATE"),
+        ({"notationCerts": [CA.replace(BODY[64:128], "?" * 64)]}, "not a certificate in base64"),
+        ({"notationCerts": [CA.replace(BODY[:64], BODY[:63])]}, "not a certificate in base64"),
+        ({"notationCerts": [CA + KEY]}, "another block than CERTIFICATE, block 2"),
+        ({"notationCert": "ca.pem"}, "notationCert is not PEM"),
+        ({"provider": {"tls": {"crt": KEY, "key": CA, "caCert": CA}}}, "provider.tls.crt has another block"),
+        ({"provider": {"tls": {"crt": CA, "key": "key.pem", "caCert": CA}}}, "provider.tls.key is not PEM"),
+        ({"provider": {"tls": {"crt": CA, "key": KEY.replace("\n", ""), "caCert": CA}}}, "provider.tls.key is not PEM"),
+        ({"provider": {"tls": {"crt": CA, "key": KEY, "caCert": "ca.pem"}}}, "provider.tls.caCert is not PEM"),
+        ({"provider": {"tls": {"crt": CA, "key": KEY, "caCert": CA, "caKey": CA}}}, "provider.tls.caKey is not PEM"),
+        ({"provider": {"tls": {"crt": CA, "key": KEY, "cabundle": CA}}}, "provider.tls.cabundle is not base64"),
+        ({"provider": {"tls": {"crt": CA, "key": KEY, "cabundle": "bm90IFBFTSEh"}}}, "provider.tls.cabundle, decoded, is not PEM"),
+        # Key vaults.
+        *[(vault(vaultURI=uri), "azurekeyvault.vaultURI is .*the vault's address alone") for uri in ["https://example.vault.azure.net/certificates/wabbit", "https://example.vault.azure.net?a=b", "http://example.vault.azure.net", "example.vault.azure.net", "https://a@example.vault.azure.net", "https://a b", "https://", "https://example.vault.azure.net//"]],
+        (vault(certificates=[]), "azurekeyvault.certificates is empty"),
+        (vault(certificates=[{"version": "a1"}]), r"azurekeyvault.certificates\[0\] has no name"),
+        (vault(certificates=[{"name": "a", "certificateName": "b"}]), "name and certificateName mean the same"),
+        (vault(certificates=[{"name": "a", "version": "1", "certificateVersion": "2"}]), "version and certificateVersion mean the same"),
+        (vault(certificates=[{"name": "https://example.vault.azure.net/certificates/a"}]), "not one of a key vault"),
+        (vault(certificates=[{"name": "a", "version": "a/b"}]), "letters and digits"),
+        (vault(keys=[{"name": "a_b"}]), r"azurekeyvault.keys\[0\] has the name"),
+        (vault(refreshInterval="500ms"), "at least 1s"),
+        # Others that the program would refuse at its start, or in a status.
+        ({"dockerConfig": "{"}, "dockerConfig is not a JSON object"),
+        ({"dockerConfig": "config.json"}, "dockerConfig is not a JSON object"),
+        ({"oras": {"authProviders": {"azureContainerRegistryEndpoints": ["a.azurecr.*"]}}}, r"Endpoints\[0\] is"),
+        ({"oras": {"authProviders": {"azureContainerRegistryEndpoints": ["a.azurecr.io", ""]}}}, r"Endpoints\[1\] is"),
+        ({"healthPort": 8888}, "instrumentation.metricsPort is 8888, which is the port of healthPort"),
+        ({"healthPort": 6001}, "the port of the provider itself"),
+        ({"kyverno": {"enabled": True, "port": 9099}}, "the port of healthPort"),
+    ],
+)
+def test_content_that_is_useless_later_is_refused_before_anything_is_changed(install, server, values, message):
+    refused(install, server, values, message)
+
+
+@pytest.mark.parametrize("values", [{"notationCerts": [KEY]}, {"notationCerts": [KEY.replace("\n", "")]}, {"notationCert": KEY}, {"provider": {"tls": {"crt": CA, "key": KEY.replace("\n", ""), "caCert": CA}}}, {"provider": {"tls": {"crt": KEY, "key": KEY, "caCert": CA}}}])
+def test_a_refusal_does_not_show_a_private_key(install, values):
+    with pytest.raises(Exception) as refusal:
+        install(values)
+    assert KEY.splitlines()[1][:12] not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        statement(registryScopes=["reg.example:5000/team/app", "localhost:5000/a", "reg.example/a__b/c-d.e---f", "REG.example/a", "127.0.0.1:5000/a", "a/b"]),
+        statement(trustedIdentities=[r"x509.subject: C=US, ST=WA, O=Example\, Inc., CN=a\+b", "x509.subject:C=DE;S=BY;O=a=b", "spiffe:x"]),
+        statement(override={"revocation": "skip", "expiry": "log", "authenticTimestamp": "log", "authenticity": "enforce"}),
+        {"notationCerts": ["Bag Attributes\n" + CA.replace("\n", "\r\n") + "\n# and\n" + CA + CA, CA.strip(), "\n".join(" " + line for line in CA.splitlines())]},
+        vault(vaultURI=" https://example.vault.azure.net/ ", refreshInterval="1m30s"),
+        vault(vaultURI="https://example.vault.azure.cn:443"),
+        {"oras": {"authProviders": {"azureContainerRegistryEndpoints": ["*.azurecr.cn", "reg.example:5000"]}}},
+        {"dockerConfig": '{"auths": {"reg.example": {"auth": "dTpw"}}}'},
+        {"provider": {"tls": {"crt": CA + CA, "key": "Key:\n" + KEY, "caCert": CA, "caKey": KEY, "cabundle": base64.encodebytes(CA.encode()).decode()}}},
+    ],
+)
+def test_content_that_the_program_reads_is_accepted(install, values):
+    install(values)
 
 
 # ---- the chart and the rest of the project

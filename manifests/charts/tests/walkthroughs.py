@@ -57,6 +57,28 @@ NEWER_SPELLING = parse_set(
     "featureFlags.RATIFY_CERT_ROTATION=true",
 )
 
+# "Ratify on Azure" of Ratify's documentation 1.1, with its values as they stand there: first the list of certificates, then, without
+# mutation, the one certificate.
+RATIFY_1_1_LIST = (
+    "featureFlags.RATIFY_CERT_ROTATION=true",
+    "akvCertConfig.enabled=true",
+    "akvCertConfig.vaultURI=https://example.vault.azure.net",
+    "akvCertConfig.certificates[0].certificateName=wabbit",
+    f"akvCertConfig.tenantId={TENANT}",
+    "oras.authProviders.azureWorkloadIdentityEnabled=true",
+    f"azureWorkloadIdentity.clientId={CLIENT}",
+)
+RATIFY_1_1_FIRST = (
+    "provider.enableMutation=false",
+    "featureFlags.RATIFY_CERT_ROTATION=true",
+    "akvCertConfig.enabled=true",
+    "akvCertConfig.vaultURI=https://example.vault.azure.net",
+    "akvCertConfig.cert1Name=wabbit",
+    f"akvCertConfig.tenantId={TENANT}",
+    "oras.authProviders.azureWorkloadIdentityEnabled=true",
+    f"azureWorkloadIdentity.clientId={CLIENT}",
+)
+
 MAXIMAL = {
     "image": {"repository": "registry.example.com/countersign", "digest": "sha256:" + "a" * 64},
     "imagePullSecrets": [{"name": "pull"}],
@@ -165,5 +187,6 @@ SETS = {
     "key vault": KEY_VAULT,
     "trusted signing": TRUSTED_SIGNING,
     "older spelling": OLDER_SPELLING,
+    "ratify 1.1": parse_set(*RATIFY_1_1_LIST),
     "ratify's": RATIFYS,
 }

@@ -5,6 +5,7 @@ Ratify's values without a meaning here are accepted (NOTES.txt names them). Refu
 Ratify refused, or leave registries unreadable.
 */}}
 {{- define "countersign.check" -}}
+{{- include "countersign.checkNames" . }}
 {{- $tls := .Values.provider.tls }}
 {{- if ne (empty $tls.crt) (empty $tls.key) }}
 {{- fail "provider.tls: crt and key belong together; one of them is missing" }}
@@ -58,6 +59,22 @@ Ratify refused, or leave registries unreadable.
 {{- if and .Values.monitoring.serviceMonitor.enabled .Values.monitoring.podMonitor.enabled }}
 {{- fail "monitoring: serviceMonitor or podMonitor, not both: every series would be there twice" }}
 {{- end }}
+{{- if include "countersign.hasKeyVault" . }}
+{{- $_ := required "azurekeyvault.vaultURI is needed when azurekeyvault.enabled" (default .Values.akvCertConfig.vaultURI .Values.azurekeyvault.vaultURI) }}
+{{- $_ := required "azurekeyvault.tenantId is needed when azurekeyvault.enabled" (coalesce .Values.azurekeyvault.tenantId .Values.azurekeyvault.tenantID .Values.akvCertConfig.tenantId) }}
+{{- $_ := required "azurekeyvault.enabled needs azureWorkloadIdentity.clientId" .Values.azureWorkloadIdentity.clientId }}
+{{- end }}
+{{- include "countersign.checkContent" . }}
+{{- end }}
+
+{{/* Names that Ratify's documentation of some releases had beside those of its chart: there they had no effect. */}}
+{{- define "countersign.checkNames" -}}
+{{- range $wrong, $right := dict "image.crdrepository" "image.crdRepository (which has no effect here)" "provider.cacheSizeMb" "provider.cache.cacheSizeMb" "provider.ttl" "provider.cache.ttl" "provider.name" "provider.cache.name (which has no effect here)" }}
+{{- $steps := splitList "." $wrong }}
+{{- if hasKey (index $.Values (first $steps)) (last $steps) }}
+{{- fail (printf "%s is not a value, in Ratify's chart neither: write %s" $wrong $right) }}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{/* Values that have no effect here, a line each. */}}
@@ -66,7 +83,10 @@ Ratify refused, or leave registries unreadable.
 {{- if include "countersign.isRatifyImage" . }}
 - image.repository, image.tag: they name Ratify's image; {{ include "countersign.image" . }} runs
 {{- end }}
-{{- if or $values.cosignKeys (dig "cosign" "key" "" $values) (dig "cosign" "keyless" "certificateIdentity" "" $values) (dig "cosign" "keyless" "certificateIdentityRegExp" "" $values) }}
+{{- $cosign := $values.cosign | default dict }}
+{{- $chosen := or $values.cosignKeys $cosign.key $cosign.rekorURL (ne (toJson ($cosign.scopes | default (list "*"))) (toJson (list "*"))) }}
+{{- range $option, $value := omit ($cosign.keyless | default dict) "ctLogVerify" }}{{ if $value }}{{ $chosen = true }}{{ end }}{{ end }}
+{{- if $chosen }}
 - cosign, cosignKeys: only Notary Project signatures are verified; images with nothing but a cosign signature are refused
 {{- end }}
 {{- if dig "policy" "useRego" false $values }}
@@ -80,8 +100,27 @@ Ratify refused, or leave registries unreadable.
 - featureFlags.{{ $name }}
 {{- end }}
 {{- end }}
-{{- if hasKey $values "alibabacloudAcrConfig" }}
+{{- if or (dig "alibabacloudAcrConfig" "defaultInstanceId" "" $values) (dig "alibabacloudAcrConfig" "acrInstancesConfig" list $values) }}
 - alibabacloudAcrConfig
+{{- end }}
+{{- $override := .Values.oras.authProviders.awsApiOverride | default dict }}
+{{- if or $override.enabled $override.endpoint $override.partition $override.region }}
+- oras.authProviders.awsApiOverride
+{{- end }}
+{{- range $name := list "vulnerabilityreport" "sbom" }}
+{{- range $option, $value := omit (index $values $name | default dict) "enabled" }}
+{{- if $value }}
+- {{ $name }}.{{ $option }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- range $number, $policy := .Values.notation.trustPolicies }}
+{{- range $name := list "verificatonLevel" "verificationLevel" }}
+{{- $level := index $policy $name }}
+{{- if and $level (ne $level ($policy.level | default "strict")) }}
+- notation.trustPolicies[{{ $number }}].{{ $name }}: in Ratify's chart neither; the level is {{ $policy.level | default "strict" }}, which notation.trustPolicies[{{ $number }}].level says
+{{- end }}
+{{- end }}
 {{- end }}
 {{- if .Values.crds.securityContext }}
 - crds.securityContext: the Job runs with the least there is
