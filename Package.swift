@@ -66,32 +66,35 @@ var targets: [Target] = [
     .target(name: "CMemory"),
 
     // Rooms, in the order of a request from the inside out (docs/architecture.md).
-    room("StrictJSON"),
-    room("YAML", ["CYAML", "StrictJSON"]),
-    room("HTTP", ["CCurl"]),
-    room("OCI", ["HTTP", "StrictJSON", crypto, subprocess]),
-    room("PKI", ["COpenSSL", crypto, cryptoExtras]),
-    room("Notation", ["OCI", "PKI", "HTTP", "StrictJSON", crypto, cryptoExtras]),
-    room("KeyManagement", ["PKI", crypto]),
-    room("Redis", [nio, nioPosix, nioSSL, logging]),
-    room("Azure", ["HTTP", "OCI", "PKI", "KeyManagement", "StrictJSON"]),
-    room("Audit", ["Kubernetes", "KeyManagement", "OCI", "PKI", "StrictJSON", "Verification", "YAML"]),
-    room("Kubernetes", ["HTTP", "OCI", "PKI", "StrictJSON", "YAML", subprocess]),
-    room("Verification", ["OCI", "KeyManagement", "StrictJSON", logging]),
+    room("Quotation"),
+    room("StrictJSON", ["Quotation"]),
+    room("YAML", ["CYAML", "Quotation", "StrictJSON"]),
+    room("HTTP", ["CCurl", "Quotation"]),
+    room("OCI", ["HTTP", "Quotation", "StrictJSON", crypto, subprocess]),
+    room("PKI", ["COpenSSL", "Quotation", crypto, cryptoExtras]),
+    room("Notation", ["OCI", "PKI", "HTTP", "Quotation", "StrictJSON", crypto, cryptoExtras]),
+    room("KeyManagement", ["PKI", "Quotation", crypto]),
+    room("Redis", ["Quotation", nio, nioPosix, nioSSL, logging]),
+    room("Azure", ["HTTP", "OCI", "PKI", "KeyManagement", "Quotation", "StrictJSON"]),
+    room("Audit", ["Kubernetes", "KeyManagement", "OCI", "PKI", "Quotation", "StrictJSON", "Verification", "YAML"]),
+    room("Kubernetes", ["HTTP", "OCI", "PKI", "Quotation", "StrictJSON", "YAML", subprocess]),
+    room("Verification", ["OCI", "KeyManagement", "Quotation", "StrictJSON", logging]),
     room(
         "GatekeeperProvider",
         [
-            "Verification", "OCI", "PKI", "StrictJSON", httpTypes, nio, nioPosix, nioHTTP1, nioExtras, nioTLS, nioSSL,
+            "Verification", "OCI", "PKI", "Quotation", "StrictJSON", httpTypes, nio, nioPosix, nioHTTP1, nioExtras,
+            nioTLS, nioSSL,
             lifecycle, logging,
         ]),
     room(
         "CountersignService",
         [
             "OCI", "HTTP", "PKI", "Notation", "KeyManagement", "Azure", "Verification", "GatekeeperProvider",
-            "StrictJSON", "YAML", "Kubernetes", "Redis", "CMemory", "Audit", crypto, lifecycle, logging,
+            "Quotation", "StrictJSON", "YAML", "Kubernetes", "Redis", "CMemory", "Audit", crypto, lifecycle, logging,
         ]),
     .executableTarget(
-        name: "countersign", dependencies: ["CountersignService", "Audit", argumentParser], swiftSettings: strict,
+        name: "countersign", dependencies: ["CountersignService", "Audit", "Quotation", argumentParser],
+        swiftSettings: strict,
         linkerSettings: releaseLink),
 
     .target(
@@ -114,6 +117,7 @@ var targets: [Target] = [
         ],
         path: "Benchmarks", exclude: ["Micro"], swiftSettings: strict),
 
+    tests("QuotationTests", ["Quotation"]),
     tests("StrictJSONTests", ["StrictJSON"]),
     tests("AuditTests", ["Audit", "Kubernetes", "OCI", "StrictJSON", "TestSupport"]),
     tests("YAMLTests", ["YAML", "StrictJSON"]),
@@ -152,7 +156,8 @@ var targets: [Target] = [
 // fuzzer of a parser does not wait for a server to compile.
 if Context.environment["COUNTERSIGN_FUZZ"] != nil {
     let rooms = [
-        "StrictJSON", "YAML", "HTTP", "OCI", "PKI", "Notation", "KeyManagement", "Verification", "GatekeeperProvider",
+        "Quotation", "StrictJSON", "YAML", "HTTP", "OCI", "PKI", "Notation", "KeyManagement", "Verification",
+        "GatekeeperProvider",
     ]
     let instrumented = ["-sanitize=fuzzer,address", "-O", "-enable-testing"]
     targets.removeAll { !(rooms + ["CCurl", "COpenSSL", "CYAML"]).contains($0.name) }
@@ -164,7 +169,7 @@ if Context.environment["COUNTERSIGN_FUZZ"] != nil {
         }
         if target.name == "GatekeeperProvider" {
             target.sources = ["PlainRequest.swift", "ProviderRequest.swift", "ProviderResponseWriter.swift"]
-            target.dependencies = ["Verification", "StrictJSON"]
+            target.dependencies = ["Verification", "Quotation", "StrictJSON"]
         }
     }
     targets += [

@@ -5,6 +5,7 @@ import re
 import sys
 
 ALLOWED = {
+    "Quotation": set(),
     "StrictJSON": set(),
     "YAML": {"CYAML", "StrictJSON"},
     "HTTP": {"CCurl"},
@@ -27,6 +28,8 @@ ALLOWED = {
         "YAML", "Kubernetes", "Redis", "CountersignService", "Audit",
     },
 }
+# How messages quote what others wrote is for every room.
+EVERYWHERE = {"Quotation"}
 ROOMS = set(ALLOWED) | {"CCurl", "COpenSSL", "CYAML", "CMemory"}
 
 root = pathlib.Path(__file__).resolve().parent.parent / "Sources"
@@ -35,7 +38,7 @@ for path in sorted(root.rglob("*.swift")):
     room = path.relative_to(root).parts[0]
     for number, line in enumerate(path.read_text().splitlines(), 1):
         match = re.match(r"\s*(?:@\w+(?:\(\w+\))?\s+)*(?:public |package |internal |private )?import (?:\w+ )?(\w+)", line)
-        if match and match[1] in ROOMS and match[1] not in ALLOWED.get(room, set()):
+        if match and match[1] in ROOMS and match[1] not in ALLOWED.get(room, set()) | EVERYWHERE:
             print(f"{path.relative_to(root.parent)}:{number}: {room} may not import {match[1]}", file=sys.stderr)
             faults += 1
 sys.exit(1 if faults else 0)

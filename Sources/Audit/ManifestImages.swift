@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Quotation
 import StrictJSON
 import YAML
 
@@ -37,7 +38,7 @@ package struct ManifestImages: Sendable {
         var count = 0
         for path in paths {
             guard let files = files(path) else {
-                inventory.addGap("\(path) cannot be read: check that it is there")
+                inventory.addGap("\(path.quotedPath) cannot be read: check that it is there")
                 continue
             }
             for file in files {

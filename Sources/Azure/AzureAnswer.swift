@@ -1,5 +1,6 @@
 import FoundationEssentials
 import HTTP
+import Quotation
 import StrictJSON
 
 /// What Azure says in an error document, made fit for a message.
@@ -28,9 +29,12 @@ struct AzureComplaint: Sendable {
             code = document["error"]?.string
             text = document["error_description"]?.string
         }
-        code = code.map { AzureComplaint.clean($0, limit: 80, without: secrets) }
-        innerCode = innerCode.map { AzureComplaint.clean($0, limit: 80, without: secrets) }
-        text = text.map { AzureComplaint.clean($0, limit: 500, without: secrets) }
+        var sent = response.sent
+        sent.add(secrets)
+        func quote(_ text: String) -> String { sent.quote(AzureComplaint.inOneLine(text)) }
+        code = code.map(quote)
+        innerCode = innerCode.map(quote)
+        text = text.map(quote)
     }
 
     /// Ready to follow a status.
@@ -39,25 +43,19 @@ struct AzureComplaint: Sendable {
         return parts.isEmpty ? "" : ": " + parts.joined(separator: ": ")
     }
 
-    /// One line of bounded length, without secrets and without anything that looks like a token.
-    static func clean(_ text: String, limit: Int, without secrets: [String]) -> String {
-        var text = text
-        for secret in secrets where secret.utf8.count >= 8 { text = text.replacing(secret, with: "(removed)") }
-        var words: [String] = []
-        for word in text.split(whereSeparator: { $0.isWhitespace || ($0.unicodeScalars.first?.value ?? 0) < 0x20 }) {
-            // A JWT begins with the encoded `{"`.
-            if let start = word.firstRange(of: "eyJ"), word[start.lowerBound...].utf8.count > 24 {
-                words.append(word[..<start.lowerBound] + "(removed)")
-            } else {
-                words.append(String(word))
-            }
-        }
-        return String(words.joined(separator: " ").prefix(limit))
+    /// Azure's texts have line breaks between their parts.
+    private static func inOneLine(_ text: String) -> String {
+        text.split(whereSeparator: \.isWhitespace).joined(separator: " ")
     }
 }
 
 /// A form as `application/x-www-form-urlencoded`, and a query.
 enum AzureForm {
+    /// The fields that prove who asks.
+    static func secrets(_ fields: [(String, String)]) -> [String] {
+        fields.filter { ["client_assertion", "access_token", "refresh_token"].contains($0.0) }.map(\.1)
+    }
+
     static func encode(_ fields: [(String, String)]) -> String {
         fields.map { "\(encode($0))=\(encode($1))" }.joined(separator: "&")
     }

@@ -40,7 +40,7 @@ struct AzureCall: Sendable {
                 guard isThrottled || response.status >= 500 || retried.contains(response.status) else {
                     return response
                 }
-                let complaint = AzureComplaint(response, without: form?.map(\.1) ?? [])
+                let complaint = AzureComplaint(response, without: AzureForm.secrets(form ?? []))
                 fault = AzureError(
                     isThrottled ? .throttled : .unavailable, endpoint: endpoint,
                     detail:

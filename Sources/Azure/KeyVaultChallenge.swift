@@ -1,5 +1,6 @@
 import HTTP
 import OCI
+import Quotation
 
 /// What a key vault asks for when a request has no token: which audience, of which tenant.
 struct KeyVaultChallenge: Sendable {
@@ -27,13 +28,13 @@ struct KeyVaultChallenge: Sendable {
         guard let resource = try? HTTPURL(parsing: text), resource.scheme == .https, resource.target == "/" else {
             throw fault(
                 .malformed,
-                "it wants a token for \"\(AzureComplaint.clean(text, limit: 100, without: []))\", which is no resource of a key vault"
+                "it wants a token for \"\(response.sent.quote(text))\", which is no resource of a key vault"
             )
         }
         guard vault.host.hasSuffix("." + resource.host) else {
             throw fault(
                 .refused,
-                "the vault's host \(vault.host) wants a token for \(resource.host), which is not the domain it lies in; no token was sent, check vaultURI"
+                "the vault's host \(vault.host) wants a token for \(response.sent.shown(resource.host)), which is not the domain it lies in; no token was sent, check vaultURI"
             )
         }
         let wanted = challenge.parameters["authorization"] ?? challenge.parameters["authorization_uri"] ?? ""

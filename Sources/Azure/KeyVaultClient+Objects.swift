@@ -1,5 +1,6 @@
 import FoundationEssentials
 import PKI
+import Quotation
 import StrictJSON
 
 /// One version of a certificate with its chain, as the secret of the same name has it.
@@ -126,7 +127,7 @@ extension KeyVaultClient {
             default:
                 throw PKIError(
                     .unsupported,
-                    "its content type \"\(AzureComplaint.clean(contentType, limit: 80, without: []))\" is not supported; application/x-pkcs12 and application/x-pem-file are, which secrets of certificates have"
+                    "its content type \"\(contentType.quoted)\" is not supported; application/x-pkcs12 and application/x-pem-file are, which secrets of certificates have"
                 )
             }
         } catch { throw malformed(purpose, "\(error)") }

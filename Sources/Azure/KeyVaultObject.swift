@@ -1,3 +1,4 @@
+import Quotation
 import StrictJSON
 
 /// A certificate or a key of a vault, as Ratify's parameters name it.
@@ -21,7 +22,7 @@ package struct KeyVaultObject: Hashable, Sendable {
             throw AzureError(
                 .configuration,
                 detail:
-                    "the name \"\(AzureComplaint.clean(name, limit: 130, without: []))\" is not one of a key vault: 1 to 127 letters, digits and hyphens"
+                    "the name \"\(name.quoted)\" is not one of a key vault: 1 to 127 letters, digits and hyphens"
             )
         }
         guard version.isEmpty || Self.isVersion(version) else {

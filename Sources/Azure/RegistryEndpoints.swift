@@ -1,3 +1,5 @@
+import Quotation
+
 /// The registries that an identity may be shown to.
 package struct RegistryEndpoints: Hashable, Sendable {
     /// Names, and names that begin with `*.`.
@@ -15,7 +17,7 @@ package struct RegistryEndpoints: Hashable, Sendable {
             func fault(_ problem: String) -> AzureError {
                 AzureError(
                     .configuration,
-                    detail: "the endpoint \"\(AzureComplaint.clean(pattern, limit: 100, without: []))\" \(problem)")
+                    detail: "the endpoint \"\(pattern.quoted)\" \(problem)")
             }
             guard !pattern.isEmpty else { throw fault("is empty: write a registry's host name, or *. and a domain") }
             switch pattern.utf8.count(where: { $0 == UInt8(ascii: "*") }) {

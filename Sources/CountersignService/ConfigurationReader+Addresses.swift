@@ -1,4 +1,5 @@
 import HTTP
+import Quotation
 import StrictJSON
 import Verification
 
@@ -13,7 +14,7 @@ extension ConfigurationReader {
             guard let block = AddressBlock(text) else {
                 throw ConfigurationError(
                     path: "\(path).\(name)",
-                    problem: "has \"\(text)\": expected addresses or blocks such as 10.20.0.0/16")
+                    problem: "has \"\(text.quoted)\": expected addresses or blocks such as 10.20.0.0/16")
             }
             blocks.append(block)
         }

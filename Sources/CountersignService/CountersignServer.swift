@@ -2,6 +2,7 @@ import FoundationEssentials
 import GatekeeperProvider
 import Kubernetes
 import Logging
+import Quotation
 import ServiceLifecycle
 import Verification
 
@@ -215,7 +216,8 @@ package final class CountersignServer: Sendable {
         guard let level = Logger.Level(named: wanted.level) else {
             throw CountersignServerError(
                 description:
-                    "log level \"\(wanted.level)\" is not known: use trace, debug, info, warning, error or critical")
+                    "log level \"\(wanted.level.quoted)\" is not known: use trace, debug, info, warning, error or critical"
+            )
         }
         let format = LogFormat(rawValue: wanted.formatter) ?? .text
         let label = "countersign"

@@ -2,6 +2,7 @@ import Azure
 import HTTP
 import KeyManagement
 import Logging
+import Quotation
 import Synchronization
 import Verification
 
@@ -54,7 +55,7 @@ extension KeyManagementFactory {
                 throw ConfigurationError(
                     path: "\(plugin.path).refreshInterval",
                     problem:
-                        "is \"\(text.prefix(40))\": expected a duration such as \"1m\", at least 1s, or \"0\" to read once"
+                        "is \"\(text.quoted)\": expected a duration such as \"1m\", at least 1s, or \"0\" to read once"
                 )
             }
             settings.refreshInterval = interval
@@ -63,7 +64,7 @@ extension KeyManagementFactory {
             throw ConfigurationError(
                 path: "\(plugin.path).identity",
                 problem:
-                    "is \"\(identity.prefix(40))\": known are \"workload\" (Microsoft Entra Workload ID) and \"managed\""
+                    "is \"\(identity.quoted)\": known are \"workload\" (Microsoft Entra Workload ID) and \"managed\""
             )
         }
         do {

@@ -1,6 +1,7 @@
 import FoundationEssentials
 import KeyManagement
 import Logging
+import Quotation
 import StrictJSON
 import Verification
 
@@ -34,7 +35,7 @@ struct KeyManagementFactory {
             throw ConfigurationError(
                 path: plugin.typePath,
                 problem:
-                    "is \"\(plugin.type)\": not supported in this version; known are \"inline\", \"files\" and \"azurekeyvault\""
+                    "is \"\(plugin.type.quoted)\": not supported in this version; known are \"inline\", \"files\" and \"azurekeyvault\""
             )
         }
     }

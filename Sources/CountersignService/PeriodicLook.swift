@@ -1,5 +1,6 @@
 import FoundationEssentials
 import Logging
+import Quotation
 import ServiceLifecycle
 import Verification
 
@@ -36,7 +37,8 @@ struct PeriodicLook {
         let code = errno
         guard descriptor < 0 else {
             close(descriptor)
-            return ConfigurationError(path: "", problem: "cannot be read from \(path): check that it is a file")
+            return ConfigurationError(
+                path: "", problem: "cannot be read from \(path.quotedPath): check that it is a file")
         }
         let reason = String(cString: strerror(code))
         switch code {
@@ -44,15 +46,17 @@ struct PeriodicLook {
             var error = ConfigurationError(
                 path: "",
                 problem:
-                    "could not be looked at in \(path): \(reason); see what the process has open, and its limit of files"
+                    "could not be looked at in \(path.quotedPath): \(reason); see what the process has open, and its limit of files"
             )
             error.isShortage = true
             return error
         case ENOENT:
-            return ConfigurationError(path: "", problem: "cannot be read from \(path): check that the file is there")
+            return ConfigurationError(
+                path: "", problem: "cannot be read from \(path.quotedPath): check that the file is there")
         default:
             return ConfigurationError(
-                path: "", problem: "cannot be read from \(path): \(reason); check the file and its permissions")
+                path: "",
+                problem: "cannot be read from \(path.quotedPath): \(reason); check the file and its permissions")
         }
     }
 

@@ -3,6 +3,7 @@ import FoundationEssentials
 import HTTP
 import Kubernetes
 import OCI
+import Quotation
 import Verification
 
 /// What all Azure identities of the process share: it outlives changes of the configuration, so that tokens do too.
@@ -61,7 +62,7 @@ struct RegistryCredentialsFactory {
             throw ConfigurationError(
                 path: "\(provider.path).name",
                 problem:
-                    "is \"\(name)\": this source of credentials is not supported in this version; known are \(Self.known)"
+                    "is \"\(name.quoted)\": this source of credentials is not supported in this version; known are \(Self.known)"
             )
         }
     }
@@ -88,7 +89,8 @@ struct RegistryCredentialsFactory {
             guard namespace == nil || wanted == home else {
                 throw ConfigurationError(
                     path: "\(reader.path).namespace",
-                    problem: "is \"\(wanted)\": a store of namespace \"\(home)\" has secrets of that namespace only")
+                    problem:
+                        "is \"\(wanted.quoted)\": a store of namespace \"\(home)\" has secrets of that namespace only")
             }
             keys.append(ResourceKey(namespace: wanted, name: name))
             provider.warnings += reader.unused()

@@ -3,6 +3,7 @@ import FoundationEssentials
 import HTTP
 import Logging
 import OCI
+import Quotation
 import Verification
 
 /// Makes stores from a configuration.
@@ -29,7 +30,7 @@ struct StoreFactory {
         default:
             throw ConfigurationError(
                 path: plugin.typePath,
-                problem: "is \"\(plugin.type)\": this store is not supported; known are \(StoreFactory.known)")
+                problem: "is \"\(plugin.type.quoted)\": this store is not supported; known are \(StoreFactory.known)")
         }
     }
 
@@ -151,7 +152,7 @@ struct StoreFactory {
             throw ConfigurationError(
                 path: "\(provider.path).endpoints",
                 problem:
-                    "has \"\(other)\": only a resource of the cluster may send Azure tokens to other registries than Azure's"
+                    "has \"\(other.quoted)\": only a resource of the cluster may send Azure tokens to other registries than Azure's"
             )
         }
         let (credentials, needsTLS) = try RegistryCredentialsFactory(

@@ -2,6 +2,7 @@ import FoundationEssentials
 import GatekeeperProvider
 import Kubernetes
 import OCI
+import Quotation
 import StrictJSON
 import Synchronization
 import Verification
@@ -140,7 +141,7 @@ package final class TokenReviewer: CallerAuthenticator {
         }
         guard status["authenticated"]?.bool == true, let name = status["user"]?["username"]?.string, !name.isEmpty
         else {
-            let reason = status["error"]?.string.map { ": \($0.boundedQuote.prefix(300))" } ?? ""
+            let reason = status["error"]?.string.map { ": \(SentSecrets([token]).quote($0))" } ?? ""
             return .unknown("the token is not valid: it has expired, or is for another audience\(reason)")
         }
         // A server that knows nothing of audiences names none: then the token is for the server itself

@@ -2,6 +2,7 @@ import HTTP
 import KeyManagement
 import Notation
 import OCI
+import Quotation
 import StrictJSON
 import Verification
 
@@ -44,7 +45,7 @@ struct VerifierFactory {
         guard plugin.type.lowercased() == "notation" else {
             throw ConfigurationError(
                 path: plugin.typePath,
-                problem: "is \"\(plugin.type)\": this verifier is not supported; known is \"notation\"")
+                problem: "is \"\(plugin.type.quoted)\": this verifier is not supported; known is \"notation\"")
         }
         var reader = ConfigurationReader(plugin.parameters, path: plugin.path)
         reader.ignore("name", "type", "version", "source", "address", "nestedReferences")

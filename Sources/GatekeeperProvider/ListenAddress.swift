@@ -1,3 +1,5 @@
+import Quotation
+
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Musl)
@@ -65,6 +67,6 @@ package struct ListenAddressError: Error, Sendable, Hashable, CustomStringConver
 
     /// What was expected.
     package var description: String {
-        "\"\(text)\" is not an address to listen on: expected :PORT, HOST:PORT or [IPV6]:PORT"
+        "\"\(text.quoted)\" is not an address to listen on: expected :PORT, HOST:PORT or [IPV6]:PORT"
     }
 }

@@ -1,3 +1,4 @@
+import Quotation
 import StrictJSON
 import Verification
 
@@ -41,7 +42,7 @@ package struct ProviderRequest: Sendable, Hashable {
         guard let version = ExternalDataVersion(rawValue: versionText) else {
             throw ProviderRequestError(
                 .version,
-                "the request's apiVersion \"\(versionText.prefix(100))\" is not known: expected "
+                "the request's apiVersion \"\(versionText.quoted)\" is not known: expected "
                     + ExternalDataVersion.allCases.map(\.rawValue).joined(separator: " or "))
         }
         guard let kind = object["kind"]?.string else {
@@ -50,7 +51,7 @@ package struct ProviderRequest: Sendable, Hashable {
         }
         guard kind == "ProviderRequest" else {
             throw ProviderRequestError(
-                .version, "the request's kind is \"\(kind.prefix(100))\", expected ProviderRequest", version: version)
+                .version, "the request's kind is \"\(kind.quoted)\", expected ProviderRequest", version: version)
         }
         guard let request = object["request"]?.object else {
             throw ProviderRequestError(

@@ -1,5 +1,6 @@
 import NIOCore
 import NIOHTTP1
+import Quotation
 
 /// The two routes of the external-data protocol, Kyverno's beside them, and complete answers to everything else.
 struct ProviderRoutes: ProviderResponder {
@@ -21,13 +22,13 @@ struct ProviderRoutes: ProviderResponder {
         guard let operation = ProviderRoutes.operation(path) else {
             let error = ProviderRequestError(
                 .route,
-                "there is nothing at \(path.prefix(200)): expected \(ProviderRoutes.root)verify or"
+                "there is nothing at \(path.quoted): expected \(ProviderRoutes.root)verify or"
                     + " \(ProviderRoutes.root)mutate, check the Provider's url")
             return .answer(handler.refuse(error, operation: nil, traceID: traceID))
         }
         guard head.method == .POST else {
             let error = ProviderRequestError(
-                .method, "\(head.method.rawValue.prefix(20)) is not allowed at \(path): expected POST")
+                .method, "\(head.method.rawValue.quoted) is not allowed at \(path): expected POST")
             return .answer(handler.refuse(error, operation: operation, traceID: traceID))
         }
         return .body(

@@ -1,3 +1,5 @@
+import Quotation
+
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Musl)
@@ -44,11 +46,12 @@ struct WatchedFile: Sendable {
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw WatchedFile.unreadable(path) }
         guard status.st_mode & S_IFMT == S_IFREG else {
-            throw ServingCertificateError("\(path) is not a file")
+            throw ServingCertificateError("\(path.quotedPath) is not a file")
         }
         let limit = 1 << 20
         guard status.st_size <= limit else {
-            throw ServingCertificateError("\(path) is larger than \(limit) bytes: this is not a certificate or key")
+            throw ServingCertificateError(
+                "\(path.quotedPath) is larger than \(limit) bytes: this is not a certificate or key")
         }
         var content: [UInt8] = []
         content.reserveCapacity(Int(status.st_size))
@@ -60,7 +63,8 @@ struct WatchedFile: Sendable {
             if count == 0 { break }
             content.append(contentsOf: chunk[..<count])
             guard content.count <= limit else {
-                throw ServingCertificateError("\(path) is larger than \(limit) bytes: this is not a certificate or key")
+                throw ServingCertificateError(
+                    "\(path.quotedPath) is larger than \(limit) bytes: this is not a certificate or key")
             }
         }
         self.path = path
@@ -69,6 +73,6 @@ struct WatchedFile: Sendable {
     }
 
     private static func unreadable(_ path: String) -> ServingCertificateError {
-        ServingCertificateError("cannot read \(path): \(String(cString: strerror(errno)))")
+        ServingCertificateError("cannot read \(path.quotedPath): \(String(cString: strerror(errno)))")
     }
 }

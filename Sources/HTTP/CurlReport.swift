@@ -1,4 +1,5 @@
 import CCurl
+import Quotation
 
 /// How far a transfer had come.
 enum TransferPhase: Sendable, Hashable {
@@ -78,8 +79,8 @@ struct CurlReport {
     ) -> Fault {
         let said = text.isEmpty ? String(cString: curl_easy_strerror(code)) : text
         // One printable line: the text may quote what a peer sent.
-        let printable = String(
-            decoding: said.utf8.prefix(300).map { $0 < 0x20 || $0 == 0x7F ? 0x20 : $0 }, as: UTF8.self)
+        let printable = exchange.sent.shown(
+            String(decoding: said.utf8.prefix(300).map { $0 < 0x20 || $0 > 0x7E ? 0x20 : $0 }, as: UTF8.self))
         return Fault(kind: kind, detail: "\(what): \(printable)\(hint)", isWorthRetrying: isWorthRetrying)
     }
 }

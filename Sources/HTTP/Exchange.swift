@@ -1,3 +1,5 @@
+import Quotation
+
 /// One request to one URL, once: what the engine is asked to do. Retries and redirects are several of these.
 struct Exchange: Sendable {
     var method: HTTPMethod
@@ -21,6 +23,8 @@ struct Exchange: Sendable {
     var tlsServerName: String?
     /// Where the body goes as it arrives, instead of into the answer; and how long nothing may arrive.
     var stream: (buffer: StreamBuffer, idleTimeout: Duration)?
+    /// What no message may repeat.
+    var sent = SentSecrets()
     /// Where it may go.
     var addresses = AddressRule.everything
 

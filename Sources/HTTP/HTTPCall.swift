@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Quotation
 
 /// One call's way through attempts and redirects: decides after each answer or fault what comes next. It neither
 /// sends nor waits, so it needs no network to be tested.
@@ -11,6 +12,8 @@ struct HTTPCall {
     private var headers: HTTPHeaders
     private var redirects = 0
     private var addresses: AddressRule
+    /// What was sent so far that no message may repeat.
+    private(set) var sent: SentSecrets
     /// How many times the request was sent, redirects not counted.
     var attempts = 0
     /// Whether the next exchange goes where the last answer pointed to.
@@ -18,6 +21,8 @@ struct HTTPCall {
     /// What the last attempt came to, when it is worth another one.
     private var lastError: HTTPError?
 
+    private static let shortestSignedQuery = 16
+    private static let formType = "application/x-www-form-urlencoded"
     /// What may go along to another origin: what describes the wanted content, nothing that says who asks.
     private static let portableHeaders = ["Accept", "Accept-Language", "Range", "User-Agent"]
 
@@ -36,6 +41,10 @@ struct HTTPCall {
         self.configuration = configuration
         self.proxies = proxies
         headers = request.headers
+        sent = HTTPCall.secrets(of: request)
+        if let proxy = proxies.proxy(for: url), let password = proxy.password {
+            sent.add([password, "\(proxy.user ?? ""):\(password)"])
+        }
         addresses = AddressRule(privateAddresses: request.privateAddresses)
     }
 
@@ -50,7 +59,7 @@ struct HTTPCall {
             userAgent: configuration.userAgent, proxy: proxies.proxy(for: url),
             needsFreshConnection: !request.method.isIdempotent && !request.retry.retriesNonIdempotent,
             followsRedirects: request.redirects != .refuse, keepsEveryBody: request.answersEveryStatus,
-            tlsServerName: configuration.tlsServerName, addresses: addresses)
+            tlsServerName: configuration.tlsServerName, sent: sent, addresses: addresses)
     }
 
     /// Takes an answer: returns what the caller gets, or `nil` when there is more to do.
@@ -67,6 +76,7 @@ struct HTTPCall {
             var response = HTTPResponse(
                 status: answer.status, headers: answer.headers, body: answer.body, url: url.text, attempts: attempts)
             response.address = answer.address
+            response.sent = sent
             return response
         }
         var error =
@@ -104,7 +114,20 @@ struct HTTPCall {
 
     /// An error of this call as it stands.
     func error(_ kind: HTTPError.Kind, _ detail: String) -> HTTPError {
-        HTTPError(kind: kind, host: url.authority, method: request.method, attempts: attempts, detail: detail)
+        // A host that an answer led to may be named after what was sent.
+        let host = redirects > 0 ? sent.shown(url.authority) : url.authority
+        return HTTPError(kind: kind, host: host, method: request.method, attempts: attempts, detail: detail)
+    }
+
+    private static func secrets(of request: HTTPRequest) -> SentSecrets {
+        var sent = SentSecrets(request.secrets)
+        for name in ["Authorization", "Cookie"] {
+            for value in request.headers.all(name) { sent.add(authorization: value) }
+        }
+        if let body = request.body, request.headers["Content-Type"]?.hasPrefix(HTTPCall.formType) == true {
+            sent.add(form: body)
+        }
+        return sent
     }
 
     private mutating func follow(_ location: String, _ answer: Answer, maximum: Int) throws(HTTPError) {
@@ -119,11 +142,16 @@ struct HTTPCall {
             throw self.error(.redirectRefused, "the host redirects to an address that is not usable: \(error.problem)")
         }
         guard next.scheme == .https || url.scheme == .http else {
-            throw error(.redirectRefused, "the host redirects from https to http (\(next.authority))")
+            throw error(.redirectRefused, "the host redirects from https to http (\(sent.shown(next.authority)))")
         }
         addresses = .redirect(
             from: answer.address, toSameOrigin: next.hasSameOrigin(as: url), request.redirectsToPrivateAddresses)
         if !next.hasSameOrigin(as: url) { headers.keepOnly(HTTPCall.portableHeaders) }
+        // The query of an address that one is sent to is often as good as a password: signed URLs of storage services.
+        if let mark = next.target.firstIndex(of: "?") {
+            let query = String(next.target[mark...].dropFirst())
+            if query.utf8.count >= HTTPCall.shortestSignedQuery { sent.add([query]) }
+        }
         url = next
         redirects += 1
         isRedirected = true

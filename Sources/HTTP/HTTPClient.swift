@@ -1,5 +1,6 @@
 import CCurl
 import FoundationEssentials
+import Quotation
 import Synchronization
 
 /// The client for every outbound request of the process, over libcurl: pooled connections, HTTP/2 where the host
@@ -101,7 +102,10 @@ public final class HTTPClient: HTTPSending {
     private func perform(_ exchange: Exchange) async -> Result<Answer, Fault> {
         // A proxy would resolve and connect: what the URL itself says is all that can be judged here.
         if exchange.proxy != nil, let problem = exchange.addresses.problem(of: exchange.url) {
-            return .failure(Fault(kind: .addressRefused, detail: "not asked: \(problem)", isWorthRetrying: false))
+            return .failure(
+                Fault(
+                    kind: .addressRefused, detail: "not asked: \(exchange.sent.shown(problem))", isWorthRetrying: false)
+            )
         }
         while let engine = currentEngine() {
             if let result = await engine.perform(exchange) { return result }
@@ -129,7 +133,7 @@ public final class HTTPClient: HTTPSending {
             case .success(let answer):
                 return HTTPStream(
                     status: answer.status, headers: answer.headers,
-                    body: HTTPBody(buffer, transfer, engine, call))
+                    body: HTTPBody(buffer, transfer, engine, call), sent: call.sent)
             }
         }
         throw call.error(.cancelled, "the client was shut down")

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Quotation
 
 /// The methods of a request.
 public enum HTTPMethod: String, Sendable, Hashable {
@@ -58,6 +59,9 @@ public struct HTTPRequest: Sendable {
     public var redirectsToPrivateAddresses = PrivateAddresses.allowed
     /// Who goes first when the host limits requests.
     public var place = Place()
+    /// What else than the `Authorization` and the secret fields of a form only the receiver may know: no message repeats
+    /// it, whatever the answer says.
+    package var secrets: [String] = []
 
     /// A request's place among those that wait for the same host (``PacedHTTPClient``).
     public struct Place: Sendable, Hashable {
@@ -120,6 +124,8 @@ public struct HTTPResponse: Sendable {
     public var attempts: Int
     /// Where it came from; `nil` when a proxy alone knows.
     var address: IPAddress?
+    /// What was sent for it that no message may repeat: what the answer says is quoted through this.
+    package var sent = SentSecrets()
     /// Whether it came from an address that is not of the public internet; `false` when a proxy alone knows.
     public var isFromPrivateAddress: Bool { address.map { AddressScope(of: $0) != .everyone } ?? false }
 

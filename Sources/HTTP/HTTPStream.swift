@@ -1,3 +1,4 @@
+import Quotation
 import Synchronization
 
 /// An answer whose body is read as it arrives.
@@ -8,6 +9,8 @@ public struct HTTPStream: Sendable {
     public let headers: HTTPHeaders
     /// The body.
     public let body: HTTPBody
+    /// What was sent that no message may repeat.
+    package let sent: SentSecrets
 }
 
 /// A body under way, for one reader. When nobody holds it any more, the transfer ends.

@@ -1,5 +1,6 @@
 import CCurl
 import FoundationEssentials
+import Quotation
 
 #if canImport(Glibc)
     import Glibc
@@ -68,11 +69,11 @@ struct TrustSources: Sendable {
             if let identity = FileIdentity(path) { seen.insert(identity) }
             let text: [UInt8]
             do { text = [UInt8](try Data(contentsOf: URL(filePath: path))) } catch {
-                throw .configuration("the CA bundle \(path) cannot be read")
+                throw .configuration("the CA bundle \(path.quotedPath) cannot be read")
             }
             guard let count = anchors.add(pem: text), count > 0 else {
                 throw .configuration(
-                    "the CA bundle \(path) is not a file of PEM certificates"
+                    "the CA bundle \(path.quotedPath) is not a file of PEM certificates"
                         + "; expected blocks that begin with -----BEGIN CERTIFICATE-----")
             }
         }
@@ -97,7 +98,7 @@ struct TrustSources: Sendable {
             case .bytes(let bytes): return bytes
             case .file(let path):
                 guard let text = try? Data(contentsOf: URL(filePath: path)) else {
-                    throw .configuration("the \(what) \(path) cannot be read")
+                    throw .configuration("the \(what) \(path.quotedPath) cannot be read")
                 }
                 return [UInt8](text)
             }

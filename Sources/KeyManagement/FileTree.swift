@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Quotation
 
 #if canImport(Glibc)
     import Glibc
@@ -17,17 +18,19 @@ enum FileTree {
         switch try kind(of: path) {
         case .file:
             guard files.count < limits.maximumFiles else {
-                throw KeyManagementError(.unreadable, "\(path): there are more than \(limits.maximumFiles) files")
+                throw KeyManagementError(
+                    .unreadable, "\(path.quotedPath): there are more than \(limits.maximumFiles) files")
             }
             files.append(path)
         case .directory:
             guard depth < limits.maximumDepth else {
-                throw KeyManagementError(.unreadable, "\(path) lies more than \(limits.maximumDepth) directories deep")
+                throw KeyManagementError(
+                    .unreadable, "\(path.quotedPath) lies more than \(limits.maximumDepth) directories deep")
             }
             let names: [String]
             do { names = try FileManager.default.contentsOfDirectory(atPath: path) } catch {
                 throw KeyManagementError(
-                    .unreadable, "the directory \(path) cannot be listed; check that it may be read")
+                    .unreadable, "the directory \(path.quotedPath) cannot be listed; check that it may be read")
             }
             for name in names.sorted() where !name.hasPrefix(".") {
                 let inner = path.hasSuffix("/") ? path + name : path + "/" + name
@@ -38,7 +41,7 @@ enum FileTree {
                 try Self.files(at: inner, limits: limits, into: &files, depth: depth + 1)
             }
         case .other:
-            throw KeyManagementError(.unreadable, "\(path) is neither a file nor a directory")
+            throw KeyManagementError(.unreadable, "\(path.quotedPath) is neither a file nor a directory")
         }
     }
 
@@ -51,7 +54,7 @@ enum FileTree {
         var information = stat()
         guard fstat(descriptor, &information) == 0 else { throw failure(path) }
         guard information.st_mode & S_IFMT == S_IFREG else {
-            throw KeyManagementError(.unreadable, "\(path) is not a regular file")
+            throw KeyManagementError(.unreadable, "\(path.quotedPath) is not a regular file")
         }
         var content: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 64 << 10)
@@ -64,7 +67,7 @@ enum FileTree {
             if count == 0 { return content }
             content += buffer[..<count]
             guard content.count <= maximumBytes else {
-                throw KeyManagementError(.unreadable, "\(path) has more than \(maximumBytes) bytes")
+                throw KeyManagementError(.unreadable, "\(path.quotedPath) has more than \(maximumBytes) bytes")
             }
         }
     }
@@ -94,10 +97,10 @@ enum FileTree {
     /// What the last system call said of a path.
     private static func failure(_ path: String) -> KeyManagementError {
         switch errno {
-        case ENOENT, ENOTDIR: KeyManagementError(.unreadable, "\(path) does not exist")
-        case EACCES, EPERM: KeyManagementError(.unreadable, "\(path) may not be read by this process")
-        case ELOOP: KeyManagementError(.unreadable, "\(path) is a link that leads in a circle")
-        default: KeyManagementError(.unreadable, "\(path) cannot be read (error \(errno))")
+        case ENOENT, ENOTDIR: KeyManagementError(.unreadable, "\(path.quotedPath) does not exist")
+        case EACCES, EPERM: KeyManagementError(.unreadable, "\(path.quotedPath) may not be read by this process")
+        case ELOOP: KeyManagementError(.unreadable, "\(path.quotedPath) is a link that leads in a circle")
+        default: KeyManagementError(.unreadable, "\(path.quotedPath) cannot be read (error \(errno))")
         }
     }
 }

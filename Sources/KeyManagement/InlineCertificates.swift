@@ -1,5 +1,6 @@
 import FoundationEssentials
 import PKI
+import Quotation
 
 /// Certificates, or a public key, that stand in the configuration itself (Ratify's KeyManagementProvider of type `inline`). They never
 /// change.
@@ -28,7 +29,7 @@ package final class InlineCertificates: CertificateProvider {
         case let other?:
             throw KeyManagementError(
                 .configuration,
-                "\(place) has contentType \"\(other.prefix(40))\"; only \"certificate\" and \"key\" are supported")
+                "\(place) has contentType \"\(other.quoted)\"; only \"certificate\" and \"key\" are supported")
         }
         guard let value, !value.isEmpty else {
             let wanted = offersCertificates ? "certificates" : "a public key"

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Quotation
 import StrictJSON
 import Subprocess
 
@@ -55,8 +56,8 @@ package struct ExecPlugin: Sendable {
     /// Runs the program. Its error output goes nowhere: it may hold secrets.
     func token(deadline: ContinuousClock.Instant) async throws(KubernetesError) -> Token {
         func fault(_ kind: KubernetesError.Kind, _ problem: String) -> KubernetesError {
-            let hint = installHint.map { "; \($0.prefix(300).map { $0.isNewline ? " " : String($0) }.joined())" } ?? ""
-            return KubernetesError(kind, detail: "the exec plugin \(command) \(problem)\(hint)")
+            let hint = installHint.map { "; \($0.quoted)" } ?? ""
+            return KubernetesError(kind, detail: "the exec plugin \(command.quotedPath) \(problem)\(hint)")
         }
         switch await run(until: deadline) {
         case .timeout: throw fault(.unavailable, "did not answer in time")

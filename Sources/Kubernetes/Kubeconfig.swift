@@ -1,5 +1,6 @@
 import FoundationEssentials
 import HTTP
+import Quotation
 import StrictJSON
 import YAML
 
@@ -32,12 +33,12 @@ extension KubernetesConfiguration {
         guard let name = context ?? current else {
             throw .configuration("\(paths.joined(separator: ", ")) has no current-context: name a context")
         }
-        let source = "context \"\(name)\" of \(paths.joined(separator: ", "))"
+        let source = "context \"\(name.quoted)\" of \(paths.joined(separator: ", "))"
         func entry(_ list: String, _ name: String, _ member: String) throws(KubernetesError) -> KubeconfigEntry {
             for file in files {
                 if let entry = try file.entry(list, name, member) { return entry }
             }
-            throw .configuration("\(source): there is no \(member) \"\(name)\"")
+            throw .configuration("\(source): there is no \(member) \"\(name.quoted)\"")
         }
         let chosen = try entry("contexts", name, "context")
         guard let clusterName = try chosen.string("cluster") else {
@@ -131,7 +132,8 @@ struct Kubeconfig {
         else { return nil }
         let directory = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
         return KubeconfigEntry(
-            name: "the \(member) \"\(name)\" of \(path)", object: entry[member]?.object ?? [:], directory: directory)
+            name: "the \(member) \"\(name.quoted)\" of \(path)", object: entry[member]?.object ?? [:],
+            directory: directory)
     }
 }
 

@@ -1,4 +1,5 @@
 import HTTP
+import Quotation
 import StrictJSON
 
 extension KubernetesClient {
@@ -97,7 +98,7 @@ extension KubernetesClient {
         if let name { words += " \"\(KubernetesClient.printable(name))\"" }
         if let namespace { words += " in namespace \"\(KubernetesClient.printable(namespace))\"" }
         for text in [name, namespace].compactMap(\.self) where !URLText.isName(text) {
-            throw error(.invalid, words, "\"\(KubernetesClient.printable(text))\" cannot be a name")
+            throw error(.invalid, words, "\"\(text.quoted)\" cannot be a name")
         }
         guard namespace == nil || type.isNamespaced else {
             throw error(.invalid, words, "objects of this type are in no namespace")

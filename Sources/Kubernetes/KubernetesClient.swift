@@ -1,5 +1,6 @@
 import FoundationEssentials
 import HTTP
+import Quotation
 import StrictJSON
 
 /// Talks to an API server: get, list, create, replace, patch, delete, watch.
@@ -107,11 +108,20 @@ package final class KubernetesClient: Sendable {
         var headers: HTTPHeaders = ["Accept": "application/json"]
         if call.body != nil { headers.add("Content-Type", call.contentType) }
         if let token { headers.add("Authorization", "Bearer \(token)") }
-        return HTTPRequest(
+        var request = HTTPRequest(
             call.method, base + call.path + URLText.query(call.query), headers: headers, body: call.body?.bytes,
             maximumResponseBytes: options.maximumResponseBytes, deadline: deadline,
             // Sent once here, but over connections that are open already.
             retry: RetryPolicy(maximumAttempts: 1, retriesNonIdempotent: call.isRepeatable), answersEveryStatus: true)
+        request.secrets = Self.secrets(in: call.body)
+        return request
+    }
+
+    /// What an object that is sent holds that no message may repeat: the data of a Secret, the token of a TokenReview.
+    private static func secrets(in body: JSONValue?) -> [String] {
+        let members = [body?["data"], body?["stringData"]].compactMap { $0?.object }
+        return members.flatMap { $0.members.compactMap { $0.value.string } }
+            + [body?["spec"]?["token"]?.string].compactMap(\.self)
     }
 
     func token(_ words: String, deadline: ContinuousClock.Instant) async throws(KubernetesError) -> String? {
@@ -142,7 +152,7 @@ package final class KubernetesClient: Sendable {
                     isTokenRenewed = true
                     continue
                 }
-                failure = refusal(response.status, response.headers, response.body, call.words)
+                failure = refusal(response.status, response.headers, response.body, response.sent, call.words)
                 // It says that it did nothing.
                 if failure.kind == .throttled { mayRepeat = true }
             case .failure(let error):
@@ -167,7 +177,9 @@ package final class KubernetesClient: Sendable {
     }
 
     /// What an answer that is no success says: its status, and the `Status` object in its body.
-    func refusal(_ status: Int, _ headers: HTTPHeaders, _ body: [UInt8], _ words: String) -> KubernetesError {
+    func refusal(
+        _ status: Int, _ headers: HTTPHeaders, _ body: [UInt8], _ sent: SentSecrets, _ words: String
+    ) -> KubernetesError {
         let object = (try? StrictJSON.parse(body))?.object
         let isStatus = object?["kind"]?.string == "Status"
         let reason = isStatus ? object?["reason"]?.string : nil
@@ -184,7 +196,7 @@ package final class KubernetesClient: Sendable {
             }
         var detail = "status \(status)"
         if isStatus, let message = object?["message"]?.string, !message.isEmpty {
-            detail += ": " + KubernetesClient.printable(message)
+            detail += ": " + sent.quote(message)
         }
         var result = error(kind, words, detail)
         let seconds = headers["Retry-After"].flatMap { Int64($0) } ?? object?["details"]?["retryAfterSeconds"]?.integer
@@ -192,11 +204,11 @@ package final class KubernetesClient: Sendable {
         return result
     }
 
-    /// One printable line of bounded length: messages repeat what others have written into objects.
+    /// A name of the API, which has at most 253 characters, printable.
     static func printable(_ text: String) -> String {
         String(
             String.UnicodeScalarView(
-                text.unicodeScalars.prefix(500).map { $0.value < 0x20 || $0.value == 0x7F ? " " : $0 }))
+                text.unicodeScalars.prefix(253).map { $0.value < 0x20 || $0.value == 0x7F ? " " : $0 }))
     }
 }
 

@@ -1,4 +1,5 @@
 import HTTP
+import Quotation
 import StrictJSON
 
 /// What a watch tells.
@@ -37,6 +38,8 @@ actor ResourceWatch {
     /// What has been seen; `nil`: list again.
     private var version: String?
     private var stream: (body: HTTPBody, opened: ContinuousClock.Instant)?
+    /// What was sent that no message may repeat.
+    private var sent = SentSecrets()
     private var lines: LineBuffer
     private var isTokenRenewed = false
 
@@ -101,6 +104,7 @@ actor ResourceWatch {
             } catch { throw KubernetesError(error, host: client.host, request: words) }
             if answer.status == 200 {
                 stream = (answer.body, .now)
+                sent = answer.sent
                 lines.clear()
                 isTokenRenewed = false
                 return
@@ -112,7 +116,7 @@ actor ResourceWatch {
             isTokenRenewed = false
             var body: [UInt8] = []
             while body.count < 64 << 10, let more = try? await answer.body.next() { body += more }
-            throw client.refusal(answer.status, answer.headers, body, words)
+            throw client.refusal(answer.status, answer.headers, body, answer.sent, words)
         }
     }
 
@@ -152,7 +156,7 @@ actor ResourceWatch {
         }
         if kind == "ERROR" {
             let code = object["code"]?.integer ?? 500
-            throw client.refusal(Int(clamping: code), [:], JSONValue.object(object).bytes, words)
+            throw client.refusal(Int(clamping: code), [:], JSONValue.object(object).bytes, sent, words)
         }
         guard let version = object.resourceVersion, !version.isEmpty else {
             throw client.error(.malformed, words, "an event's object has no resource version")
@@ -166,7 +170,7 @@ actor ResourceWatch {
         case "DELETED":
             backoff.reset()
             return .deleted(object)
-        default: throw client.error(.malformed, words, "an event of the unknown type \"\(kind.prefix(40))\"")
+        default: throw client.error(.malformed, words, "an event of the unknown type \"\(kind.quoted)\"")
         }
     }
 }

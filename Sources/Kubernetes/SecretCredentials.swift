@@ -1,5 +1,6 @@
 import FoundationEssentials
 import OCI
+import Quotation
 import StrictJSON
 import Synchronization
 
@@ -140,7 +141,7 @@ package final class SecretCredentials: RegistryCredentials {
         default:
             guard isListed else { return nil }
             throw fault(
-                "is of type \"\(type.prefix(80))\": expected kubernetes.io/dockerconfigjson or kubernetes.io/dockercfg")
+                "is of type \"\(type.quoted)\": expected kubernetes.io/dockerconfigjson or kubernetes.io/dockercfg")
         }
         guard let text = secret["data"]?[member]?.string, let data = Data(base64Encoded: text) else {
             throw fault("has no \(member)")

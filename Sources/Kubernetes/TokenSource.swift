@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Quotation
 
 /// The token of who asks, as it is now.
 actor TokenSource {
@@ -63,7 +64,7 @@ actor TokenSource {
 
     private static func read(_ path: String) throws(KubernetesError) -> String {
         guard let data = try? Data(contentsOf: URL(filePath: path)) else {
-            throw .configuration("the token file \(path) cannot be read")
+            throw .configuration("the token file \(path.quotedPath) cannot be read")
         }
         let text = String(decoding: data, as: UTF8.self).filter { !$0.isWhitespace }
         guard !text.isEmpty, text.utf8.count <= 65_536, text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {

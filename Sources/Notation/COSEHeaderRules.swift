@@ -1,3 +1,5 @@
+import Quotation
+
 /// What RFC 9052, section 3.1, says of the common header parameters, in either bucket.
 enum COSEHeaderRules {
     static func check(protected: CBORMap, unprotected: CBORMap) throws(EnvelopeError) {
@@ -53,6 +55,6 @@ enum COSEHeaderRules {
 
     /// A label as text.
     static func text(_ label: CBORValue) -> String {
-        label.text.map { "\"\($0.prefix(100))\"" } ?? label.integer.map { String($0) } ?? "?"
+        label.text.map { "\"\($0.quoted)\"" } ?? label.integer.map { String($0) } ?? "?"
     }
 }

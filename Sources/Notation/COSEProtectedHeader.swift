@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Quotation
 
 /// The protected header of a COSE envelope (COSE envelope specification, "Protected Header").
 ///
@@ -24,7 +25,7 @@ struct COSEProtectedHeader {
             throw EnvelopeError(.header, "the signing scheme (\"\(NotaryName.signingScheme)\") is missing")
         }
         guard let scheme = SigningScheme(rawValue: schemeName) else {
-            throw EnvelopeError(.header, "the signing scheme \"\(schemeName.prefix(60))\" is not supported")
+            throw EnvelopeError(.header, "the signing scheme \"\(schemeName.quoted)\" is not supported")
         }
         let critical = map[2]?.array ?? []
         var required = [NotaryName.signingScheme]

@@ -1,6 +1,7 @@
 import FoundationEssentials
 import HTTP
 import PKI
+import Quotation
 
 /// Finds out by certificate revocation lists whether a certificate is revoked (trust store and trust policy specification,
 /// "CRLs"; RFC 5280, section 6.3).
@@ -132,7 +133,7 @@ struct CRLSource: Sendable {
         }
         guard scope.uris.isEmpty || scope.uris.contains(where: names.contains) else {
             throw ValidationFailure(
-                "the list is that of another distribution point, \(scope.uris[0].prefix(200))")
+                "the list is that of another distribution point, \(scope.uris[0].quoted)")
         }
     }
 
@@ -162,7 +163,7 @@ struct CRLSource: Sendable {
                 let delta = try await list(RevocationURL(text), question)
                 do throws(ValidationFailure) {
                     try Self.check(delta.list, addsTo: base.list)
-                } catch { throw ValidationFailure("the delta list \(text.prefix(200)): \(error)") }
+                } catch { throw ValidationFailure("the delta list \(text.quoted): \(error)") }
                 return delta
             } catch { failures.append(error) }
         }

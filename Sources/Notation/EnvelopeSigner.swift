@@ -1,6 +1,7 @@
 import FoundationEssentials
 import OCI
 import PKI
+import Quotation
 import StrictJSON
 
 /// Makes signature envelopes under the scheme ``SigningScheme/x509`` with a local key or one elsewhere (signature specification; JWS and COSE
@@ -99,7 +100,7 @@ public struct EnvelopeSigner: Sendable {
     ) throws(SigningError) -> Draft {
         if let reserved = options.userMetadata.keys.first(where: { $0.hasPrefix(NotaryName.reservedPrefix) }) {
             throw SigningError(
-                "the metadata \"\(reserved)\" begins with \(NotaryName.reservedPrefix), which is reserved; choose "
+                "the metadata \"\(reserved.quoted)\" begins with \(NotaryName.reservedPrefix), which is reserved; choose "
                     + "another name")
         }
         // "The certificates in the certificate chain MUST be valid at signing time."

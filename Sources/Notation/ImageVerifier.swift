@@ -1,5 +1,6 @@
 import FoundationEssentials
 import OCI
+import Quotation
 
 /// Verifies the signatures of an image in a registry or image layout.
 ///
@@ -181,7 +182,7 @@ public struct ImageVerifier: Sendable {
             return .failure(
                 ValidationFailure(
                     "the signature manifest \(manifest.digest) is of the media type "
-                        + "\"\(manifest.mediaType.prefix(100))\", which signatures do not have"))
+                        + "\"\(manifest.mediaType.quoted)\", which signatures do not have"))
         }
         guard manifest.size <= SignatureManifest.maximumBytes else {
             return .failure(

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Quotation
 import StrictJSON
 
 /// Reads the JWS envelope (JWS envelope specification; RFC 7515, section 7.2.2, flattened JSON serialization).
@@ -96,7 +97,7 @@ enum JWSParser {
     ) throws(EnvelopeError) {
         if let name = NotaryName.caseVariant(in: object.names, of: names) {
             throw EnvelopeError(
-                .malformed, "\(what) has the member \"\(name.prefix(100))\", a known name in another case")
+                .malformed, "\(what) has the member \"\(name.quoted)\", a known name in another case")
         }
     }
 

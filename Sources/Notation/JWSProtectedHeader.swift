@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Quotation
 import StrictJSON
 
 /// The protected header of a JWS envelope (JWS envelope specification, "Protected Headers").
@@ -18,7 +19,7 @@ struct JWSProtectedHeader {
         guard let algorithm = SigningAlgorithm(rawValue: name) else {
             throw EnvelopeError(
                 .header,
-                "the algorithm \"\(name.prefix(40))\" is not supported; expected one of "
+                "the algorithm \"\(name.quoted)\" is not supported; expected one of "
                     + SigningAlgorithm.allCases.map(\.jwsName).joined(separator: ", "))
         }
         self.algorithm = algorithm
@@ -27,7 +28,7 @@ struct JWSProtectedHeader {
             throw EnvelopeError(.header, "the signing scheme (\"\(NotaryName.signingScheme)\") is missing")
         }
         guard let scheme = SigningScheme(rawValue: schemeName) else {
-            throw EnvelopeError(.header, "the signing scheme \"\(schemeName.prefix(60))\" is not supported")
+            throw EnvelopeError(.header, "the signing scheme \"\(schemeName.quoted)\" is not supported")
         }
         let signingTime = try Self.time(object, NotaryName.signingTime)
         let authenticTime = try Self.time(object, NotaryName.authenticSigningTime)
@@ -72,13 +73,13 @@ struct JWSProtectedHeader {
         var seen: [String] = []
         for name in critical {
             guard !seen.contains(name) else {
-                throw EnvelopeError(.header, "\"crit\" names \"\(name.prefix(100))\" twice")
+                throw EnvelopeError(.header, "\"crit\" names \"\(name.quoted)\" twice")
             }
             seen.append(name)
             if required.contains(name) { continue }
             guard !names.contains(name), object[name] != nil else {
                 throw EnvelopeError(
-                    .header, "\"crit\" names \"\(name.prefix(100))\", which is absent or may not be named there")
+                    .header, "\"crit\" names \"\(name.quoted)\", which is absent or may not be named there")
             }
         }
         if let missing = required.first(where: { !critical.contains($0) }) {

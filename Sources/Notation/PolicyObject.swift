@@ -1,3 +1,4 @@
+import Quotation
 import StrictJSON
 
 /// An object of a trust policy document: members by name without regard to case, of the types that they must have.
@@ -20,7 +21,7 @@ struct PolicyObject {
         let folded = NotaryName.folded(name)
         let matches = object.members.filter { NotaryName.folded($0.name) == folded }
         guard matches.count <= 1 else {
-            throw TrustPolicyError("\(place) has \"\(name)\" twice, in different cases")
+            throw TrustPolicyError("\(place) has \"\(name.quoted)\" twice, in different cases")
         }
         guard let value = matches.first?.value, !value.isNull else { return nil }
         return value
@@ -60,7 +61,7 @@ struct PolicyObject {
         for member in object.members {
             guard let text = member.value.string else {
                 throw TrustPolicyError(
-                    "\"\(member.name.prefix(100))\" in \(place) is \(member.value.kind), not a string")
+                    "\"\(member.name.quoted)\" in \(place) is \(member.value.kind), not a string")
             }
             result.append((member.name, text))
         }

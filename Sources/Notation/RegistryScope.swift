@@ -1,3 +1,5 @@
+import Quotation
+
 /// The scopes of a trust policy statement: repositories, or everything (trust store and trust policy specification, "OCI
 /// Trust Policy Constraints").
 enum RegistryScope {
@@ -8,13 +10,13 @@ enum RegistryScope {
     static func check(_ scope: String) throws(TrustPolicyError) {
         guard scope.utf8.count <= 1 || !scope.utf8.contains(UInt8(ascii: "*")) else {
             throw TrustPolicyError(
-                "the registry scope \"\(scope.prefix(300))\" has a wildcard in it; only \"*\" alone is possible")
+                "the registry scope \"\(scope.quoted)\" has a wildcard in it; only \"*\" alone is possible")
         }
         let parts = scope.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
         guard parts.count >= 2, let domain = parts.first, isDomain(domain), parts.dropFirst().allSatisfy(isComponent)
         else {
             throw TrustPolicyError(
-                "the registry scope \"\(scope.prefix(300))\" is not a repository: expected registry/repository, without "
+                "the registry scope \"\(scope.quoted)\" is not a repository: expected registry/repository, without "
                     + "scheme, tag or digest, for example registry.example.com/team/app")
         }
     }

@@ -1,5 +1,6 @@
 import FoundationEssentials
 import PKI
+import Quotation
 
 /// Checks whether the certificates of a chain have been revoked (trust store and trust policy specification, "Certificate
 /// Revocation Evaluation").
@@ -36,7 +37,7 @@ public struct OfflineRevocation: RevocationChecking {
                 certificate.ocspURLs.first ?? certificate.crlDistributionPoints.first?.first
                 ?? "a certificate revocation list"
             throw ValidationFailure(
-                "the certificate \"\(certificate.subject)\" names \(source.prefix(200)) for its revocation status, and this "
+                "the certificate \"\(certificate.subject)\" names \(source.quoted) for its revocation status, and this "
                     + "verifier works offline; the trust policy can override revocation with \"log\" or \"skip\"")
         }
         return nil

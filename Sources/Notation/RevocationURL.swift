@@ -1,4 +1,5 @@
 import HTTP
+import Quotation
 
 /// A place that a certificate or a list names for revocation information ("support only HTTP CRL URLs"; responses are
 /// signed, and https would need revocation checks of its own).
@@ -13,19 +14,19 @@ struct RevocationURL: Hashable, Sendable, CustomStringConvertible {
     init(_ text: String) throws(ValidationFailure) {
         guard text.utf8.count <= Self.maximumBytes else {
             throw ValidationFailure(
-                "\(text.prefix(200))… cannot be asked: the URL has \(text.utf8.count) bytes; at most \(Self.maximumBytes) "
+                "\(text.quoted) cannot be asked: the URL has \(text.utf8.count) bytes; at most \(Self.maximumBytes) "
                     + "are accepted; have the certificate authority name a shorter one")
         }
         guard text.prefix(7).lowercased() == "http://" else {
             throw ValidationFailure(
-                "\(text.prefix(200)) cannot be asked: revocation information is fetched from http URLs only; have the "
+                "\(text.quoted) cannot be asked: revocation information is fetched from http URLs only; have the "
                     + "certificate authority name one")
         }
         self.text = text
     }
 
     /// The URL, not longer than a message can bear.
-    var description: String { String(text.prefix(200)) }
+    var description: String { text.quoted }
 
     /// Fetches what is there.
     ///

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Quotation
 import StrictJSON
 
 /// A signature envelope (signature specification, "Signature Envelope"), read strictly and not yet verified: whoever made
@@ -47,7 +48,7 @@ public struct SignatureEnvelope: Sendable {
         guard let format = EnvelopeFormat(mediaType: mediaType) else {
             throw EnvelopeError(
                 .mediaType,
-                "\"\(mediaType.prefix(100))\" is not the media type of a signature envelope: expected "
+                "\"\(mediaType.quoted)\" is not the media type of a signature envelope: expected "
                     + EnvelopeFormat.allCases.map(\.mediaType).joined(separator: " or "))
         }
         guard bytes.count <= maximumBytes else {
@@ -93,7 +94,7 @@ public struct SignatureEnvelope: Sendable {
         guard attributes.contentType.utf8.elementsEqual(NotaryName.payloadType.utf8) else {
             throw EnvelopeError(
                 .header,
-                "the content type \"\(attributes.contentType.prefix(100))\" is not supported; expected "
+                "the content type \"\(attributes.contentType.quoted)\" is not supported; expected "
                     + NotaryName.payloadType)
         }
         self.format = format

@@ -1,4 +1,5 @@
 import OCI
+import Quotation
 import StrictJSON
 
 /// The payload of a signature (signature specification, "Payload"): which artifact was signed, and the user metadata that
@@ -48,7 +49,7 @@ public struct SignaturePayload: Hashable, Sendable {
             ?? NotaryName.caseVariant(in: members.names, of: Self.descriptorNames)
         if let variant {
             throw EnvelopeError(
-                .payload, "the payload has the member \"\(variant.prefix(100))\", a known name in another case")
+                .payload, "the payload has the member \"\(variant.quoted)\", a known name in another case")
         }
         try Self.checkUnused(members)
         do { targetArtifact = try Descriptor(json: target) } catch {

@@ -1,6 +1,7 @@
 import FoundationEssentials
 import OCI
 import PKI
+import Quotation
 
 /// Verifies signature envelopes against a trust policy statement (trust store and trust policy specification, "Signature
 /// Verification", "Steps").
@@ -132,13 +133,13 @@ public struct SignatureVerifier: Sendable {
     private func unsupportedDemand(_ attributes: SignedAttributes) -> ValidationFailure? {
         if let plugin = attributes.requiredPlugin {
             return ValidationFailure(
-                "the signature demands the verification plugin \"\(plugin.prefix(200))\", and plugins are not supported; "
+                "the signature demands the verification plugin \"\(plugin.quoted)\", and plugins are not supported; "
                     + "have the artifact signed without a plugin")
         }
         guard !attributes.unknownCritical.isEmpty else { return nil }
         return ValidationFailure(
             "the signature has critical attributes that are not known here: "
-                + attributes.unknownCritical.map { "\"\($0.prefix(100))\"" }.sorted().joined(separator: ", "))
+                + attributes.unknownCritical.map { "\"\($0.quoted)\"" }.sorted().joined(separator: ", "))
     }
 
     /// Validate Expiry: expired when the time is not before the expiry.
@@ -167,7 +168,8 @@ public struct SignatureVerifier: Sendable {
                 contradictsDescriptor: target.digest == subject.digest)
         } else if let name = payload.firstMissing(of: userMetadata) {
             outcome.failure = ValidationFailure(
-                "the signature does not have the metadata \"\(name)\" with the value \"\(userMetadata[name] ?? "")\"")
+                "the signature does not have the metadata \"\(name.quoted)\" with the value \"\((userMetadata[name] ?? "").quoted)\""
+            )
         }
     }
 }

@@ -1,3 +1,5 @@
+import Quotation
+
 /// A distinguished name as trust policies write it: attribute types with one value each (trust store and trust policy
 /// specification, "Trusted Identities Constraints"; RFC 4514).
 struct SubjectName: Hashable, Sendable {
@@ -9,7 +11,7 @@ struct SubjectName: Hashable, Sendable {
     /// Types are case-sensitive, `S` stands for `ST`, `,` and `;` separate, `+` would make a relative name of several
     /// values, which is not accepted, quotes stand for themselves. Country, state and organization must be there.
     init(parsing text: String) throws(TrustPolicyError) {
-        let shown = text.prefix(300)
+        let shown = text.quoted
         let bytes = Array(text.utf8)
         guard !Self.hasHexValue(bytes) else {
             throw TrustPolicyError("the name \"\(shown)\" has a value in the form \"=#\", which is not supported")
@@ -42,7 +44,7 @@ struct SubjectName: Hashable, Sendable {
 
     /// Splits into types and values at separators that are not escaped (RFC 4514, section 3).
     private static func pairs(
-        _ text: [UInt8], _ shown: Substring
+        _ text: [UInt8], _ shown: String
     ) throws(TrustPolicyError) -> [(type: [UInt8], value: [UInt8])] {
         let bytes = trimmed(text[...], where: { [0x20, 0x09, 0x0A, 0x0B, 0x0C, 0x0D].contains($0) })
         var pairs: [(type: [UInt8], value: [UInt8])] = []
@@ -84,7 +86,7 @@ struct SubjectName: Hashable, Sendable {
     }
 
     /// Removes spaces around a type or value, except an escaped one at the end, and escapes (RFC 4514, section 2.4).
-    private static func decode(_ raw: ArraySlice<UInt8>, _ shown: Substring) throws(TrustPolicyError) -> [UInt8] {
+    private static func decode(_ raw: ArraySlice<UInt8>, _ shown: String) throws(TrustPolicyError) -> [UInt8] {
         var bytes = trimmed(raw, where: { $0 == 0x20 })
         if bytes.last == UInt8(ascii: "\\"), bytes.endIndex < raw.endIndex { bytes.append(0x20) }
         var value: [UInt8] = []

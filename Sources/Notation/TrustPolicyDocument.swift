@@ -1,4 +1,5 @@
 import OCI
+import Quotation
 import StrictJSON
 
 /// A trust policy for OCI artifacts (trust store and trust policy specification, "OCI Trust Policy", version 1.0): every
@@ -31,7 +32,7 @@ public struct TrustPolicyDocument: Sendable {
             throw TrustPolicyError("the trust policy has no \"version\"; expected \"1.0\"")
         }
         guard version == "1.0" else {
-            throw TrustPolicyError("the trust policy has version \"\(version.prefix(20))\"; only \"1.0\" is supported")
+            throw TrustPolicyError("the trust policy has version \"\(version.quoted)\"; only \"1.0\" is supported")
         }
         let entries = try document.array("trustPolicies")
         guard !entries.isEmpty else {
@@ -48,12 +49,12 @@ public struct TrustPolicyDocument: Sendable {
         var positions: [String: Int] = [:]
         for (position, statement) in statements.enumerated() {
             guard names.insert(Array(statement.name.utf8)).inserted else {
-                throw TrustPolicyError("two statements of the trust policy have the name \"\(statement.name)\"")
+                throw TrustPolicyError("two statements of the trust policy have the name \"\(statement.name.quoted)\"")
             }
             for scope in statement.registryScopes {
                 // "For a given OCI artifact there MUST be only one applicable trust policy"
                 guard positions.updateValue(position, forKey: scope) == nil else {
-                    throw TrustPolicyError("the registry scope \"\(scope)\" is in the trust policy twice")
+                    throw TrustPolicyError("the registry scope \"\(scope.quoted)\" is in the trust policy twice")
                 }
             }
         }
@@ -87,7 +88,7 @@ public struct TrustPolicyDocument: Sendable {
     public func statement(forArtifact reference: String) throws(TrustPolicyError) -> TrustPolicyStatement {
         guard let at = reference.utf8.lastIndex(of: UInt8(ascii: "@")) else {
             throw TrustPolicyError(
-                "\"\(reference.prefix(300))\" is not registry/repository@digest, which selecting a trust policy needs")
+                "\"\(reference.quoted)\" is not registry/repository@digest, which selecting a trust policy needs")
         }
         return try statement(forScope: String(reference[..<at]))
     }

@@ -1,3 +1,4 @@
+import Quotation
 import StrictJSON
 
 /// One statement of a trust policy: which images it is for, how strictly they are verified, and whom it trusts.
@@ -32,7 +33,7 @@ public struct TrustPolicyStatement: Sendable {
         trustStores: [String], trustedIdentities: [String]
     ) throws(TrustPolicyError) {
         guard !name.isEmpty else { throw TrustPolicyError("a statement of the trust policy has no \"name\"") }
-        let place = "trust policy statement \"\(name.prefix(100))\""
+        let place = "trust policy statement \"\(name.quoted)\""
         self.name = name
         self.level = level
         self.verifyTimestamp = verifyTimestamp
@@ -71,10 +72,10 @@ public struct TrustPolicyStatement: Sendable {
             let option = try verification.string("verifyTimestamp") ?? ""
             guard let value = option.isEmpty ? .always : VerifyTimestamp(rawValue: option) else {
                 throw TrustPolicyError(
-                    "verifyTimestamp is \"\(option.prefix(40))\"; expected \"always\" or \"afterCertExpiry\"")
+                    "verifyTimestamp is \"\(option.quoted)\"; expected \"always\" or \"afterCertExpiry\"")
             }
             verifyTimestamp = value
-        } catch { throw error.within("trust policy statement \"\(name.prefix(100))\"") }
+        } catch { throw error.within("trust policy statement \"\(name.quoted)\"") }
         try self.init(
             name: name, registryScopes: try statement.strings("registryScopes"), level: level,
             verifyTimestamp: verifyTimestamp, trustStores: try statement.strings("trustStores"),
@@ -85,19 +86,19 @@ public struct TrustPolicyStatement: Sendable {
         let text = try verification.string("level") ?? ""
         guard let base = VerificationLevel.Name(rawValue: text) else {
             throw TrustPolicyError(
-                "the level of signatureVerification is \"\(text.prefix(40))\"; expected "
+                "the level of signatureVerification is \"\(text.quoted)\"; expected "
                     + VerificationLevel.Name.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: ", "))
         }
         var overrides: [ValidationType: ValidationAction] = [:]
         for (name, value) in try verification.object("override").allStrings() {
             guard let type = ValidationType(rawValue: name) else {
                 throw TrustPolicyError(
-                    "\"\(name.prefix(40))\" in override is not a validation; expected authenticity, "
+                    "\"\(name.quoted)\" in override is not a validation; expected authenticity, "
                         + "authenticTimestamp, expiry or revocation")
             }
             guard let action = ValidationAction(rawValue: value) else {
                 throw TrustPolicyError(
-                    "\"\(value.prefix(40))\" in override is not an action; expected enforce, log or skip")
+                    "\"\(value.quoted)\" in override is not an action; expected enforce, log or skip")
             }
             overrides[type] = action
         }

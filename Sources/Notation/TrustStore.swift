@@ -1,4 +1,5 @@
 import PKI
+import Quotation
 
 /// The types of trust stores (trust store and trust policy specification, "Trust Store").
 public enum TrustStoreType: String, Hashable, Sendable, CaseIterable {
@@ -30,7 +31,7 @@ public struct TrustStoreName: Hashable, Sendable, CustomStringConvertible {
         }
         guard isPlain, !name.isEmpty, name != ".", name != ".." else {
             throw TrustPolicyError(
-                "\"\(name.prefix(100))\" is not a name of a trust store; expected letters, digits, \"_\", \".\" and \"-\""
+                "\"\(name.quoted)\" is not a name of a trust store; expected letters, digits, \"_\", \".\" and \"-\""
             )
         }
         self.type = type
@@ -40,11 +41,11 @@ public struct TrustStoreName: Hashable, Sendable, CustomStringConvertible {
     /// Parses `type:name`.
     public init(parsing text: String) throws(TrustPolicyError) {
         guard let colon = text.utf8.firstIndex(of: UInt8(ascii: ":")) else {
-            throw TrustPolicyError("the trust store \"\(text.prefix(100))\" is not type:name, for example \"ca:acme\"")
+            throw TrustPolicyError("the trust store \"\(text.quoted)\" is not type:name, for example \"ca:acme\"")
         }
         guard let type = TrustStoreType(rawValue: String(text[..<colon])) else {
             throw TrustPolicyError(
-                "the trust store \"\(text.prefix(100))\" is of an unknown type; expected ca, signingAuthority or tsa")
+                "the trust store \"\(text.quoted)\" is of an unknown type; expected ca, signingAuthority or tsa")
         }
         try self.init(type, String(text[text.index(after: colon)...]))
     }

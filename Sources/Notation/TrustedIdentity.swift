@@ -1,3 +1,5 @@
+import Quotation
+
 /// Which identities a trust policy statement trusts (trust store and trust policy specification, "Trusted Identities
 /// Constraints").
 public enum TrustedIdentities: Sendable {
@@ -64,7 +66,7 @@ public struct TrustedIdentity: Hashable, Sendable {
         guard !text.isEmpty else { throw TrustPolicyError("a trusted identity is empty") }
         guard let colon = text.utf8.firstIndex(of: UInt8(ascii: ":")) else {
             throw TrustPolicyError(
-                "the trusted identity \"\(text.prefix(300))\" has no \":\"; expected \"x509.subject: C=…, ST=…, O=…\"")
+                "the trusted identity \"\(text.quoted)\" has no \":\"; expected \"x509.subject: C=…, ST=…, O=…\"")
         }
         self.text = text
         guard text[..<colon].utf8.elementsEqual(Self.subjectPrefix.utf8) else {
@@ -73,7 +75,7 @@ public struct TrustedIdentity: Hashable, Sendable {
         }
         let name = String(text[text.index(after: colon)...])
         guard !name.isEmpty else {
-            throw TrustPolicyError("the trusted identity \"\(text)\" has no name after \":\"")
+            throw TrustPolicyError("the trusted identity \"\(text.quoted)\" has no name after \":\"")
         }
         do { subject = try SubjectName(parsing: name) } catch { throw error.within("trusted identity") }
     }

@@ -1,3 +1,4 @@
+import Quotation
 import StrictJSON
 import Subprocess
 
@@ -35,12 +36,12 @@ struct CredentialHelper: Sendable {
         case .fault(let problem): throw error(.credentials, "\(problem); check that it is installed and works")
         case .output(let output):
             guard output.isSuccess else {
-                let said = String(decoding: output.text.prefix(300), as: UTF8.self)
+                let said = String(decoding: output.text.prefix(1024), as: UTF8.self)
                 // The one thing that every helper says in the same words.
                 if said.lowercased().contains("credentials not found") { return nil }
                 let line = said.split(whereSeparator: \.isNewline).first.map(String.init) ?? ""
                 throw error(
-                    .credentials, "it ended with \(output.status)\(line.isEmpty ? "" : ": \(line.escapedForMessage)")")
+                    .credentials, "it ended with \(output.status)\(line.isEmpty ? "" : ": \(line.quoted)")")
             }
             guard let answer = try? StrictJSON.parse(output.text), let user = answer["Username"]?.string,
                 let secret = answer["Secret"]?.string, !secret.isEmpty

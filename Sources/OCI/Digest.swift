@@ -1,4 +1,5 @@
 import Crypto
+import Quotation
 
 /// The digest of content (OCI image specification, "Digests"): an algorithm and the hash in lower-case hexadecimal.
 public struct Digest: Hashable, Sendable, CustomStringConvertible {
@@ -78,9 +79,9 @@ public enum DigestError: Error, Hashable, Sendable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .malformed(let text):
-            "\"\(text)\" is not a digest: expected sha256:, sha384: or sha512: and the hash in lower-case hexadecimal"
+            "\"\(text.quoted)\" is not a digest: expected sha256:, sha384: or sha512: and the hash in lower-case hexadecimal"
         case .unsupportedAlgorithm(let name):
-            "digest algorithm \"\(name)\" is not supported: use sha256, sha384 or sha512"
+            "digest algorithm \"\(name.quoted)\" is not supported: use sha256, sha384 or sha512"
         }
     }
 }

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Quotation
 import StrictJSON
 
 /// The content of a docker `config.json`, or of a `kubernetes.io/dockerconfigjson` secret.
@@ -44,14 +45,14 @@ package struct DockerConfig: Hashable, Sendable {
         }
         for (key, value) in try Self.members(object, "auths") {
             guard let members = value.object else {
-                throw Fault(description: "auths[\"\(key)\"] is \(value.kind), not an object")
+                throw Fault(description: "auths[\"\(key.quoted)\"] is \(value.kind), not an object")
             }
             // Docker leaves an empty entry behind for what a helper keeps.
             guard let credential = try Self.credential(members, key) else { continue }
             entries.append(Entry(key: RegistryKey(key), credential: credential))
         }
         for (key, value) in try Self.members(object, "credHelpers") {
-            helpers.append((RegistryKey(key), try Self.helperName(value, "credHelpers[\"\(key)\"]")))
+            helpers.append((RegistryKey(key), try Self.helperName(value, "credHelpers[\"\(key.quoted)\"]")))
         }
         switch object["credsStore"] {
         case nil, .null, .string(""): store = nil
@@ -84,12 +85,13 @@ package struct DockerConfig: Hashable, Sendable {
             case nil, .null, .string(""): return nil
             case .string(let text): return text
             case .some(let other):
-                throw Fault(description: "\(name) of auths[\"\(key)\"] is \(other.kind), not a string")
+                throw Fault(description: "\(name) of auths[\"\(key.quoted)\"] is \(other.kind), not a string")
             }
         }
         if let token = try text("registrytoken") {
             guard token.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
-                throw Fault(description: "registrytoken of auths[\"\(key)\"] has characters that a token cannot have")
+                throw Fault(
+                    description: "registrytoken of auths[\"\(key.quoted)\"] has characters that a token cannot have")
             }
             return .bearer(token)
         }
@@ -100,7 +102,7 @@ package struct DockerConfig: Hashable, Sendable {
         if let encoded = try text("auth") {
             guard let data = Data(base64Encoded: encoded), let decoded = String(validating: data, as: UTF8.self),
                 let colon = decoded.firstIndex(of: ":")
-            else { throw Fault(description: "auth of auths[\"\(key)\"] is not the Base64 of user:password") }
+            else { throw Fault(description: "auth of auths[\"\(key.quoted)\"] is not the Base64 of user:password") }
             user = String(decoded[..<colon])
             password = String(decoded[decoded.index(after: colon)...].prefix { $0 != "\0" })
         }

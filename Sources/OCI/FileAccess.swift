@@ -1,3 +1,5 @@
+import Quotation
+
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Musl)
@@ -27,12 +29,12 @@ enum FileAccess {
 
         init(_ action: String, _ path: String, _ code: Int32) {
             self.code = code
-            description = "cannot \(action) \(path): \(String(cString: strerror(code)))"
+            description = "cannot \(action) \(path.quotedPath): \(String(cString: strerror(code)))"
         }
 
         init(_ path: String, problem: String) {
             code = 0
-            description = "\(path) \(problem)"
+            description = "\(path.quotedPath) \(problem)"
         }
     }
 

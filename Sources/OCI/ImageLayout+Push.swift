@@ -1,3 +1,4 @@
+import Quotation
 import StrictJSON
 
 extension ImageLayout {
@@ -23,7 +24,7 @@ extension ImageLayout {
         _ content: [UInt8], mediaType: String, tag: String?, to reference: ImageReference,
         deadline: ContinuousClock.Instant
     ) async throws(RegistryError) -> Descriptor {
-        if let tag, !ReferenceGrammar.isTag(tag) { throw error(.refused, tag.escapedForMessage, "this is not a tag") }
+        if let tag, !ReferenceGrammar.isTag(tag) { throw error(.refused, tag.quoted, "this is not a tag") }
         let descriptor = try await pushBlob(content, mediaType: mediaType, to: reference, deadline: deadline)
         try await list(descriptor, tag, deadline)
         return descriptor

@@ -1,3 +1,5 @@
+import Quotation
+
 /// The name of an image: registry, repository, and a tag, a digest or both.
 ///
 /// The grammar is the one of `distribution/reference`, which kubelets, containerd and Docker use, with Docker's
@@ -155,32 +157,21 @@ public struct ImageReferenceError: Error, Hashable, Sendable, CustomStringConver
             case .repositoryTooLong: "the repository is longer than \(ImageReference.maximumRepositoryLength) bytes"
             case .imageID: "64 hexadecimal characters are an image ID, not a name: use repository@sha256:…"
             case .registry(let host):
-                "\"\(host.prefix(100))\" is not a registry's host name or address with an optional port"
+                "\"\(host.quoted)\" is not a registry's host name or address with an optional port"
             case .repository(let name):
-                "\"\(name.prefix(100))\" is not a repository: expected components of a-z and 0-9, joined by '/', with "
+                "\"\(name.quoted)\" is not a repository: expected components of a-z and 0-9, joined by '/', with "
                     + "'.', '_', '__' or '-' inside"
-            case .upperCase(let name): "the repository \"\(name.prefix(100))\" must be in lower case"
+            case .upperCase(let name): "the repository \"\(name.quoted)\" must be in lower case"
             case .tag(let tag):
-                "\"\(tag.prefix(140))\" is not a tag: expected 1 to \(ImageReference.maximumTagLength) letters, digits, "
+                "\"\(tag.quoted)\" is not a tag: expected 1 to \(ImageReference.maximumTagLength) letters, digits, "
                     + "'_', '.' or '-', not starting with '.' or '-'"
             case .digest(let error): error.description
             }
-        return "\"\(text.escapedForMessage)\" is not an image reference: \(what)"
+        return "\"\(text.quoted)\" is not an image reference: \(what)"
     }
 }
 
 extension String {
-    /// This text with control characters and everything outside ASCII written as `\u{…}`: it came from someone else
-    /// and goes into logs.
-    var escapedForMessage: String {
-        var result = ""
-        for scalar in unicodeScalars {
-            if (0x20...0x7E).contains(scalar.value) {
-                result.unicodeScalars.append(scalar)
-            } else {
-                result += "\\u{\(String(scalar.value, radix: 16))}"
-            }
-        }
-        return result
-    }
+    /// ``Swift/StringProtocol/quoted``.
+    var escapedForMessage: String { quoted }
 }

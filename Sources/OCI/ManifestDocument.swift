@@ -1,3 +1,4 @@
+import Quotation
 import StrictJSON
 
 /// The JSON of a manifest or an index, with the checks that both need.
@@ -19,7 +20,7 @@ struct ManifestDocument {
         case .string(mediaType): break
         case .string(let other):
             throw ManifestError(
-                "mediaType is \"\(other.prefix(100))\" inside, but it was announced as \"\(mediaType)\"")
+                "mediaType is \"\(other.quoted)\" inside, but it was announced as \"\(mediaType)\"")
         case .some(let other): throw ManifestError("mediaType is \(other.kind), not a string")
         }
         // The artifact manifest has no schemaVersion; everything else that is supported has 2.
@@ -27,7 +28,7 @@ struct ManifestDocument {
             guard object["schemaVersion"]?.integer == 2 else { throw ManifestError("schemaVersion is not 2") }
         }
         guard object[foreignMember] == nil else {
-            throw ManifestError("it has \"\(foreignMember)\", which does not belong in \(mediaType)")
+            throw ManifestError("it has \"\(foreignMember.quoted)\", which does not belong in \(mediaType)")
         }
     }
 

@@ -1,4 +1,5 @@
 import HTTP
+import Quotation
 
 extension RegistryClient {
     /// The descriptor of what a reference means.
@@ -93,7 +94,8 @@ extension RegistryClient {
         guard let asked = reference.digest else { return Descriptor(mediaType: mediaType, digest: digest, size: size) }
         guard asked.algorithm == digest.algorithm else { return nil }
         guard asked == digest else {
-            throw call.error(.digestMismatch, "the registry answers with \(digest) instead")
+            throw call.error(
+                .digestMismatch, "the registry answers with \(head.sent.shown(digest.description)) instead")
         }
         return Descriptor(mediaType: mediaType, digest: asked, size: size)
     }
@@ -104,7 +106,7 @@ extension RegistryClient {
         guard let mediaType, (MediaType.manifests + MediaType.indexes).contains(mediaType) else {
             throw call.error(
                 .malformed,
-                "the registry answers with \"\((mediaType ?? "no media type").prefix(100))\", which is no manifest type that is supported"
+                "the registry answers with \"\(response.sent.quote(mediaType ?? "no media type"))\", which is no manifest type that is supported"
             )
         }
         return mediaType

@@ -1,4 +1,5 @@
 import HTTP
+import Quotation
 
 extension RegistryClient {
     /// Writes a blob; nothing is sent when the repository has it (distribution specification, "POST then PUT").
@@ -45,7 +46,7 @@ extension RegistryClient {
         guard url.scheme == origin.scheme || url.scheme == .https else {
             throw call.error(
                 .malformed,
-                "the registry wants the upload in plain HTTP (\(url.authority)): check the address that it, or the proxy before it, is configured to give"
+                "the registry wants the upload in plain HTTP (\(session.sent.shown(url.authority))): check the address that it, or the proxy before it, is configured to give"
             )
         }
         let separator = url.target.contains("?") ? "&" : "?"

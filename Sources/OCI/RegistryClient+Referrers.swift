@@ -1,4 +1,5 @@
 import HTTP
+import Quotation
 
 extension RegistryClient {
     /// Every referrer of the subject, from all pages (distribution specification, "Listing Referrers").
@@ -124,7 +125,8 @@ extension RegistryClient {
             throw call.error(.malformed, "the link to the next page is not a usable URL")
         }
         guard page.hasSameOrigin(as: origin) else {
-            throw call.error(.malformed, "the link to the next page leads to another host, \(page.authority)")
+            throw call.error(
+                .malformed, "the link to the next page leads to another host, \(response.sent.shown(page.authority))")
         }
         return page
     }
@@ -133,10 +135,13 @@ extension RegistryClient {
     private func index(in response: HTTPResponse, _ call: RegistryCall) throws(RegistryError) -> Index {
         let mediaType = MediaType.bare(response.headers["Content-Type"]) ?? "no media type"
         guard MediaType.indexes.contains(mediaType) else {
-            throw call.error(.malformed, "the registry answers with \"\(mediaType.prefix(100))\" instead of an index")
+            throw call.error(
+                .malformed, "the registry answers with \"\(response.sent.quote(mediaType))\" instead of an index")
         }
         do { return try Index(parsing: response.body, mediaType: mediaType) } catch {
-            throw call.error(.malformed, "the registry answers with an index that is wrong: \(error)")
+            throw call.error(
+                .malformed,
+                "the registry answers with an index that is wrong: \(response.sent.shown(error.description))")
         }
     }
 

@@ -1,4 +1,5 @@
 import HTTP
+import Quotation
 import StrictJSON
 
 /// The answer to the first call to a repository, and whose call it was.
@@ -96,7 +97,11 @@ extension RegistryClient {
         }
         while true {
             let response: HTTPResponse
-            if let known = first { response = known } else { response = try await transmit(call, url, authorization) }
+            if let known = first {
+                response = known
+            } else {
+                response = try await transmit(call, url, authorization, secrets: credential.secrets)
+            }
             first = nil
             guard response.status == 401 else { return response }
             // Only the registry itself may name the place that credentials go to, not a host it redirects to.
@@ -137,7 +142,7 @@ extension RegistryClient {
             timeout: self.waitedTooLong(call.reference, call.subject, call.purpose)
         ) { [self] (_) async throws(RegistryError) -> Introduction in
             do throws(RegistryError) {
-                let response = try await transmit(call, url, nil)
+                let response = try await transmit(call, url, nil, secrets: [])
                 // Only the registry itself may name the place that credentials go to.
                 if (try? HTTPURL(parsing: response.url))?.hasSameOrigin(as: url) == true {
                     learnScheme(from: response, of: call)
@@ -150,7 +155,7 @@ extension RegistryClient {
     }
 
     private func transmit(
-        _ call: RegistryCall, _ url: HTTPURL, _ authorization: Authorization?
+        _ call: RegistryCall, _ url: HTTPURL, _ authorization: Authorization?, secrets: [String]
     ) async throws(RegistryError) -> HTTPResponse {
         var headers = HTTPHeaders()
         if let accept = call.accept { headers.set("Accept", accept) }
@@ -163,6 +168,7 @@ extension RegistryClient {
         request.redirectsToPrivateAddresses = options.privateAddresses
         request.place.precedence = call.precedence.rawValue
         request.place.group = call.reference.scopeName
+        request.secrets = secrets
         return try await transmit(request) { error in
             RegistryError(
                 Self.kind(of: error), host: call.reference.endpoint, subject: call.subject,
@@ -233,12 +239,12 @@ extension RegistryClient {
     }
 
     /// What the registry says in its error document (distribution specification, "Error Codes"), ready to follow a
-    /// status.
+    /// status, without anything that was sent.
     static func message(in response: HTTPResponse) -> String {
         guard response.body.count <= 64 * 1024, let document = try? StrictJSON.parse(response.body),
             let first = document["errors"]?.array?.first
         else { return "" }
         let parts = [first["code"]?.string, first["message"]?.string].compactMap { $0 }.filter { !$0.isEmpty }
-        return parts.isEmpty ? "" : ": \(String(parts.joined(separator: ": ").prefix(300)).escapedForMessage)"
+        return parts.map { ": \(response.sent.quote($0))" }.joined()
     }
 }

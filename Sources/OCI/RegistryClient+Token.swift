@@ -1,5 +1,6 @@
 import FoundationEssentials
 import HTTP
+import Quotation
 import StrictJSON
 
 /// The permission that a repository's calls need.
@@ -108,7 +109,7 @@ extension RegistryClient {
             .unauthorized,
             challenges.isEmpty
                 ? "the registry answers 401 without a challenge that can be read\(said)"
-                : "the registry wants \"\(challenges[0].scheme.prefix(40))\" authentication, which is not supported\(said)"
+                : "the registry wants \"\(response.sent.quote(challenges[0].scheme))\" authentication, which is not supported\(said)"
         )
     }
 
@@ -145,7 +146,8 @@ extension RegistryClient {
         guard realm.scheme == .https || isPlain(call.reference.endpoint) else {
             throw call.error(
                 .malformed,
-                "the registry names a token endpoint in plain HTTP (\(realm.authority)): no credentials are sent there")
+                "the registry names a token endpoint in plain HTTP (\(response.sent.shown(realm.authority))): no credentials are sent there"
+            )
         }
         let scope = challenge.parameters["scope"].flatMap { $0.isEmpty ? nil : $0 }
         // The registry is where the reference says; another place for tokens is what the registry says.
@@ -182,7 +184,8 @@ extension RegistryClient {
         try await authorizing.value(
             for: question, deadline: deadline, workTime: options.sharedFetchTime,
             timeout: self.waitedTooLong(
-                call.reference, call.subject, "getting a token from \(question.realm.authority)")
+                call.reference, call.subject,
+                "getting a token from \(SentSecrets(question.credential.secrets).shown(question.realm.authority))")
         ) { [self] (deadline) async throws(RegistryError) -> Token in
             let token = try await fetchToken(question, call, deadline)
             tokens.insert(
@@ -222,11 +225,14 @@ extension RegistryClient {
                 retry: options.retry)
         }
         request.maximumResponseBytes = 256 * 1024
+        request.secrets = question.credential.secrets
         request.privateAddresses = question.privateAddresses
         request.place.precedence = RegistryCall.Precedence.ending.rawValue
         let asked = ContinuousClock.now
-        defer { options.onWork?(.token, question.realm.authority, asked.duration(to: .now)) }
-        let place = "getting a token from \(question.realm.authority)"
+        // The registry chose the endpoint's name: after it was told the credential it may have put that into it.
+        let name = SentSecrets(question.credential.secrets).shown(question.realm.authority)
+        defer { options.onWork?(.token, name, asked.duration(to: .now)) }
+        let place = "getting a token from \(name)"
         let response = try await transmit(request) { error in
             call.error(Self.kind(of: error), "\(place): \(error)", retryAfter: error.retryAfter)
         }
@@ -256,5 +262,14 @@ extension RegistryClient {
 }
 
 extension RegistryCredential {
+    /// What of it only the registry and its token endpoint may know.
+    var secrets: [String] {
+        switch self {
+        case .anonymous: []
+        case .basic(let user, let password): [password, "\(user):\(password)"]
+        case .identityToken(let token), .bearer(let token): [token]
+        }
+    }
+
     var isBearer: Bool { if case .bearer = self { true } else { false } }
 }

@@ -1,3 +1,5 @@
+import Quotation
+
 /// What a caller proves itself with at a registry. It never shows its secret in a description.
 public enum RegistryCredential: Hashable, Sendable, CustomStringConvertible {
     /// None.
@@ -13,7 +15,7 @@ public enum RegistryCredential: Hashable, Sendable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .anonymous: "no credentials"
-        case .basic(let user, _): "user \"\(user)\""
+        case .basic(let user, _): "user \"\(user.quoted)\""
         case .identityToken: "an identity token"
         case .bearer: "a bearer token"
         }

@@ -11,7 +11,8 @@ extension Certificate {
         for (index, block) in blocks.enumerated() {
             guard block.label == "CERTIFICATE" || block.label == "X509 CERTIFICATE" else {
                 throw PKIError(
-                    .malformed, "PEM block \(index + 1) is \"\(block.label)\"; only CERTIFICATE blocks may be there")
+                    .malformed,
+                    "PEM block \(index + 1) is \"\(block.shownLabel)\"; only CERTIFICATE blocks may be there")
             }
             do { certificates.append(try Certificate(der: block.der)) } catch {
                 throw error.within("PEM block \(index + 1)")

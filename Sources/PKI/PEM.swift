@@ -51,22 +51,31 @@ public struct PEM: Sendable {
         for line in Lines(text) {
             lineNumber += 1
             let trimmed = trim(line)
+            guard !isBroken(trimmed) else {
+                throw PKIError(
+                    .malformed,
+                    "line \(lineNumber) goes on where the PEM text should end it: a BEGIN line, each END line and the Base64 "
+                        + "between them need line breaks, which were lost or replaced; give the text as it was made")
+            }
             if let label = boundary(trimmed, "BEGIN") {
                 if let open {
-                    throw PKIError(.malformed, "the PEM block \(open.label) of line \(open.line) has no END line")
+                    throw PKIError(
+                        .malformed, "the PEM block \(shown(open.label)) of line \(open.line) has no END line")
                 }
                 open = (label, lineNumber, [], [], false)
             } else if let label = boundary(trimmed, "END") {
                 guard let block = open else {
-                    throw PKIError(.malformed, "line \(lineNumber) ends a PEM block \(label) that did not begin")
+                    throw PKIError(.malformed, "line \(lineNumber) ends a PEM block \(shown(label)) that did not begin")
                 }
                 guard block.label == label else {
                     throw PKIError(
                         .malformed,
-                        "the PEM block \(block.label) of line \(block.line) ends as \(label) in line \(lineNumber)")
+                        "the PEM block \(shown(block.label)) of line \(block.line) ends as \(shown(label)) in line \(lineNumber)"
+                    )
                 }
                 guard let der = Base64.decode(block.body), !der.isEmpty else {
-                    throw PKIError(.malformed, "the PEM block \(label) of line \(block.line) is not Base64 or is empty")
+                    throw PKIError(
+                        .malformed, "the PEM block \(shown(label)) of line \(block.line) is not Base64 or is empty")
                 }
                 guard blocks.count < maximumBlocks else {
                     throw PKIError(.tooLarge, "the PEM text has more than \(maximumBlocks) blocks")
@@ -89,14 +98,17 @@ public struct PEM: Sendable {
             }
         }
         if let open {
-            throw PKIError(.malformed, "the PEM block \(open.label) of line \(open.line) has no END line")
+            throw PKIError(.malformed, "the PEM block \(shown(open.label)) of line \(open.line) has no END line")
         }
         return blocks
     }
 
-    /// Whether a text has a PEM block.
+    /// Whether a text has a PEM block, a broken one too.
     static func isPEM(_ text: [UInt8]) -> Bool {
-        Lines(text).contains { boundary(trim($0), "BEGIN") != nil }
+        Lines(text).contains { line in
+            let line = trim(line)
+            return boundary(line, "BEGIN") != nil || isBroken(line)
+        }
     }
 
     private static func trim(_ line: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
@@ -114,8 +126,41 @@ public struct PEM: Sendable {
         guard line.count > prefix.count + suffix.count, line.starts(with: prefix), line.suffix(5).elementsEqual(suffix)
         else { return nil }
         let label = line.dropFirst(prefix.count).dropLast(5)
-        guard label.allSatisfy({ (0x20...0x7E).contains($0) }) else { return nil }
-        return String(decoding: label, as: UTF8.self)
+        return isLabel(label) ? String(decoding: label, as: UTF8.self) : nil
+    }
+
+    /// RFC 7468, section 3: words of printable characters, with one space or hyphen between them. No label in use has more
+    /// than 25 characters; what is longer is not a label but what should stand below it.
+    private static func isLabel(_ label: ArraySlice<UInt8>) -> Bool {
+        var last = UInt8(ascii: " ")
+        for byte in label {
+            guard (0x20...0x7E).contains(byte) else { return false }
+            let isSeparator = byte == UInt8(ascii: " ") || byte == UInt8(ascii: "-")
+            if isSeparator, last == UInt8(ascii: " ") || last == UInt8(ascii: "-") { return false }
+            last = byte
+        }
+        return label.count <= maximumLabelBytes && last != UInt8(ascii: " ") && last != UInt8(ascii: "-")
+    }
+
+    private static let maximumLabelBytes = 40
+
+    /// Whether a line begins or ends a block and is no line of its own: the text has lost its line breaks.
+    private static func isBroken(_ line: ArraySlice<UInt8>) -> Bool {
+        guard line.first == UInt8(ascii: "-") else { return false }
+        for word in ["BEGIN", "END"] where line.starts(with: "-----\(word) ".utf8) {
+            return boundary(line, word) == nil
+        }
+        return false
+    }
+
+    /// The label as messages name it. It may be whatever the text's owner has put there.
+    var shownLabel: String { PEM.shown(label) }
+
+    private static func shown(_ label: String) -> String {
+        let isUsual = label.utf8.allSatisfy { byte in
+            (0x41...0x5A).contains(byte) || byte == 0x20 || (0x30...0x39).contains(byte)
+        }
+        return isUsual && label.split(separator: " ").allSatisfy { $0.utf8.count <= 16 } ? label : "of an unusual name"
     }
 }
 

@@ -47,7 +47,7 @@ public final class PrivateKey: @unchecked Sendable, CustomStringConvertible, Cus
                 "the private key is encrypted, which is not supported; decrypt it first, for example with openssl pkey")
         }
         guard ["PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY"].contains(block.label) else {
-            throw PKIError(.unsupported, "a PEM block \(block.label) is not a supported form of private key")
+            throw PKIError(.unsupported, "a PEM block \(block.shownLabel) is not a supported form of private key")
         }
         try self.init(der: block.der)
     }

@@ -67,7 +67,7 @@ public struct PublicKey: Hashable, Sendable, CustomStringConvertible {
             throw PKIError(.malformed, "there are \(blocks.count) PEM blocks; expected one")
         }
         guard block.label == "PUBLIC KEY" else {
-            throw PKIError(.unsupported, "expected a PEM block PUBLIC KEY, found \(block.label)")
+            throw PKIError(.unsupported, "expected a PEM block PUBLIC KEY, found \(block.shownLabel)")
         }
         try self.init(spkiDER: block.der)
     }

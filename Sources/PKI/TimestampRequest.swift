@@ -1,3 +1,5 @@
+import Quotation
+
 /// A request to a timestamp authority (RFC 3161, section 2.4.1).
 public struct TimestampRequest: Hashable, Sendable {
     /// The request, encoded.
@@ -56,7 +58,7 @@ public struct TimestampRequest: Hashable, Sendable {
             if let strings = try information.optional(DER.sequence) {
                 var reader = strings.reader
                 if let first = try reader.optional(DER.utf8String) {
-                    text = ": \(String(decoding: first.content.prefix(200), as: UTF8.self))"
+                    text = ": \(String(decoding: first.content.prefix(1024), as: UTF8.self).quoted)"
                 }
             }
             throw PKIError(

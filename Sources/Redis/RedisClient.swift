@@ -1,6 +1,7 @@
 import Logging
 import NIOCore
 import NIOSSL
+import Quotation
 import Synchronization
 
 /// Talks to one Redis server over one connection, which is kept open and made again when it ends.
@@ -132,7 +133,7 @@ package final class RedisClient: Sendable {
             }
             throw error
         } catch { throw RedisError(.unavailable, "\(error)") }
-        if case .error(let text) = reply { throw RedisError(.refused, String(text.prefix(200))) }
+        if case .error(let text) = reply { throw RedisError(.refused, configuration.secrets.quote(text)) }
         return reply
     }
 }

@@ -1,3 +1,5 @@
+import Quotation
+
 /// Where Redis is, and how we prove ourselves.
 package struct RedisConfiguration: Sendable {
     /// TLS to the server.
@@ -27,6 +29,9 @@ package struct RedisConfiguration: Sendable {
     package var maximumPending = 4096
     /// What a reply may be.
     package var limits = RedisLimits()
+
+    /// What no message may repeat.
+    var secrets: SentSecrets { SentSecrets([password].compactMap(\.self)) }
 
     /// A configuration.
     package init(

@@ -1,6 +1,7 @@
 import NIOCore
 import NIOPosix
 import NIOSSL
+import Quotation
 
 /// One connection: commands go out as they come, replies are in their order.
 final class RedisConnection: Sendable {
@@ -50,7 +51,7 @@ final class RedisConnection: Sendable {
     private func expectOK(_ parts: [String], deadline: NIODeadline) async throws {
         let reply = try await send(parts.map { Array($0.utf8) }, deadline: deadline)
         if case .error(let text) = reply {
-            throw RedisError(.refused, "\(parts[0]) was refused: \(text.prefix(200))")
+            throw RedisError(.refused, "\(parts[0]) was refused: \(SentSecrets(Array(parts.dropFirst())).quote(text))")
         }
     }
 

@@ -1,3 +1,5 @@
+import Quotation
+
 /// Reads JSON strictly (RFC 8259): one value and nothing after it, each member name once in its object, valid
 /// UTF-8, paired surrogates, bounded depth. `JSONDecoder` keeps one of two equal names silently, which lets two
 /// readers of one signed text disagree about what it says.
@@ -61,7 +63,7 @@ public struct JSONError: Error, Hashable, Sendable, CustomStringConvertible {
                 (0x21...0x7E).contains(byte)
                     ? "unexpected character '\(Character(UnicodeScalar(byte)))'" : "unexpected byte \(byte)"
             case .trailingBytes: "there is something after the value"
-            case .duplicateName(let name): "the member name \"\(name.prefix(80))\" occurs twice in one object"
+            case .duplicateName(let name): "the member name \"\(name.quoted)\" occurs twice in one object"
             case .tooDeep(let limit): "nested deeper than \(limit)"
             case .tooManyValues(let limit): "more than \(limit) values"
             case .invalidEscape: "invalid escape sequence"

@@ -1,3 +1,5 @@
+import Quotation
+
 extension ConfigPolicy {
     /// The policy that a `policy.plugin` describes; without one, Ratify's default: every artifact must verify.
     ///
@@ -14,7 +16,7 @@ extension ConfigPolicy {
             throw ConfigurationError(
                 path: plugin.typePath,
                 problem:
-                    "is \"\(plugin.type)\": only \"configPolicy\" is supported here; Rego is evaluated by Gatekeeper, from the reports of every answer"
+                    "is \"\(plugin.type.quoted)\": only \"configPolicy\" is supported here; Rego is evaluated by Gatekeeper, from the reports of every answer"
             )
         }
         var reader = ConfigurationReader(plugin.parameters, path: plugin.path)

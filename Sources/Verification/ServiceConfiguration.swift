@@ -1,3 +1,4 @@
+import Quotation
 import StrictJSON
 
 /// `config.json` in Ratify's shape: which stores, verifiers, policy and certificates there are, and how requests are
@@ -174,7 +175,7 @@ package struct ServiceConfiguration: Sendable, Equatable {
             guard let duration = DurationText.parse(text), duration >= .zero, duration <= .seconds(86_400) else {
                 throw ConfigurationError(
                     path: "cache.staleIfError",
-                    problem: "is \"\(text)\": expected a duration up to 24h, 10m for instance")
+                    problem: "is \"\(text.quoted)\": expected a duration up to 24h, 10m for instance")
             }
             settings.staleIfError = duration
         }
@@ -190,7 +191,7 @@ package struct ServiceConfiguration: Sendable, Equatable {
             guard ["text", "json", "logstash"].contains(formatter) else {
                 throw ConfigurationError(
                     path: section.path + ".formatter",
-                    problem: "is \"\(formatter)\": use \"text\", \"json\" or \"logstash\"")
+                    problem: "is \"\(formatter.quoted)\": use \"text\", \"json\" or \"logstash\"")
             }
             logger.formatter = formatter
         }

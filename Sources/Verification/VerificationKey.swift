@@ -1,4 +1,5 @@
 import OCI
+import Quotation
 
 /// What a request asks about: an image, and the namespace whose configuration judges it.
 ///
@@ -88,9 +89,9 @@ package enum VerificationKeyError: Error, Sendable, CustomStringConvertible {
     package var description: String {
         switch self {
         case .namespace(let name):
-            "REFERENCE_INVALID: \"\(name)\" in front of the image is not a namespace: a key is \"image\" or \"[namespace]image\""
+            "REFERENCE_INVALID: \"\(name.quoted)\" in front of the image is not a namespace: a key is \"image\" or \"[namespace]image\""
         case .namespaced(let name):
-            "REFERENCE_INVALID: the image begins with \"[\(name)]\": which namespace's configuration answers for an image is never the image's own choice; write the image without the brackets"
+            "REFERENCE_INVALID: the image begins with \"[\(name.quoted)]\": which namespace's configuration answers for an image is never the image's own choice; write the image without the brackets"
         case .reference(let error): "REFERENCE_INVALID: \(error)"
         }
     }

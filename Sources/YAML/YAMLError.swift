@@ -1,3 +1,5 @@
+import Quotation
+
 /// Why a text is not the YAML that ``YAML`` accepts.
 package struct YAMLError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The kinds of fault.
@@ -33,11 +35,11 @@ package struct YAMLError: Error, Hashable, Sendable, CustomStringConvertible {
             case .tooLarge(let limit): "the text is larger than \(limit) bytes"
             case .invalidUTF8: "the text is not valid UTF-8"
             case .syntax(let words): "not YAML: \(words)"
-            case .duplicateKey(let key): "the key \"\(key.prefix(80))\" occurs twice in one mapping"
-            case .unknownAnchor(let name): "no finished value has the anchor \"\(name.prefix(80))\""
-            case .unsupportedTag(let tag): "the tag \"\(tag.prefix(80))\" is not supported"
+            case .duplicateKey(let key): "the key \"\(key.quoted)\" occurs twice in one mapping"
+            case .unknownAnchor(let name): "no finished value has the anchor \"\(name.quoted)\""
+            case .unsupportedTag(let tag): "the tag \"\(tag.quoted)\" is not supported"
             case .unsupportedKey: "a key that is no string, number or Boolean"
-            case .unsuitableScalar(let tag): "the text does not fit its tag \"\(tag.prefix(80))\""
+            case .unsuitableScalar(let tag): "the text does not fit its tag \"\(tag.quoted)\""
             case .unsuitableMerge: "\"<<\" needs a mapping or a sequence of mappings"
             case .notANumber: "infinity and not-a-number have no JSON form"
             case .tooDeep(let limit): "nested deeper than \(limit)"

@@ -1,6 +1,7 @@
 import ArgumentParser
 import FoundationEssentials
 import Kubernetes
+import Quotation
 import StrictJSON
 import YAML
 
@@ -82,12 +83,12 @@ struct CRDsCommand: AsyncParsableCommand {
             do {
                 return try FileManager.default.contentsOfDirectory(atPath: path).sorted()
                     .filter { $0.hasSuffix(".yaml") }.map { "\(path)/\($0)" }
-            } catch { throw CommandFailure(.usage, "\(path): cannot be read") }
+            } catch { throw CommandFailure(.usage, "\(path.quotedPath): cannot be read") }
         }
 
         private func definitions(_ file: String) throws -> [Definition] {
             guard let data = try? Data(contentsOf: URL(filePath: file)) else {
-                throw CommandFailure(.usage, "\(file): cannot be read")
+                throw CommandFailure(.usage, "\(file.quotedPath): cannot be read")
             }
             let documents: [JSONValue]
             do { documents = try YAML.parse(Array(data)) } catch { throw CommandFailure(.usage, "\(file): \(error)") }

@@ -4,6 +4,7 @@ import FoundationEssentials
 import KeyManagement
 import Logging
 import PKI
+import Quotation
 import StrictJSON
 import Verification
 
@@ -44,7 +45,7 @@ struct CertificatesCommand: AsyncParsableCommand {
     func validate() throws {
         guard (1...3600).contains(timeout) else { throw ValidationError("--timeout is \(timeout): expected 1 to 3600") }
         guard margin != nil else {
-            throw ValidationError("--warn is \"\(warn)\": expected a duration such as 30d or 12h")
+            throw ValidationError("--warn is \"\(warn.quoted)\": expected a duration such as 30d or 12h")
         }
     }
 

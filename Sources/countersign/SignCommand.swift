@@ -4,6 +4,7 @@ import FoundationEssentials
 import Notation
 import OCI
 import PKI
+import Quotation
 import StrictJSON
 import Verification
 
@@ -139,7 +140,7 @@ struct SignCommand: AsyncParsableCommand {
         if let expiry {
             guard let duration = DurationText.parse(expiry), duration >= .seconds(1) else {
                 throw CommandFailure(
-                    .usage, "--expiry is \"\(expiry)\": expected a duration of at least 1s, such as 720h")
+                    .usage, "--expiry is \"\(expiry.quoted)\": expected a duration of at least 1s, such as 720h")
             }
             end = now.addingTimeInterval(duration.milliseconds / 1000)
         }

@@ -4,6 +4,7 @@ import FoundationEssentials
 import Logging
 import Notation
 import OCI
+import Quotation
 import StrictJSON
 import Verification
 
@@ -123,7 +124,8 @@ struct VerifyCommand: AsyncParsableCommand {
 /// The content of a file that an option names.
 func readFile(_ path: String, _ option: String) throws -> [UInt8] {
     do { return Array(try Data(contentsOf: URL(filePath: path))) } catch {
-        throw CommandFailure(.usage, "\(option): \(path) cannot be read: check that the file is there and readable")
+        throw CommandFailure(
+            .usage, "\(option): \(path.quotedPath) cannot be read: check that the file is there and readable")
     }
 }
 
@@ -132,7 +134,7 @@ func keyValues(_ pairs: [String], _ option: String) throws -> [String: String] {
     var values: [String: String] = [:]
     for pair in pairs {
         guard let equals = pair.firstIndex(of: "="), equals > pair.startIndex else {
-            throw CommandFailure(.usage, "\(option) \"\(pair)\": expected KEY=VALUE")
+            throw CommandFailure(.usage, "\(option) \"\(pair.quoted)\": expected KEY=VALUE")
         }
         values[String(pair[..<equals])] = String(pair[pair.index(after: equals)...])
     }

@@ -1,4 +1,5 @@
 import Kubernetes
+import Quotation
 import StrictJSON
 import Verification
 
@@ -53,7 +54,9 @@ package struct CustomResource: Sendable, Equatable {
             guard id.name == CustomResource.activePolicy else {
                 throw ConfigurationError(
                     path: "metadata.name",
-                    problem: "is \"\(id.name)\": only the policy named \"\(CustomResource.activePolicy)\" is in force")
+                    problem:
+                        "is \"\(id.name.quoted)\": only the policy named \"\(CustomResource.activePolicy)\" is in force"
+                )
             }
             plugin.type = try reader.requiredString("type")
         case .provider where id.kind == .certificateStore:

@@ -1,4 +1,5 @@
 import PKI
+import Quotation
 import StrictJSON
 import Verification
 
@@ -46,7 +47,7 @@ struct AttestorSet: Sendable {
         }
         if let unknown = object.names.first(where: { $0 != "count" && $0 != "entries" }) {
             throw KyvernoRequestError(
-                "\(path) has the member \"\(unknown.prefix(80))\": expected count and entries")
+                "\(path) has the member \"\(unknown.quoted)\": expected count and entries")
         }
         guard depth <= AttestorSet.maximumDepth else {
             throw KyvernoRequestError("\(path) is nested more than \(AttestorSet.maximumDepth) deep")
@@ -136,7 +137,7 @@ struct SignatureCondition: Sendable, CustomStringConvertible {
                 certificates = try SignatureCondition.certificates(value, path: "\(path).certificates")
             default:
                 throw KyvernoRequestError(
-                    "\(path) has the member \"\(name.prefix(80))\", which is not known: expected "
+                    "\(path) has the member \"\(name.quoted)\", which is not known: expected "
                         + SignatureCondition.members.joined(separator: ", "))
             }
         }
@@ -156,7 +157,7 @@ struct SignatureCondition: Sendable, CustomStringConvertible {
         for (name, value) in object.members {
             guard name == "cert" || name == "certChain" else {
                 throw KyvernoRequestError(
-                    "\(path) has the member \"\(name.prefix(80))\", which is not known: expected cert, certChain")
+                    "\(path) has the member \"\(name.quoted)\", which is not known: expected cert, certChain")
             }
             guard let text = value.string else {
                 throw KyvernoRequestError("\(path).\(name) is \(value.kind), expected PEM")
@@ -188,9 +189,9 @@ struct SignatureCondition: Sendable, CustomStringConvertible {
     /// What is asked for, for a person.
     var description: String {
         var parts: [String] = []
-        if let verifier { parts.append("verifier \"\(verifier)\"") }
-        if let subject { parts.append("subject \"\(subject.text)\"") }
-        if let issuer { parts.append("issuer \"\(issuer.text)\"") }
+        if let verifier { parts.append("verifier \"\(verifier.quoted)\"") }
+        if let subject { parts.append("subject \"\(subject.text.quoted)\"") }
+        if let issuer { parts.append("issuer \"\(issuer.text.quoted)\"") }
         if let certificates {
             parts.append(
                 "a certificate with SHA-256 "

@@ -1,3 +1,4 @@
+import Quotation
 import StrictJSON
 import Verification
 
@@ -45,7 +46,7 @@ struct KyvernoRequest: Sendable {
         }
         if let unknown = object.names.first(where: { !KyvernoRequest.members.contains($0) }) {
             throw KyvernoRequestError(
-                "member \"\(unknown.prefix(80))\" is not known: expected "
+                "member \"\(unknown.quoted)\" is not known: expected "
                     + KyvernoRequest.members.joined(separator: ", "))
         }
         images = try KyvernoRequest.images(object, maximum: maximumImages)

@@ -2,6 +2,7 @@ import HTTPTypes
 import NIOCore
 import NIOHTTP1
 import NIOSSL
+import Quotation
 import Verification
 
 /// Kyverno's route, and who may use it.
@@ -26,14 +27,14 @@ struct KyvernoRoute: ProviderResponder {
             return .answer(
                 handler.refuse(
                     .notFound, "unknown route",
-                    "there is nothing at \(path.prefix(200)): expected \(KyvernoRoute.path), check the policy's url",
+                    "there is nothing at \(path.quoted): expected \(KyvernoRoute.path), check the policy's url",
                     traceID: traceID))
         }
         guard head.method == .POST else {
             return .answer(
                 handler.refuse(
                     .methodNotAllowed, "method not allowed",
-                    "\(head.method.rawValue.prefix(20)) is not allowed at \(path): expected POST, set method: POST in the policy's apiCall",
+                    "\(head.method.rawValue.quoted) is not allowed at \(path): expected POST, set method: POST in the policy's apiCall",
                     traceID: traceID))
         }
         switch caller(head, channel) {
@@ -125,7 +126,7 @@ struct KyvernoRoute: ProviderResponder {
                 return .failure(
                     Refusal(
                         .forbidden, "user not allowed",
-                        "user \"\(name.prefix(300))\" may not ask: name it in --kyverno-users if it is Kyverno's service account"
+                        "user \"\(name.quoted)\" may not ask: name it in --kyverno-users if it is Kyverno's service account"
                     ))
             }
             return .success(name)

@@ -2,6 +2,7 @@ import ArgumentParser
 import CountersignService
 import FoundationEssentials
 import GatekeeperProvider
+import Quotation
 import Redis
 
 /// How `serve` remembers verdicts.
@@ -82,7 +83,7 @@ struct ServeCacheOptions: ParsableArguments {
         }
         let address = try ListenAddress(flag: "--cache-redis", cacheRedis)
         guard let host = address.host, address.port > 0 else {
-            throw CommandFailure(.usage, "--cache-redis is \"\(cacheRedis)\": expected HOST:PORT")
+            throw CommandFailure(.usage, "--cache-redis is \"\(cacheRedis.quoted)\": expected HOST:PORT")
         }
         let password = environment["COUNTERSIGN_REDIS_PASSWORD"].flatMap { $0.isEmpty ? nil : $0 }
         guard cacheRedisUser == nil || password != nil else {
@@ -109,12 +110,13 @@ struct ServeCacheOptions: ParsableArguments {
                 .usage,
                 "--cache-type is \"dapr\": state stores of Dapr are not supported; use \"ristretto\" or \"redis\"")
         default:
-            throw CommandFailure(.usage, "--cache-type is \"\(cacheType)\": not known; use \"ristretto\" or \"redis\"")
+            throw CommandFailure(
+                .usage, "--cache-type is \"\(cacheType.quoted)\": not known; use \"ristretto\" or \"redis\"")
         }
         guard cacheName == ServeCacheOptions.ratifysName || cacheName.isEmpty else {
             throw CommandFailure(
                 .usage,
-                "--cache-name is \"\(cacheName)\": it names a state store of Dapr, which a cache of type \"\(cacheType)\" has not; leave it out"
+                "--cache-name is \"\(cacheName.quoted)\": it names a state store of Dapr, which a cache of type \"\(cacheType.quoted)\" has not; leave it out"
             )
         }
         return DecisionSettings(lifetime: cacheEnabled ? lifetime : .zero, maximumBytes: cacheSize << 20)

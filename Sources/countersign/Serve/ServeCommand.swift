@@ -1,6 +1,7 @@
 import ArgumentParser
 import CountersignService
 import GatekeeperProvider
+import Quotation
 import Verification
 
 /// `countersign serve`: the flags are Ratify's, with a few of our own.
@@ -68,7 +69,8 @@ extension Duration {
     /// A duration from a flag, as Go writes them.
     init(flag name: String, _ text: String) throws {
         guard let duration = DurationText.parse(text) else {
-            throw CommandFailure(.usage, "\(name) is \"\(text)\": expected a duration such as 10s, 1m30s or 500ms")
+            throw CommandFailure(
+                .usage, "\(name) is \"\(text.quoted)\": expected a duration such as 10s, 1m30s or 500ms")
         }
         self = duration
     }

@@ -2,6 +2,7 @@ import ArgumentParser
 import CountersignService
 import GatekeeperProvider
 import Kubernetes
+import Quotation
 
 /// How Gatekeeper connects to `serve`, and what one request may be.
 struct ServeListenOptions: ParsableArguments {
@@ -54,7 +55,7 @@ struct ServeListenOptions: ParsableArguments {
         if let caCertSecret, !caCertSecret.isEmpty {
             let parts = caCertSecret.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
             guard parts.count == 2, parts.allSatisfy({ !$0.isEmpty }) else {
-                throw CommandFailure(.usage, "--ca-cert-secret is \"\(caCertSecret)\": expected NAMESPACE/NAME")
+                throw CommandFailure(.usage, "--ca-cert-secret is \"\(caCertSecret.quoted)\": expected NAMESPACE/NAME")
             }
             settings.authoritySecret = ResourceKey(namespace: parts[0], name: parts[1])
         }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import GatekeeperProvider
+import Quotation
 
 /// Where `serve` says how it is doing.
 struct ServeObservationOptions: ParsableArguments {
@@ -23,7 +24,7 @@ struct ServeObservationOptions: ParsableArguments {
     func metricsAddress() throws -> ListenAddress? {
         guard metricsType == "prometheus" else {
             throw CommandFailure(
-                .usage, "--metrics-type is \"\(metricsType)\": only \"prometheus\" is supported")
+                .usage, "--metrics-type is \"\(metricsType.quoted)\": only \"prometheus\" is supported")
         }
         let address = try ListenAddress(flag: "--metrics-port", metricsPort)
         return metricsEnabled ? address : nil

@@ -1,0 +1,62 @@
+extension StringProtocol {
+    /// This text as a message may quote it: text that came from somebody else, or that is not what it should be.
+    ///
+    /// At most ``Quotation/maximumCharacters`` characters, all of them printable ASCII but for the "…" at a cut; everything
+    /// else, quotation marks and backslashes are written as escapes, so that a line of a log stays one line and a quotation
+    /// ends where it seems to. What may be key material is never shown, not even in part.
+    ///
+    /// Names that were read (an image reference, a digest, a certificate's subject, a host) are no quotations: a message
+    /// names what it is about, as it was read.
+    package var quoted: String {
+        KeyMaterial.isPossible(in: self) ? Quotation.withheldKey : Quotation.escaped(self)
+    }
+
+    /// A path as messages name it: whole, since a part of it leads nowhere, without control characters, and never when it
+    /// may be key material that was given in a path's place.
+    package var quotedPath: String {
+        KeyMaterial.isPossible(in: self, isPath: true)
+            ? Quotation.withheldKey : Quotation.escaped(self, maximum: Quotation.maximumPathCharacters, isPath: true)
+    }
+}
+
+/// How messages quote what others wrote.
+package enum Quotation {
+    /// The most characters of a quotation, escapes and the "…" counted.
+    package static let maximumCharacters = 80
+    /// The longest path of Linux is longer, but no sensible one is.
+    package static let maximumPathCharacters = 1024
+
+    /// In place of what may be key material.
+    static let withheldKey = "(not shown: it may be key material)"
+    /// In place of what holds a secret of ours.
+    static let withheldSecret = "(not shown: it repeats what was sent)"
+
+    static func escaped(
+        _ text: some StringProtocol, maximum: Int = maximumCharacters, isPath: Bool = false
+    ) -> String {
+        var result = ""
+        var length = 0
+        // What fits with a "…" after it.
+        var cut = result.endIndex
+        for scalar in text.unicodeScalars {
+            let piece = escape(scalar, isPath: isPath)
+            let size = piece.utf8.count
+            if length + size > maximum { return result[..<cut] + "…" }
+            result += piece
+            length += size
+            if length < maximum { cut = result.endIndex }
+        }
+        return result
+    }
+
+    private static func escape(_ scalar: Unicode.Scalar, isPath: Bool) -> String {
+        switch scalar {
+        case "\n": "\\n"
+        case "\r": "\\r"
+        case "\t": "\\t"
+        case "\"", "\\": isPath ? String(Character(scalar)) : "\\\(scalar)"
+        case " "..."~": String(Character(scalar))
+        default: "\\u{\(String(scalar.value, radix: 16))}"
+        }
+    }
+}
