@@ -393,6 +393,8 @@ class ApiServer:
         metadata.update(uid=str(uuid.uuid4()), creationTimestamp="2026-01-01T00:00:00Z", generation=1)
         if kind == "Secret" and "stringData" in item:
             raise Refused(400, "BadRequest", "stringData is not supported here")
+        if kind == "Secret":
+            item.setdefault("type", "Opaque")
         if kind == "Job":
             item["status"] = {"succeeded": 1, "conditions": [{"type": "Complete", "status": "True"}]}
         if kind == "Pod":
@@ -447,7 +449,9 @@ class ApiServer:
             raise Refused(422, "Invalid", f'Deployment.apps "{name}" is invalid: spec.selector: field is immutable')
         if kind in ("RoleBinding", "ClusterRoleBinding") and new["roleRef"] != old["roleRef"]:
             raise Refused(422, "Invalid", f'{kind} "{name}" is invalid: roleRef: cannot change roleRef')
-        if kind == "Secret" and new.get("type") != old.get("type"):
+        if kind == "Secret":
+            new.setdefault("type", "Opaque")
+        if kind == "Secret" and new["type"] != old["type"]:
             raise Refused(422, "Invalid", f'Secret "{name}" is invalid: type: field is immutable')
         if kind == "Deployment":
             self.roll_out(new)

@@ -134,11 +134,27 @@ def test_an_upgrade_that_fails_has_not_touched_what_ratify_needs(switched):
     assert touched and min(touched) > last
 
 
-def test_values_reach_adopted_objects_in_later_upgrades(switched):
+@pytest.mark.parametrize("upgrades_before", [0, 1])
+def test_values_reach_adopted_objects_in_later_upgrades(switched, upgrades_before):
+    """The very next upgrade too, whose former manifest does not have what a hook made; and the one after that."""
     server = switched.server
-    switched.upgrade(VALUES)
-    switched.upgrade({**VALUES, "oras": {"useHttp": True}})
+    for _ in range(upgrades_before):
+        switched.upgrade(VALUES)
+    other = {**VALUES, "oras": {"useHttp": True}, "provider": {"timeout": {"validationTimeoutSeconds": 3}}}
+    switched.upgrade(other)
     assert server.one("Store", "store-oras")["spec"]["parameters"]["useHttp"] is True
+    assert server.one("Provider", "ratify-provider")["spec"]["timeout"] == 2
+    switched.upgrade(VALUES)
+    assert server.one("Store", "store-oras")["spec"]["parameters"]["useHttp"] is False
+    assert names(server) >= KEPT
+
+
+def test_what_later_values_take_out_goes_although_a_hook_made_it(switched):
+    server = switched.server
+    switched.upgrade({**VALUES, "notation": {"enabled": False}, "provider": {"enableMutation": False}, "notationCerts": []})
+    gone = {("Provider", "ratify-mutation-provider"), ("Verifier", "verifier-notation"), ("KeyManagementProvider", "ratify-notation-inline-cert-0")}
+    assert names(server).isdisjoint(gone), "a Verifier that is left goes on deciding"
+    assert names(server) >= KEPT - gone
 
 
 def test_rollback_to_ratify(switched):
@@ -158,11 +174,116 @@ def test_rollback_to_ratify_after_more_upgrades(switched, ratify):
     assert names(server) >= KEPT
 
 
-def test_uninstalling_after_the_second_upgrade_leaves_nothing_that_refers_to_us(switched):
-    server = switched.server
-    switched.upgrade(VALUES)
+def left(server):
+    """What there is besides the definitions, the namespace, and Gatekeeper's."""
+    return sorted(n for n in names(server) if n[0] not in ("CustomResourceDefinition", "Namespace"))
+
+
+OTHER = {**VALUES, "oras": {"useHttp": True}}
+
+
+@pytest.mark.parametrize("upgrades", [[], [VALUES], [OTHER], [OTHER, VALUES], [{**VALUES, "adoption": "always"}], [{**VALUES, "provider": {"enableMutation": False}}]], ids=["at once", "one more", "other values", "two more", "adoption=always", "without mutation"])
+def test_uninstalling_leaves_only_the_definitions(switched, upgrades):
+    for values in upgrades:
+        switched.upgrade(values)
     switched.uninstall()
-    assert names(server).isdisjoint(KEPT - {("Secret", "ratify-tls")})
+    assert left(switched.server) == []
+
+
+def test_uninstalling_an_installation_leaves_only_the_definitions(empty):
+    helm = Helm(empty)
+    helm.install({**VALUES, "upgradeCRDs": {"enabled": True}})
+    helm.uninstall()
+    assert left(empty) == []
+
+
+def test_somebody_elses_secret_survives(empty):
+    helm = Helm(empty)
+    empty.put({"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls", "metadata": {"name": "ratify-tls", "namespace": NAMESPACE}, "data": {"tls.crt": "Y3J0", "tls.key": "a2V5", "ca.crt": "Y2E="}})
+    helm.install(VALUES | {"featureFlags": {}})
+    helm.uninstall()
+    assert left(empty) == [("Secret", "ratify-tls")]
+
+
+def test_certificates_that_were_given_go_too(empty, ratify):
+    helm = Helm(empty)
+    tls = {"crt": CA, "key": KEY, "caCert": CA, "caKey": KEY, "cabundle": base64.b64encode(CA.encode()).decode()}
+    helm.install({"notationCerts": [CA], "provider": {"tls": tls}}, chart=ratify)
+    helm.upgrade({"notationCerts": [CA], "provider": {"tls": tls}})
+    helm.uninstall()
+    assert left(empty) == []
+
+
+# ---- installing over what a former installation left
+
+
+@pytest.fixture(params=["ratify's", "ours"])
+def leftovers(request, server):
+    """A cluster in which Ratify was, or Countersign for one revision, and was uninstalled: hooks stay."""
+    helm = Helm(server)
+    helm.uninstall()
+    for item in server.all():
+        if item["kind"] in ("Provider", "Store", "Verifier", "KeyManagementProvider", "Secret") and request.param == "ours":
+            plural, namespaced = server.kinds[item["apiVersion"]][item["kind"]]
+            here = server.objects[item["apiVersion"].rpartition("/")[0], plural, item["metadata"].get("namespace"), item["metadata"]["name"]]
+            here["metadata"]["labels"] = {"app.kubernetes.io/managed-by": "Helm"}
+            here["metadata"]["annotations"] = {"helm.sh/hook": "post-install,post-upgrade", "helm.sh/resource-policy": "keep", "meta.helm.sh/release-name": "ratify", "meta.helm.sh/release-namespace": NAMESPACE}
+    assert {("Provider", "ratify-provider"), ("Store", "store-oras"), ("Verifier", "verifier-notation"), ("Secret", "ratify-tls")} <= names(server)
+    return helm
+
+
+SCOPE = {"notationCerts": [CA, CA], "oras": {"useHttp": True}, "notation": {"trustPolicies": [{"name": "other", "registryScopes": ["reg.example/app"], "trustStores": ["ca:notationCerts[1]"]}]}}
+
+
+@pytest.mark.parametrize("server_side", [False, True], ids=["client-side", "server-side"])
+def test_an_installation_with_other_values_is_what_is_in_force(leftovers, server_side):
+    server = leftovers.server
+    leftovers.install(SCOPE, server_side_apply=server_side)
+    parameters = server.one("Verifier", "verifier-notation")["spec"]["parameters"]
+    assert parameters["trustPolicyDoc"]["trustPolicies"][0]["registryScopes"] == ["reg.example/app"]
+    assert parameters["verificationCertStores"] == {"ca": {"cert-0": ["ratify-notation-inline-cert-1"]}}
+    assert server.one("Store", "store-oras")["spec"]["parameters"]["useHttp"] is True
+    assert server.one("KeyManagementProvider", "ratify-notation-inline-cert-0")["spec"]["parameters"]["value"] == CA
+    assert server.one("Provider", "ratify-provider")["spec"]["timeout"] == 4
+    assert [v["metadata"]["name"] for v in server.find("Verifier")] == ["verifier-notation"]
+    leftovers.uninstall()
+    assert left(server) == []
+
+
+def test_what_is_left_and_not_wanted_goes_and_is_named(leftovers):
+    server = leftovers.server
+    leftovers.install({"notation": {"enabled": False}, "provider": {"enableMutation": False}})
+    assert names(server).isdisjoint({("Verifier", "verifier-notation"), ("Verifier", "verifier-cosign"), ("Provider", "ratify-mutation-provider"), ("KeyManagementProvider", "ratify-notation-inline-cert-0")})
+    removed = " ".join(leftovers.notes().split())
+    for text in ["Verifier verifier-notation", "Provider ratify-mutation-provider", "KeyManagementProvider ratify-notation-inline-cert-0"]:
+        assert text in removed
+    assert "kubectl delete" not in removed
+
+
+def test_without_adoption_what_is_left_is_refused_by_name(leftovers):
+    leftovers.server.log.clear()
+    with pytest.raises(Exception, match="(store-oras|ratify-provider|verifier-notation|ratify-mutation-provider|ratify-notation-inline-cert-0).*(cannot be imported|left from a former installation)"):
+        leftovers.install({**SCOPE, "adoption": "never"})
+    assert not [entry for entry in leftovers.server.log if entry[1] in ("Store", "Verifier", "Provider", "Deployment")]
+
+
+def test_without_adoption_what_is_not_wanted_is_named(helm, server):
+    helm.uninstall()
+    for name in ["ratify-provider", "ratify-mutation-provider"]:
+        del server.objects["externaldata.gatekeeper.sh", "providers", None, name]
+    del server.objects["config.ratify.deislabs.io", "stores", None, "store-oras"]
+    helm.install({"adoption": "never", "notation": {"enabled": False}, "notationCerts": []})
+    assert "still counted" in helm.notes() and "Verifier verifier-notation" in helm.notes()
+
+
+def test_sources_of_certificates_before_1_2_go(helm, server):
+    """Ratify 1.0 and 1.1 had CertificateStores, as hooks."""
+    for name in ["certstore-akv", "ratify-notation-inline-cert-0"]:
+        server.put({"apiVersion": "config.ratify.deislabs.io/v1beta1", "kind": "CertificateStore", "metadata": {"name": name, "namespace": NAMESPACE, "annotations": {"helm.sh/hook": "pre-install,pre-upgrade"}}, "spec": {"provider": "inline", "parameters": {}}})
+    mine = {"apiVersion": "config.ratify.deislabs.io/v1beta1", "kind": "CertificateStore", "metadata": {"name": "mine", "namespace": NAMESPACE}, "spec": {"provider": "inline", "parameters": {}}}
+    server.put(mine)
+    helm.upgrade(VALUES)
+    assert [s["metadata"]["name"] for s in server.find("CertificateStore")] == ["mine"]
 
 
 def test_reused_values_do_not_bring_ratifys_image(helm, server):
@@ -174,6 +295,7 @@ def test_reused_values_do_not_bring_ratifys_image(helm, server):
 def test_verifiers_of_other_types_go(switched):
     """An image that has a cosign signature too would be refused as long as a Verifier nobody knows claims it."""
     assert [v["metadata"]["name"] for v in switched.server.find("Verifier")] == ["verifier-notation"]
+    assert "kubectl delete" not in switched.notes(), "advice to delete what the upgrade removes itself"
 
 
 def test_a_verifier_that_somebody_else_made_stays_and_is_named(helm, server):

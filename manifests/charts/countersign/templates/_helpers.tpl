@@ -95,7 +95,8 @@ mutations.gatekeeper.sh/{{ if include "countersign.isNewGatekeeper" . }}v1{{ els
 {{- if $said }}true{{ end }}
 {{- else if not .Values.provider.tls.crt }}
 {{- $present := lookup "v1" "Secret" .Release.Namespace (include "countersign.tlsSecretName" .) }}
-{{- if or (not $present) (include "countersign.isOwn" (dict "root" . "object" $present)) }}true{{ end }}
+{{- /* One that a hook made is Ratify's; of whoever else made one nobody knows. */}}
+{{- if or (not $present) (include "countersign.isOwn" (dict "root" . "object" $present)) (hasKey (dig "metadata" "annotations" dict $present | default dict) "helm.sh/hook") }}true{{ end }}
 {{- end }}
 {{- end }}
 
@@ -109,32 +110,6 @@ mutations.gatekeeper.sh/{{ if include "countersign.isNewGatekeeper" . }}v1{{ els
 {{- $annotations := .object.metadata.annotations | default dict }}
 {{- $labels := .object.metadata.labels | default dict }}
 {{- if and (eq (index $labels "app.kubernetes.io/managed-by" | default "") "Helm") (eq (index $annotations "meta.helm.sh/release-name" | default "") .root.Release.Name) (eq (index $annotations "meta.helm.sh/release-namespace" | default "") .root.Release.Namespace) }}true{{ end }}
-{{- end }}
-
-{{/*
-Labels and annotations of an object that Ratify's chart made as a hook. Helm refuses to take over an object without an owner, and
-a hook's objects have none. So one that is found without an owner is made anew, once, as a hook too, and gets the
-marks of an owner; from the next upgrade on it is like every other object. The hook runs last: an upgrade that fails has not
-touched what Ratify needs. `keep` lets the object survive a rollback to Ratify.
-Takes root, apiVersion, kind, name, and namespace ("" for the cluster's kinds).
-*/}}
-{{- define "countersign.adoptable" -}}
-{{- $present := lookup .apiVersion .kind .namespace .name }}
-{{- $ownerless := false }}
-{{- if $present }}
-{{- $ownerless = not (hasKey ($present.metadata.annotations | default dict) "meta.helm.sh/release-name") }}
-{{- end }}
-labels:
-  {{- include "countersign.labels" .root | nindent 2 }}
-{{- if or (eq .root.Values.adoption "always") (and (eq .root.Values.adoption "auto") $ownerless) }}
-annotations:
-  helm.sh/hook: post-install,post-upgrade
-  helm.sh/hook-weight: "5"
-  helm.sh/hook-delete-policy: before-hook-creation
-  helm.sh/resource-policy: keep
-  meta.helm.sh/release-name: {{ .root.Release.Name }}
-  meta.helm.sh/release-namespace: {{ .root.Release.Namespace }}
-{{- end }}
 {{- end }}
 
 {{/* Namespaces that are never mutated: without them a cluster could not start from nothing. */}}
