@@ -89,12 +89,22 @@ package struct ConfigurationBuilder: Sendable {
                 try verifier(plugin, trusted: trusted, areProvidersAwaited: false, warnings: &warnings).verifier)
         }
         let policy = try ConfigPolicy(configuration: configuration.policy, warnings: &warnings)
+        warnings += ConfigurationBuilder.unjudgedTypes(of: policy, by: verifiers).map {
+            "policy.plugin.artifactVerificationPolicies.\($0)"
+        }
         return BuiltConfiguration(
             snapshot: ConfigurationSnapshot(
                 generation: generation, stores: stores, verifiers: verifiers, policy: policy,
                 settings: configuration.settings,
                 fingerprint: ConfigurationBuilder.fingerprint(of: content, configuration)),
             trusted: trusted, logger: configuration.logger, warnings: warnings)
+    }
+
+    /// What is wrong with a policy that asks for artifacts that nobody judges, each type with what it means.
+    static func unjudgedTypes(of policy: any PolicyEnforcer, by verifiers: [any ArtifactVerifier]) -> [String] {
+        policy.requiredTypes.filter { type in !verifiers.contains { $0.canVerify(artifactType: type) } }.map { type in
+            "\(type): no verifier has this type among its artifactTypes, so that every image is refused"
+        }
     }
 
     /// What decisions of a configuration are shared under; `nil` when they cannot be: an image layout is a directory of
@@ -126,7 +136,8 @@ package struct ConfigurationBuilder: Sendable {
     ) throws(ConfigurationError) -> any ReferrerStore {
         try StoreFactory(
             clients: clients, metrics: metrics, azure: azure, environment: environment,
-            privateAddresses: privateAddresses, content: content, contents: contents
+            privateAddresses: privateAddresses, content: content, contents: contents,
+            onProblem: { [logger] in logger.warning("store \(plugin.name): \($0)") }
         ).make(plugin, warnings: &warnings)
     }
 

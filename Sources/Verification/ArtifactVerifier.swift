@@ -11,8 +11,12 @@ package protocol ArtifactVerifier: Sendable {
     var artifactTypes: [String] { get }
 
     /// A report that stands for this verifier's whole judgement when its own policy asks for no look at this image
-    /// (a trust policy statement with level `skip`); `nil` when artifacts must be looked at.
+    /// (a trust policy statement with level `skip`); `nil` when artifacts must be looked at. It says nothing for other
+    /// verifiers.
     func waiver(for reference: ImageReference) -> VerifierReport?
+
+    /// Why this verifier can judge nothing now, whatever is there; `nil` when it can.
+    var hindrance: PassingFault? { get }
 
     /// Judges one artifact.
     ///
@@ -29,6 +33,9 @@ package protocol ArtifactVerifier: Sendable {
 }
 
 extension ArtifactVerifier {
+    /// It can.
+    package var hindrance: PassingFault? { nil }
+
     /// Whether this verifier judges artifacts of the type.
     package func canVerify(artifactType: String) -> Bool {
         artifactTypes.contains { $0 == "*" || $0 == artifactType }

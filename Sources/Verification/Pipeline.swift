@@ -12,7 +12,7 @@ package struct ConfigurationSnapshot: Sendable {
     package let fingerprint: String?
     /// Where images and their signatures are looked up: the first store that has the image serves it.
     package let stores: [any ReferrerStore]
-    /// Who judges artifacts: the first verifier that can judge an artifact does.
+    /// Who judges artifacts: each judges every artifact of its types, and speaks for itself alone.
     package let verifiers: [any ArtifactVerifier]
     /// What their reports mean.
     package let policy: any PolicyEnforcer
@@ -53,7 +53,7 @@ package enum PipelineResult: Sendable {
 
 /// The way of one image through one configuration: resolve it, list its artifacts once, judge each, ask the policy.
 package struct Pipeline: Sendable {
-    private let snapshot: ConfigurationSnapshot
+    let snapshot: ConfigurationSnapshot
     private let metrics: MetricsRegistry
     private let onStage: @Sendable (PassingFault.Stage) -> Void
 
@@ -96,21 +96,17 @@ package struct Pipeline: Sendable {
 
     /// The verdict on an image.
     package func run(_ reference: ImageReference, deadline: ContinuousClock.Instant) async -> PipelineResult {
-        let waivers = snapshot.verifiers.compactMap { $0.waiver(for: reference) }
-        if !waivers.isEmpty, waivers.count == snapshot.verifiers.count {
+        let panel = Panel(snapshot.verifiers, reference)
+        if !panel.verifiers.isEmpty, panel.active.isEmpty {
             // Trust policy specification, level "skip": no look at the image at all.
-            return .decided(
-                Decision(
-                    isSuccess: true, reference: reference.description, digest: reference.digest, reports: waivers),
-                validUntil: nil)
+            return verdict(panel, [:], [], reference, digest: reference.digest, validUntil: nil)
         }
-        let (first, subject) = await look(at: reference, waivers: waivers, deadline: deadline)
+        let (first, subject) = await look(at: reference, panel: panel, deadline: deadline)
         guard let (descriptor, store) = subject, first.contradictsDescriptor else { return first }
         // Before an image is denied because its registry describes it otherwise than its signature: that may have been said
         // long ago, or by mistake, so it must be said twice.
         store.forget(descriptor, of: reference)
-        let (second, again) = await look(
-            at: reference, waivers: waivers, deadline: deadline, since: (descriptor, first))
+        let (second, again) = await look(at: reference, panel: panel, deadline: deadline, since: (descriptor, first))
         if let (descriptor, store) = again, second.contradictsDescriptor { store.forget(descriptor, of: reference) }
         return second
     }
@@ -122,7 +118,7 @@ package struct Pipeline: Sendable {
     ///
     /// - Parameter since: an earlier look, whose result stands if the image is described as it was then.
     private func look(
-        at reference: ImageReference, waivers: [VerifierReport], deadline: ContinuousClock.Instant,
+        at reference: ImageReference, panel: Panel, deadline: ContinuousClock.Instant,
         since earlier: (descriptor: Descriptor, result: PipelineResult)? = nil
     ) async -> (PipelineResult, Subject?) {
         let descriptor: Descriptor
@@ -141,14 +137,15 @@ package struct Pipeline: Sendable {
         onStage(.referrers)
         do {
             defer { took(.referrers, &start, reference) }
-            artifacts = try await self.artifacts(of: descriptor, reference: reference, store: store, deadline: deadline)
+            artifacts = try await self.artifacts(
+                of: descriptor, panel: panel, reference: reference, store: store, deadline: deadline)
         } catch {
             return (failed(reference, digest: descriptor.digest, stage: .referrers, error), subject)
         }
         onStage(.fetch)
         defer { took(.judge, &start, reference) }
         let result = await judge(
-            artifacts, waivers: waivers, subject: descriptor, reference: reference, store: store, deadline: deadline)
+            artifacts, panel: panel, subject: descriptor, reference: reference, store: store, deadline: deadline)
         return (result, subject)
     }
 
@@ -161,93 +158,83 @@ package struct Pipeline: Sendable {
 
     /// The artifacts that some verifier judges, listed once.
     private func artifacts(
-        of subject: Descriptor, reference: ImageReference, store: any ReferrerStore, deadline: ContinuousClock.Instant
+        of subject: Descriptor, panel: Panel, reference: ImageReference, store: any ReferrerStore,
+        deadline: ContinuousClock.Instant
     ) async throws(RegistryError) -> [Descriptor] {
-        let wanted = Set(snapshot.verifiers.flatMap(\.artifactTypes))
+        let wanted = Set(panel.active.flatMap { panel.verifiers[$0].artifactTypes })
         // One type can be asked for by name, which spares pages of SBOMs and scan reports.
         let filter = wanted.count == 1 && !wanted.contains("*") ? wanted.first : nil
         let all = try await store.referrers(of: subject, in: reference, artifactType: filter, deadline: deadline)
-        return all.filter { artifact in
-            snapshot.verifiers.contains { $0.canVerify(artifactType: artifact.artifactType ?? "") }
-        }
+        return all.filter { !panel.judges(of: $0).isEmpty }
     }
 
     private func judge(
-        _ artifacts: [Descriptor], waivers: [VerifierReport], subject: Descriptor, reference: ImageReference,
+        _ artifacts: [Descriptor], panel: Panel, subject: Descriptor, reference: ImageReference,
         store: any ReferrerStore, deadline: ContinuousClock.Instant
     ) async -> PipelineResult {
-        var reports = waivers
-        var evidence = waivers.map { PolicyEvidence(artifactType: $0.artifactType ?? "", isSuccess: true) }
-        guard !artifacts.isEmpty || !waivers.isEmpty else {
-            return .decided(unsigned(reference, subject: subject), validUntil: nil)
-        }
-        var faults: [PassingFault] = []
+        var findings: [Int: Findings] = [:]
         var validUntil: Date?
+        var faults: [PassingFault] = []
         let examined = Array(artifacts.prefix(snapshot.maximumArtifacts))
         for outcome in await outcomes(
-            of: examined, subject: subject, reference: reference, store: store, deadline: deadline)
+            of: examined, panel: panel, subject: subject, reference: reference, store: store, deadline: deadline)
         {
             switch outcome.result {
             case .judged(var report, let until):
                 report.extensions["subjectDigest"] = .string(subject.digest.description)
-                reports.append(report)
-                evidence.append(PolicyEvidence(artifactType: outcome.type, isSuccess: report.isSuccess))
+                findings[outcome.verifier, default: Findings()].add(report, outcome.type, report.isSuccess)
                 if let until { validUntil = min(validUntil ?? until, until) }
             case .fault(let fault):
                 faults.append(fault)
-                evidence.append(PolicyEvidence(artifactType: outcome.type, isSuccess: nil))
-                var report = VerifierReport(
-                    subject: reference.description, isSuccess: false, referenceDigest: outcome.digest.description,
-                    artifactType: outcome.type, message: "Could not be judged this time",
-                    errorReason: fault.description, remediation: "Ask again in a moment")
-                report.isUndetermined = true
-                reports.append(report)
+                findings[outcome.verifier, default: Findings()].add(
+                    undetermined(outcome, panel, reference, fault), outcome.type, nil)
             }
         }
         for skipped in artifacts.dropFirst(examined.count) {
-            evidence.append(PolicyEvidence(artifactType: skipped.artifactType ?? "", isSuccess: false))
+            for index in panel.judges(of: skipped) {
+                findings[index, default: Findings()].outcomes.append(
+                    PolicyEvidence(artifactType: panel.type(of: skipped, for: index), isSuccess: false))
+            }
         }
-        if artifacts.count > examined.count { reports.append(tooMany(artifacts.count, reference)) }
-
-        switch snapshot.policy.verdict(on: evidence) {
-        case .undecided:
-            return .fault(
-                faults.first
-                    ?? PassingFault(stage: .verify, host: nil, cause: "an outcome is missing; ask again in a moment"))
-        case let verdict:
-            return .decided(
-                Decision(
-                    isSuccess: verdict == .success, reference: reference.description, digest: subject.digest,
-                    reports: reports),
-                validUntil: validUntil)
-        }
+        faults += panel.active.compactMap { panel.verifiers[$0].hindrance }
+        var others: [VerifierReport] = []
+        if artifacts.count > examined.count { others.append(tooMany(artifacts.count, reference)) }
+        return verdict(
+            panel, findings, others, reference, digest: subject.digest, validUntil: validUntil, faults: faults)
     }
 
-    private struct Outcome: Sendable {
+    /// One verifier and one artifact.
+    struct Outcome: Sendable {
         let index: Int
+        let verifier: Int
         let type: String
         let digest: Digest
         let result: ArtifactOutcome
     }
 
-    /// The outcome of each artifact, in their order, a few at a time.
+    /// The outcome of each artifact with each verifier that judges its type, in their order, a few at a time.
     private func outcomes(
-        of artifacts: [Descriptor], subject: Descriptor, reference: ImageReference, store: any ReferrerStore,
-        deadline: ContinuousClock.Instant
+        of artifacts: [Descriptor], panel: Panel, subject: Descriptor, reference: ImageReference,
+        store: any ReferrerStore, deadline: ContinuousClock.Instant
     ) async -> [Outcome] {
+        let questions = artifacts.flatMap { artifact in
+            panel.judges(of: artifact).map { (artifact: artifact, verifier: $0) }
+        }
         @Sendable func judged(_ index: Int) async -> Outcome {
-            let artifact = artifacts[index]
+            let (artifact, verifier) = questions[index]
             return Outcome(
-                index: index, type: artifact.artifactType ?? "", digest: artifact.digest,
+                index: index, verifier: verifier, type: panel.type(of: artifact, for: verifier),
+                digest: artifact.digest,
                 result: await outcome(
-                    of: artifact, subject: subject, reference: reference, store: store, deadline: deadline))
+                    of: artifact, by: panel.verifiers[verifier], subject: subject, reference: reference, store: store,
+                    deadline: deadline))
         }
         // Nearly always there is one: this task can judge it as well as another.
-        if artifacts.count == 1 { return [await judged(0)] }
+        if questions.count == 1 { return [await judged(0)] }
         return await withTaskGroup(of: Outcome.self) { group in
             var next = 0
             func startNext() {
-                guard next < artifacts.count else { return }
+                guard next < questions.count else { return }
                 let index = next
                 next += 1
                 group.addTask { await judged(index) }
@@ -263,15 +250,9 @@ package struct Pipeline: Sendable {
     }
 
     private func outcome(
-        of artifact: Descriptor, subject: Descriptor, reference: ImageReference, store: any ReferrerStore,
-        deadline: ContinuousClock.Instant
+        of artifact: Descriptor, by verifier: any ArtifactVerifier, subject: Descriptor, reference: ImageReference,
+        store: any ReferrerStore, deadline: ContinuousClock.Instant
     ) async -> ArtifactOutcome {
-        guard
-            let verifier = snapshot.verifiers.first(where: { $0.canVerify(artifactType: artifact.artifactType ?? "") })
-        else {
-            // Cannot happen after `artifacts(of:)`; and if it did, it must not admit.
-            return .fault(PassingFault(stage: .verify, host: nil, cause: "no verifier for \(artifact.digest)"))
-        }
         let start = ContinuousClock.now
         let outcome = await verifier.verify(
             artifact: artifact, subject: subject, reference: reference, store: store, deadline: deadline)
@@ -284,58 +265,42 @@ package struct Pipeline: Sendable {
             start.duration(to: .now).milliseconds, help: "Time to judge one artifact, in milliseconds.")
         return outcome
     }
-}
 
-// MARK: - Reports of the pipeline itself
-
-extension Pipeline {
-    /// What a fault of the store means: a verdict when it is definite, a passing fault when it is not.
-    private func failed(
-        _ reference: ImageReference, digest: Digest?, stage: PassingFault.Stage, _ error: RegistryError
+    /// What the policy makes of all that was found.
+    private func verdict(
+        _ panel: Panel, _ findings: [Int: Findings], _ others: [VerifierReport], _ reference: ImageReference,
+        digest: Digest?, validUntil: Date?, faults: [PassingFault] = []
     ) -> PipelineResult {
-        if error.isPassing {
-            return .fault(PassingFault(stage: stage, host: error.host, cause: error.description))
+        let evidence = panel.verifiers.indices.map { index in
+            VerifierEvidence(
+                artifactTypes: panel.verifiers[index].artifactTypes, isWaived: panel.waivers[index] != nil,
+                isHindered: panel.verifiers[index].hindrance != nil, outcomes: findings[index]?.outcomes ?? [])
         }
-        let remediation =
-            error.kind == .notFound
-            ? "Check the image's name, and that it was pushed to the registry that the name says"
-            : "Check the registry's credentials in the store configuration, and what the registry serves"
-        var report = VerifierReport(
-            subject: reference.description, isSuccess: false,
-            message: "failed to verify artifact: \(reference)", errorReason: error.description,
-            remediation: remediation)
-        report.failureClass = error.kind == .notFound ? "not found" : "registry"
+        let verdict = snapshot.policy.verdict(on: evidence)
+        guard verdict != .undecided else {
+            return .fault(
+                faults.first
+                    ?? PassingFault(stage: .verify, host: nil, cause: "an outcome is missing; ask again in a moment"))
+        }
+        var reports = panel.waivers.compactMap(\.self)
+        var reasons: [VerifierReport] = []
+        for (index, evidence) in evidence.enumerated() where !evidence.isWaived {
+            var own = findings[index]?.reports ?? []
+            guard !evidence.isHindered else {
+                reports += own
+                continue
+            }
+            own += absences(
+                of: panel.verifiers[index], evidence, isAlone: panel.verifiers.count == 1, reference, digest)
+            // Whoever reads the first report that failed must find one that counts against the image.
+            if snapshot.policy.verdict(of: evidence) == .failure { reasons += own } else { reports += own }
+        }
+        reports = reasons + reports + others
+        if verdict == .failure { reports += unjudged(evidence, reference) }
+        if reports.isEmpty { reports = [unsigned(reference, digest, by: nil)] }
         return .decided(
-            Decision(isSuccess: false, reference: reference.description, digest: digest, reports: [report]),
-            validUntil: nil)
-    }
-
-    private func unsigned(_ reference: ImageReference, subject: Descriptor) -> Decision {
-        var report = VerifierReport(
-            subject: reference.description, isSuccess: false,
-            message: "failed to verify artifact: \(reference)",
-            errorReason: "\(VerifierReport.unsigned) \"\(reference.with(digest: subject.digest))\"",
-            remediation:
-                "Sign the image with notation or countersign sign, and push the signature to the same repository",
-            extensions: ["subjectDigest": .string(subject.digest.description)])
-        report.failureClass = "unsigned"
-        return Decision(
-            isSuccess: false, reference: reference.description, digest: subject.digest, reports: [report])
-    }
-
-    private func tooMany(_ count: Int, _ reference: ImageReference) -> VerifierReport {
-        VerifierReport(
-            subject: reference.description, isSuccess: false,
-            message: "failed to verify artifact: \(reference)",
-            errorReason:
-                "the image has \(count) artifacts to judge; only the first \(snapshot.maximumArtifacts) were looked at",
-            remediation: "Delete signatures that are no longer of use from the repository")
-    }
-}
-
-extension Duration {
-    /// This duration in milliseconds, with fractions.
-    package var milliseconds: Double {
-        Double(components.seconds) * 1000 + Double(components.attoseconds) / 1e15
+            Decision(
+                isSuccess: verdict == .success, reference: reference.description, digest: digest, reports: reports),
+            validUntil: validUntil)
     }
 }

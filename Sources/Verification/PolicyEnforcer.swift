@@ -20,16 +20,69 @@ package struct PolicyEvidence: Sendable, Equatable {
     }
 }
 
+/// What one verifier has to say about an image, as the policy sees it.
+package struct VerifierEvidence: Sendable, Equatable {
+    /// The artifact types that it judges; `*` stands for all.
+    package var artifactTypes: [String]
+    /// Whether its own policy asks for no look at this image.
+    package var isWaived: Bool
+    /// Whether it can judge nothing now, so that nobody knows what it would have asked for.
+    package var isHindered: Bool
+    /// What came of each artifact that it looked at.
+    package var outcomes: [PolicyEvidence]
+
+    /// Evidence of one verifier.
+    package init(
+        artifactTypes: [String], isWaived: Bool = false, isHindered: Bool = false, outcomes: [PolicyEvidence]
+    ) {
+        self.artifactTypes = artifactTypes
+        self.isWaived = isWaived
+        self.isHindered = isHindered
+        self.outcomes = outcomes
+    }
+
+    func judges(_ type: String) -> Bool { artifactTypes.contains { $0 == "*" || $0 == type } }
+}
+
 /// Decides from all outcomes whether an image may run.
 package protocol PolicyEnforcer: Sendable {
-    /// The verdict. No evidence at all is a failure.
-    func verdict(on evidence: [PolicyEvidence]) -> PolicyVerdict
+    /// The artifact types that must be there, in a fixed order.
+    var requiredTypes: [String] { get }
+
+    /// What the outcomes of one verifier that looked mean. Without any it is a failure.
+    func verdict(of verifier: VerifierEvidence) -> PolicyVerdict
+}
+
+extension PolicyEnforcer {
+    /// The verdict on an image. Every verifier must be satisfied but those that waived their judgement, which says
+    /// nothing for the others: a verifier that wants a signature and finds none has failed. No evidence at all is a
+    /// failure.
+    package func verdict(on evidence: [VerifierEvidence]) -> PolicyVerdict {
+        guard !evidence.isEmpty, unjudgedTypes(in: evidence).isEmpty else { return .failure }
+        let verdicts = evidence.filter { !$0.isWaived }.map { $0.isHindered ? .undecided : verdict(of: $0) }
+        // One that definitely fails decides, whatever is hidden from another.
+        if verdicts.contains(.failure) { return .failure }
+        return verdicts.contains(.undecided) ? .undecided : .success
+    }
+
+    /// The types that must be there and that no verifier judges.
+    func unjudgedTypes(in evidence: [VerifierEvidence]) -> [String] {
+        requiredTypes.filter { type in !evidence.contains { $0.judges(type) } }
+    }
+
+    /// The types that must be there, that the verifier judges, and of which it found none.
+    func missingTypes(in verifier: VerifierEvidence) -> [String] {
+        requiredTypes.filter { type in
+            verifier.judges(type) && !verifier.outcomes.contains { $0.artifactType == type }
+        }
+    }
 }
 
 /// Ratify's `config-policy`: for every artifact type, or `default`, must `any` or `all` of its artifacts verify.
 ///
 /// A type that the policy names must be there with a success; a type that is there without being named follows
-/// `default`, which is `all` unless set.
+/// `default`, which is `all` unless set. That holds for each verifier by itself: where two verifiers judge the same type, an
+/// image needs what satisfies both.
 package struct ConfigPolicy: PolicyEnforcer, Equatable {
     /// The rule for one artifact type.
     package enum Rule: String, Sendable, Equatable {
@@ -47,14 +100,16 @@ package struct ConfigPolicy: PolicyEnforcer, Equatable {
         self.defaultRule = defaultRule
     }
 
-    package func verdict(on evidence: [PolicyEvidence]) -> PolicyVerdict {
-        guard !evidence.isEmpty else { return .failure }
+    package var requiredTypes: [String] { rules.keys.sorted() }
+
+    package func verdict(of verifier: VerifierEvidence) -> PolicyVerdict {
+        guard !verifier.outcomes.isEmpty, missingTypes(in: verifier).isEmpty else { return .failure }
         var verdict = PolicyVerdict.success
-        for type in Set(rules.keys).union(evidence.map(\.artifactType)) {
-            let results = evidence.filter { $0.artifactType == type }.map(\.isSuccess)
+        for type in Set(verifier.outcomes.map(\.artifactType)) {
+            let results = verifier.outcomes.filter { $0.artifactType == type }.map(\.isSuccess)
             switch rules[type] ?? defaultRule {
             case .any where results.contains(true): continue
-            case .all where !results.isEmpty && results.allSatisfy({ $0 == true }): continue
+            case .all where results.allSatisfy({ $0 == true }): continue
             case .any where results.contains(nil): verdict = .undecided
             case .all where results.contains(nil) && !results.contains(false): verdict = .undecided
             // One type that definitely fails decides, whatever is hidden in another.

@@ -260,6 +260,11 @@ struct ResourceBoard {
                 policy: try policyInForce(plan, namespace), settings: settings,
                 fingerprint: ingredients.failures.isEmpty ? fingerprint(of: plan) : nil)
         }
+        if case .success(let snapshot) = snapshot, let id = plan.policy {
+            warnings += ConfigurationBuilder.unjudgedTypes(of: snapshot.policy, by: snapshot.verifiers).map {
+                "\(id): artifactVerificationPolicies.\($0)"
+            }
+        }
         return Scope(
             snapshot: snapshot, trusted: trusted, directories: directories, ingredients: ingredients, awaited: awaited)
     }

@@ -180,8 +180,9 @@ struct SignatureCondition: Sendable, CustomStringConvertible {
         // A waiver is a good report too, but nobody has signed.
         guard report.isSuccess, report.referenceDigest != nil else { return false }
         if let verifier, !(report.verifierName ?? "").utf8.elementsEqual(verifier.utf8) { return false }
-        if let subject, !subject.matches(report.extensions["SN"]?.string ?? "") { return false }
-        if let issuer, !issuer.matches(report.extensions["Issuer"]?.string ?? "") { return false }
+        // A report that names nobody satisfies no pattern, not even one for everybody.
+        if let subject, report.extensions["SN"]?.string.map(subject.matches) != true { return false }
+        if let issuer, report.extensions["Issuer"]?.string.map(issuer.matches) != true { return false }
         if let certificates, certificates.isDisjoint(with: report.signingChain) { return false }
         return true
     }

@@ -101,7 +101,7 @@ extension KyvernoRequest {
         for report in decision.reports where !report.isSuccess {
             var reason = report.errorReason ?? report.message
             // notation's whole sentence, which people search for.
-            if report.verifierName == nil, reason.hasPrefix(VerifierReport.unsigned) {
+            if report.referenceDigest == nil, reason.hasPrefix(VerifierReport.unsigned) {
                 reason += ", make sure the artifact was signed successfully"
             }
             if !reasons.contains(reason) { reasons.append(reason) }

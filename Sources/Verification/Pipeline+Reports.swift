@@ -1,0 +1,132 @@
+import OCI
+import StrictJSON
+
+/// Reports of the pipeline itself.
+extension Pipeline {
+    /// What a fault of the store means: a verdict when it is definite, a passing fault when it is not.
+    func failed(
+        _ reference: ImageReference, digest: Digest?, stage: PassingFault.Stage, _ error: RegistryError
+    ) -> PipelineResult {
+        if error.isPassing {
+            return .fault(PassingFault(stage: stage, host: error.host, cause: error.description))
+        }
+        let remediation =
+            error.kind == .notFound
+            ? "Check the image's name, and that it was pushed to the registry that the name says"
+            : "Check the registry's credentials in the store configuration, and what the registry serves"
+        var report = VerifierReport(
+            subject: reference.description, isSuccess: false,
+            message: "failed to verify artifact: \(reference)", errorReason: error.description,
+            remediation: remediation)
+        report.failureClass = error.kind == .notFound ? "not found" : "registry"
+        return .decided(
+            Decision(isSuccess: false, reference: reference.description, digest: digest, reports: [report]),
+            validUntil: nil)
+    }
+
+    /// An artifact that a verifier could not judge.
+    func undetermined(
+        _ outcome: Outcome, _ panel: Panel, _ reference: ImageReference, _ fault: PassingFault
+    ) -> VerifierReport {
+        let verifier = panel.verifiers[outcome.verifier]
+        var report = VerifierReport(
+            subject: reference.description, isSuccess: false, verifierName: verifier.name, verifierType: verifier.type,
+            referenceDigest: outcome.digest.description, artifactType: outcome.type,
+            message: "Could not be judged this time", errorReason: fault.description,
+            remediation: "Ask again in a moment")
+        report.isUndetermined = true
+        return report
+    }
+
+    /// What a verifier wanted to judge and did not find: it has failed.
+    ///
+    /// - Parameter isAlone: whether no other verifier is there to be told apart.
+    func absences(
+        of verifier: any ArtifactVerifier, _ evidence: VerifierEvidence, isAlone: Bool, _ reference: ImageReference,
+        _ digest: Digest?
+    ) -> [VerifierReport] {
+        let missing = snapshot.policy.missingTypes(in: evidence)
+        guard !evidence.outcomes.isEmpty else {
+            let report = unsigned(reference, digest, by: verifier, isAlone: isAlone)
+            let others = missing.filter { $0 != report.artifactType }
+            return [report] + others.map { absence(of: $0, verifier, reference, digest) }
+        }
+        return missing.map { absence(of: $0, verifier, reference, digest) }
+    }
+
+    private func absence(
+        of type: String, _ verifier: any ArtifactVerifier, _ reference: ImageReference, _ digest: Digest?
+    ) -> VerifierReport {
+        var report = VerifierReport(
+            subject: reference.description, isSuccess: false, verifierName: verifier.name, verifierType: verifier.type,
+            artifactType: type, message: "failed to verify artifact: \(reference)",
+            errorReason:
+                "the policy requires an artifact of type \(type), and none is associated with \"\(name(reference, digest))\"",
+            remediation: "Attach it to the image, or remove the type from artifactVerificationPolicies",
+            extensions: about(digest))
+        report.failureClass = "unsigned"
+        return report
+    }
+
+    /// An image without anything that a verifier judges; without a verifier, too.
+    func unsigned(
+        _ reference: ImageReference, _ digest: Digest?, by verifier: (any ArtifactVerifier)?, isAlone: Bool = true
+    ) -> VerifierReport {
+        let types = verifier?.artifactTypes ?? []
+        let isAboutSignatures =
+            types.isEmpty || types.contains { $0 == "*" || $0 == MediaType.notationSignature }
+        let what =
+            isAboutSignatures
+            ? VerifierReport.unsigned : "no artifact of type \(types.joined(separator: " or ")) is associated with"
+        let whom = isAlone ? "" : verifier.map { ", which the verifier \"\($0.name)\" asks for" } ?? ""
+        var report = VerifierReport(
+            subject: reference.description, isSuccess: false, verifierName: verifier?.name,
+            verifierType: verifier?.type, artifactType: types.first { $0 != "*" },
+            message: "failed to verify artifact: \(reference)",
+            errorReason: "\(what) \"\(name(reference, digest))\"\(whom)",
+            remediation: isAboutSignatures
+                ? "Sign the image with notation or countersign sign, and push the signature to the same repository"
+                : "Attach such an artifact to the image, in the same repository",
+            extensions: about(digest))
+        report.failureClass = "unsigned"
+        return report
+    }
+
+    /// Types that the policy asks for and nobody judges.
+    func unjudged(_ evidence: [VerifierEvidence], _ reference: ImageReference) -> [VerifierReport] {
+        snapshot.policy.unjudgedTypes(in: evidence).map { type in
+            var report = VerifierReport(
+                subject: reference.description, isSuccess: false, artifactType: type,
+                message: "failed to verify artifact: \(reference)",
+                errorReason: "the policy requires an artifact of type \(type), and no verifier judges that type",
+                remediation:
+                    "Add the type to a verifier's artifactTypes, or remove it from artifactVerificationPolicies")
+            report.failureClass = "policy"
+            return report
+        }
+    }
+
+    func tooMany(_ count: Int, _ reference: ImageReference) -> VerifierReport {
+        VerifierReport(
+            subject: reference.description, isSuccess: false,
+            message: "failed to verify artifact: \(reference)",
+            errorReason:
+                "the image has \(count) artifacts to judge; only the first \(snapshot.maximumArtifacts) were looked at",
+            remediation: "Delete signatures that are no longer of use from the repository")
+    }
+
+    private func name(_ reference: ImageReference, _ digest: Digest?) -> String {
+        (digest.map { reference.with(digest: $0) } ?? reference).description
+    }
+
+    private func about(_ digest: Digest?) -> JSONObject {
+        digest.map { ["subjectDigest": .string($0.description)] } ?? [:]
+    }
+}
+
+extension Duration {
+    /// This duration in milliseconds, with fractions.
+    package var milliseconds: Double {
+        Double(components.seconds) * 1000 + Double(components.attoseconds) / 1e15
+    }
+}
