@@ -91,7 +91,13 @@ package final class KeyVaultClient: Sendable {
                 .get, url, json: nil, purpose: purpose, advice: advice, deadline: deadline)
             guard let values = page["value"]?.array else { throw malformed("the answer is no list") }
             elements += values
-            guard let next = page["nextLink"]?.string, !next.isEmpty else { return elements }
+            let next: String
+            switch page["nextLink"] {
+            case nil, .null, .string(""): return elements
+            case .string(let text): next = text
+            case .some(let other):
+                throw malformed("nextLink is \(other.kind), so that whether there is more is not known")
+            }
             guard let link = try? HTTPURL(parsing: next), link.hasSameOrigin(as: vault) else {
                 throw malformed("the next page is said to be at another place than the vault")
             }

@@ -104,8 +104,26 @@ extension KubernetesClient {
                 objects.append(object)
             }
             try await use(objects)
-            guard let next = page["metadata"]?["continue"]?.string, !next.isEmpty else { return version }
+            guard let next = try rest(of: page, call) else { return version }
+            // A page that leads to itself has no end.
+            guard next != position else { throw error(.malformed, call.words, "the list leads back to the same page") }
             position = next
+        }
+    }
+
+    /// Where the list goes on; `nil` at its end. Whatever says that there is more without saying where is an error: the
+    /// objects that are left out would count as deleted.
+    private func rest(of page: JSONValue, _ call: Call) throws(KubernetesError) -> String? {
+        switch page["metadata"]?["continue"] {
+        case .string(let next) where !next.isEmpty: return next
+        case nil, .null, .string: break
+        case .some(let other):
+            throw error(.malformed, call.words, "the list's metadata.continue is \(other.kind), not a string")
+        }
+        switch page["metadata"]?["remainingItemCount"] {
+        case nil, .null: return nil
+        case .some(let value) where value.integer == 0: return nil
+        default: throw error(.malformed, call.words, "the list says that there are more objects, but not where")
         }
     }
 }

@@ -59,7 +59,7 @@ private struct ChallengeParser {
         var index = position - 1
         while index >= 0, bytes[index] == 0x20 || bytes[index] == 0x09 { index -= 1 }
         return index >= 0 && bytes[index] == UInt8(ascii: ",") && position < bytes.count
-            && Self.isToken(bytes[position])
+            && HeaderGrammar.isToken(bytes[position])
     }
 
     private mutating func skip(while condition: (UInt8) -> Bool) {
@@ -70,7 +70,7 @@ private struct ChallengeParser {
 
     private mutating func token() -> String? {
         let start = position
-        skip(while: Self.isToken)
+        skip(while: HeaderGrammar.isToken)
         return position > start ? String(decoding: bytes[start..<position], as: UTF8.self) : nil
     }
 
@@ -93,26 +93,15 @@ private struct ChallengeParser {
     }
 
     private mutating func quotedString() -> String? {
-        var value: [UInt8] = []
-        position += 1
-        while let byte = peek {
-            position += 1
-            switch byte {
-            case UInt8(ascii: "\""): return String(validating: value, as: UTF8.self)
-            case UInt8(ascii: "\\"):
-                guard let escaped = peek else { return nil }
-                position += 1
-                value.append(escaped)
-            default: value.append(byte)
-            }
-        }
-        return nil
+        guard let (value, end) = HeaderGrammar.quotedString(bytes, at: position) else { return nil }
+        position = end
+        return value
     }
 
     /// `Negotiate YII…==`: one value in place of parameters. Skipped, for no scheme of ours has it.
     private mutating func skipToken68() -> Bool {
         let start = position
-        skip { Self.isToken($0) || $0 == UInt8(ascii: "/") }
+        skip { HeaderGrammar.isToken($0) || $0 == UInt8(ascii: "/") }
         guard position > start else { return false }
         skip { $0 == UInt8(ascii: "=") }
         let end = position
@@ -120,14 +109,5 @@ private struct ChallengeParser {
         if peek == nil || (peek == UInt8(ascii: ",") && end > start) { return true }
         position = start
         return false
-    }
-
-    private static func isToken(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"):
-            true
-        default: "!#$%&'*+-.^_`|~".utf8.contains(byte)
-        }
     }
 }

@@ -9,7 +9,8 @@ public struct Descriptor: Hashable, Sendable {
     public var digest: Digest
     /// The size of the content in bytes, never negative.
     public var size: Int64
-    /// The artifact type, in a descriptor that points to an artifact's manifest.
+    /// The artifact type, in a descriptor that points to an artifact's manifest. In a listing of referrers it is empty where
+    /// the manifest states none, and `nil` where it could not be learned.
     public var artifactType: String?
     /// Annotations; empty when there are none.
     public var annotations: [String: String]
@@ -65,9 +66,14 @@ public struct Descriptor: Hashable, Sendable {
             }
         default: throw DescriptorError(field: "annotations", problem: "is not an object")
         }
+        let artifactType: String?
+        switch object["artifactType"] {
+        case nil, .null, .string(""): artifactType = nil
+        case .string(let text): artifactType = text
+        default: throw DescriptorError(field: "artifactType", problem: "is not a string")
+        }
         self.init(
-            mediaType: mediaType, digest: digest, size: size, artifactType: object["artifactType"]?.string,
-            annotations: annotations)
+            mediaType: mediaType, digest: digest, size: size, artifactType: artifactType, annotations: annotations)
     }
 
     /// This descriptor as JSON, annotations sorted by name.
@@ -75,7 +81,7 @@ public struct Descriptor: Hashable, Sendable {
         var object: JSONObject = [
             "mediaType": .string(mediaType), "digest": .string(digest.description), "size": .number(String(size)),
         ]
-        if let artifactType { object["artifactType"] = .string(artifactType) }
+        if let artifactType, !artifactType.isEmpty { object["artifactType"] = .string(artifactType) }
         if !annotations.isEmpty {
             var members = JSONObject()
             for name in annotations.keys.sorted() { members[name] = annotations[name].map(JSONValue.string) }

@@ -11,19 +11,27 @@ struct ReferrerFacts: Sendable {
 
 extension ImageLayout {
     /// Every referrer of the subject: of the manifests in `index.json`, and of those in indexes below it (a referrers
-    /// tag is one), the ones whose own `subject` is this content.
+    /// tag is one), the ones whose own `subject` has this digest.
     ///
-    /// An entry whose blob is missing or is not what the entry says cannot be a referrer that anybody may believe: it
-    /// is passed over and does no harm to its neighbours. A file that cannot be read is an error.
+    /// An entry whose blob is missing or is not what the entry says is passed over: nothing says which image it belongs to.
+    /// Where the list of this very image's referrers tag names it, it is a referrer that cannot be read, which whoever
+    /// fetches it is told. A file that cannot be read is an error.
     public func referrers(
         of subject: Descriptor, in reference: ImageReference, artifactType: String?, deadline: ContinuousClock.Instant
     ) async throws(RegistryError) -> [Descriptor] {
-        var waiting = try index().index.manifests
+        let tag = subject.digest.referrersTag
+        var waiting = try index().index.manifests.map { (entry: $0, isClaimed: false) }
+        // What the tag claims is looked at first, so that nothing else hides it.
+        for (entry, _) in waiting
+        where ImageLayout.names(entry).contains(where: { $0 == tag || $0.hasSuffix(":\(tag)") }) {
+            waiting.insert(contentsOf: try list(entry, of: subject).map { ($0, true) }, at: 0)
+        }
         var seen: Set<Digest> = [subject.digest]
         var referrers: [Descriptor] = []
         var next = 0
         while next < waiting.count {
-            let entry = waiting[next]
+            let isClaimed = waiting[next].isClaimed
+            var entry = waiting[next].entry
             next += 1
             guard seen.insert(entry.digest).inserted else { continue }
             guard seen.count <= limits.maximumManifests else {
@@ -32,16 +40,22 @@ extension ImageLayout {
                     "the layout has more than \(limits.maximumManifests) manifests")
             }
             try checkTime(deadline, subject.digest.description)
-            guard let facts = try facts(of: entry) else { continue }
-            waiting += facts.children
-            // Media type and size count too, as for the reference implementation: a subject is a whole descriptor.
-            guard let claimed = facts.subject, claimed.digest == subject.digest, claimed.size == subject.size,
-                claimed.mediaType == subject.mediaType, artifactType == nil || facts.artifactType == artifactType
-            else { continue }
+            if let facts = try facts(of: entry) {
+                waiting += facts.children.map { ($0, false) }
+                // Its media type and size are for whoever judges it: a signature that states them wrongly is one that
+                // fails, not one that is not there.
+                guard let claimed = facts.subject, claimed.digest == subject.digest else { continue }
+                entry.artifactType = facts.artifactType ?? ""
+                entry.annotations = facts.annotations
+            } else {
+                guard isClaimed else { continue }
+                if entry.artifactType == nil { entry.artifactType = artifactType }
+            }
+            guard artifactType == nil || entry.artifactType == artifactType else { continue }
             referrers.append(
                 Descriptor(
                     mediaType: entry.mediaType, digest: entry.digest, size: entry.size,
-                    artifactType: facts.artifactType, annotations: facts.annotations))
+                    artifactType: entry.artifactType, annotations: entry.annotations))
             guard referrers.count <= limits.maximumReferrers else {
                 throw error(
                     .tooMany, subject.digest.description,
@@ -49,6 +63,15 @@ extension ImageLayout {
             }
         }
         return referrers
+    }
+
+    /// What the referrers tag of a subject lists; nothing where it names the subject itself.
+    private func list(_ entry: Descriptor, of subject: Descriptor) throws(RegistryError) -> [Descriptor] {
+        guard entry.digest != subject.digest else { return [] }
+        let content = try content(entry.digest, size: entry.size, maximumBytes: limits.maximumManifestBytes)
+        do { return try Index(parsing: content, mediaType: entry.mediaType).manifests } catch {
+            throw self.error(.malformed, subject.digest.referrersTag, "the list of referrers is wrong: \(error)")
+        }
     }
 
     /// What a listed manifest says; `nil` when there is nothing there that can be believed.

@@ -115,7 +115,7 @@ public final class ImageLayout: ReferrerStore, ArtifactPushing {
     }
 
     /// The names that an entry goes by; containerd and Docker write the whole one into an annotation of their own.
-    private static func names(_ entry: Descriptor) -> [String] {
+    static func names(_ entry: Descriptor) -> [String] {
         ["org.opencontainers.image.ref.name", "io.containerd.image.name"].compactMap { entry.annotations[$0] }
     }
 

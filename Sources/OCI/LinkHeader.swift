@@ -1,40 +1,134 @@
 /// The `Link` header (RFC 8288), as far as pagination needs it.
+///
+/// A list that goes on and is not followed to its end looks like a whole one, with what stands on its later pages left
+/// out. So a header that cannot be read is an error, never "no more pages".
 enum LinkHeader {
-    /// The target of the link whose relation is `next`, in the first of the fields that has one.
-    static func next(_ fields: [String]) -> String? {
-        for field in fields where field.utf8.count <= 32 * 1024 {
-            if let target = next(in: Array(field.utf8)) { return target }
-        }
-        return nil
+    /// Why a header does not say how a list goes on.
+    struct Fault: Error, Hashable, CustomStringConvertible {
+        let description: String
+
+        init(_ problem: String) { description = "its Link header \(problem)" }
     }
 
-    private static func next(in bytes: [UInt8]) -> String? {
-        var position = 0
-        while let open = bytes[position...].firstIndex(of: UInt8(ascii: "<")),
-            let close = bytes[open...].firstIndex(of: UInt8(ascii: ">"))
-        {
-            let target = bytes[(open + 1)..<close]
-            // The parameters go on to the comma before the next link; a quoted string may have commas of its own.
-            var end = close + 1
-            var isQuoted = false
-            while end < bytes.count, isQuoted || bytes[end] != UInt8(ascii: ",") {
-                if bytes[end] == UInt8(ascii: "\"") { isQuoted.toggle() }
-                end += 1
-            }
-            if hasRelationNext(bytes[(close + 1)..<end]) { return String(validating: target, as: UTF8.self) }
-            position = end
+    /// The longest that all fields may be together.
+    private static let maximumBytes = 32 * 1024
+
+    /// The target of the link whose relation is `next`; `nil` when no link has it.
+    ///
+    /// - Throws: ``Fault`` when a field breaks the grammar, when links with this relation lead to different places, or when
+    ///   a relation looks like this one and is another.
+    static func next(_ fields: [String]) throws(Fault) -> String? {
+        guard fields.reduce(0, { $0 + $1.utf8.count }) <= maximumBytes else {
+            throw Fault("has more than \(maximumBytes) bytes")
         }
-        return nil
+        var found: String?
+        for field in fields {
+            var parser = LinkParser(Array(field.utf8))
+            for link in try parser.links() where try isNext(link) {
+                guard !link.target.isEmpty else { throw Fault("names an empty URL for the next page") }
+                guard found == nil || found == link.target else { throw Fault("names several next pages") }
+                found = link.target
+            }
+        }
+        return found
     }
 
     /// `rel` may list several relations, compared without regard to case (RFC 8288, section 3.3).
-    private static func hasRelationNext(_ parameters: ArraySlice<UInt8>) -> Bool {
-        for parameter in String(decoding: parameters, as: UTF8.self).split(separator: ";") {
-            let parts = parameter.split(separator: "=", maxSplits: 1)
-            guard parts.count == 2, parts[0].trimmedOfSpaces.lowercased() == "rel" else { continue }
-            let value = parts[1].trimmedOfSpaces.filter { $0 != "\"" }.lowercased()
-            return value.split(separator: " ").contains("next")
+    private static func isNext(_ link: Link) throws(Fault) -> Bool {
+        let lists = link.parameters.filter { $0.name == "rel" || $0.name == "rel*" }
+        guard let first = lists.first else { throw Fault("has a link without a relation") }
+        // "The rel parameter MUST be present but MUST NOT appear more than once in a given link-value".
+        guard lists.count == 1, first.name == "rel" else { throw Fault("has a link with more than one relation list") }
+        let relations = first.value.lowercased().split { $0 == " " || $0 == "\t" }
+        guard !relations.isEmpty else { throw Fault("has a link with an empty relation") }
+        if relations.contains("next") { return true }
+        guard !relations.contains(where: { $0.contains("next") && !$0.contains(":") }) else {
+            throw Fault("has a link with a relation that is not known: expected next")
         }
         return false
+    }
+
+    struct Link {
+        let target: String
+        let parameters: [(name: String, value: String)]
+    }
+}
+
+/// `Link = #( "<" URI-Reference ">" *( OWS ";" OWS [ token BWS [ "=" BWS ( token / quoted-string ) ] ] ) )`
+private struct LinkParser {
+    private let bytes: [UInt8]
+    private var position = 0
+
+    init(_ bytes: [UInt8]) { self.bytes = bytes }
+
+    mutating func links() throws(LinkHeader.Fault) -> [LinkHeader.Link] {
+        var links: [LinkHeader.Link] = []
+        while true {
+            // Elements of a list may be empty (RFC 9110, section 5.6.1.2).
+            skip { $0 == 0x20 || $0 == 0x09 || $0 == UInt8(ascii: ",") }
+            guard let byte = peek else { return links }
+            guard byte == UInt8(ascii: "<"), let close = bytes[position...].firstIndex(of: UInt8(ascii: ">")) else {
+                throw LinkHeader.Fault("has something else than URLs in angle brackets")
+            }
+            let target = bytes[(position + 1)..<close]
+            guard target.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "<") }) else {
+                throw LinkHeader.Fault("has a URL with characters that must be percent-encoded")
+            }
+            position = close + 1
+            links.append(
+                LinkHeader.Link(target: String(decoding: target, as: UTF8.self), parameters: try parameters()))
+            skipSpaces()
+            guard peek == nil || peek == UInt8(ascii: ",") else {
+                throw LinkHeader.Fault("has something else than parameters after a URL")
+            }
+        }
+    }
+
+    private mutating func parameters() throws(LinkHeader.Fault) -> [(name: String, value: String)] {
+        var parameters: [(name: String, value: String)] = []
+        while true {
+            skipSpaces()
+            guard peek == UInt8(ascii: ";") else { return parameters }
+            position += 1
+            skipSpaces()
+            guard let name = token() else {
+                // `; ;` and a `;` at the end are allowed.
+                guard peek == nil || peek == UInt8(ascii: ";") || peek == UInt8(ascii: ",") else {
+                    throw LinkHeader.Fault("has a parameter without a name")
+                }
+                continue
+            }
+            skipSpaces()
+            var value = ""
+            if peek == UInt8(ascii: "=") {
+                position += 1
+                skipSpaces()
+                guard let given = peek == UInt8(ascii: "\"") ? quotedString() : token() else {
+                    throw LinkHeader.Fault("has a parameter whose value cannot be read")
+                }
+                value = given
+            }
+            parameters.append((name.lowercased(), value))
+        }
+    }
+
+    private var peek: UInt8? { position < bytes.count ? bytes[position] : nil }
+
+    private mutating func skip(while condition: (UInt8) -> Bool) {
+        while let byte = peek, condition(byte) { position += 1 }
+    }
+
+    private mutating func skipSpaces() { skip { $0 == 0x20 || $0 == 0x09 } }
+
+    private mutating func token() -> String? {
+        let start = position
+        skip(while: HeaderGrammar.isToken)
+        return position > start ? String(decoding: bytes[start..<position], as: UTF8.self) : nil
+    }
+
+    private mutating func quotedString() -> String? {
+        guard let (value, end) = HeaderGrammar.quotedString(bytes, at: position) else { return nil }
+        position = end
+        return value
     }
 }

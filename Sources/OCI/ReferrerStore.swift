@@ -16,6 +16,8 @@ public protocol ReferrerStore: Sendable {
     /// fetches.
     ///
     /// - Parameter artifactType: only those of this type; `nil` for all.
+    /// - Returns: descriptors with their types: ``Descriptor/artifactType`` is empty where an artifact has none, and `nil`
+    ///   where its manifest could not be read, so that it may be of any type.
     func referrers(
         of subject: Descriptor, in reference: ImageReference, artifactType: String?, deadline: ContinuousClock.Instant
     ) async throws(RegistryError) -> [Descriptor]

@@ -68,11 +68,9 @@ extension RegistryClient {
             throw call.error(.digestMismatch, "the registry answers with content that has another digest")
         }
         // The registry's own digest of a tag may use another algorithm; it must be right in any case.
-        if reference.digest == nil, let claimed = response.headers["Docker-Content-Digest"],
-            let claimedDigest = try? Digest(parsing: claimed), !claimedDigest.matches(response.body)
-        {
+        if let claimed = try claimedDigest(response, call), !claimed.matches(response.body) {
             throw call.error(
-                .digestMismatch, "the registry answers with content that is not what its header \(claimedDigest) says")
+                .digestMismatch, "the registry answers with content that is not what its header \(claimed) says")
         }
         contents.insert(
             response.body, for: ContentKey(kind: .manifest, scope: reference.scopeName, digest: digest))
@@ -87,7 +85,7 @@ extension RegistryClient {
             size > 0
         else { return nil }
         let mediaType = try manifestType(of: head, call)
-        guard let claimed = head.headers["Docker-Content-Digest"], let digest = try? Digest(parsing: claimed) else {
+        guard let digest = try claimedDigest(head, call) else {
             // The digest that was asked for is the digest of the answer, or what is fetched later will not match it.
             return reference.digest.map { Descriptor(mediaType: mediaType, digest: $0, size: size) }
         }
@@ -98,6 +96,21 @@ extension RegistryClient {
                 .digestMismatch, "the registry answers with \(head.sent.shown(digest.description)) instead")
         }
         return Descriptor(mediaType: mediaType, digest: asked, size: size)
+    }
+
+    /// The digest that an answer says its content has; `nil` when it says none. What is there and is no digest, or says two
+    /// things, is an error.
+    func claimedDigest(_ response: HTTPResponse, _ call: RegistryCall) throws(RegistryError) -> Digest? {
+        let claims = Set(response.headers.all("Docker-Content-Digest").map(\.trimmedOfSpaces))
+        guard let claim = claims.first else { return nil }
+        guard claims.count == 1 else {
+            throw call.error(.malformed, "the registry's header Docker-Content-Digest says several things")
+        }
+        do { return try Digest(parsing: claim) } catch {
+            throw call.error(
+                .malformed,
+                "the registry's header Docker-Content-Digest is not one: \(error.description.escapedForMessage)")
+        }
     }
 
     /// The media type of an answer, which must be a manifest's.

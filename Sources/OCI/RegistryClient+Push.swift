@@ -78,9 +78,7 @@ extension RegistryClient {
         if let tag, !ReferenceGrammar.isTag(tag) { throw call.error(.refused, "this is not a tag") }
         let response = try await send(call)
         guard response.status == 201 else { throw unexpected(response, call) }
-        if let claimed = response.headers["Docker-Content-Digest"], let stored = try? Digest(parsing: claimed),
-            !stored.matches(content)
-        {
+        if let stored = try claimedDigest(response, call), !stored.matches(content) {
             throw call.error(.digestMismatch, "the registry stored it as \(stored)")
         }
         if let tag {
@@ -117,19 +115,31 @@ extension RegistryClient {
     private func addToReferrersTag(
         _ descriptor: Descriptor, _ subject: Digest, _ reference: ImageReference, _ deadline: ContinuousClock.Instant
     ) async throws(RegistryError) {
-        for _ in 1...5 {
-            var index = try await referrersTag(of: subject, reference, deadline)?.index ?? Index(manifests: [])
+        for round in 1...6 {
+            var index: Index
+            switch try await referrersTag(of: subject, reference, deadline) {
+            case .list(let found): index = found
+            case .missing: index = Index(manifests: [])
+            case .subject:
+                // The tag may still be free to be written. If it is not, that shows in the next round.
+                guard round == 1 else { throw notListed(subject, reference) }
+                index = Index(manifests: [])
+            }
             if index.manifests.contains(where: { $0.digest == descriptor.digest }) { return }
+            guard round < 6 else { break }
             index.manifests.append(descriptor)
             _ = try await put(index.json.bytes, index.mediaType, subject.referrersTag, reference, deadline)
-        }
-        if let index = try await referrersTag(of: subject, reference, deadline)?.index,
-            index.manifests.contains(where: { $0.digest == descriptor.digest })
-        {
-            return
         }
         throw RegistryError(
             .unavailable, host: reference.endpoint, subject: "\(reference.repository):\(subject.referrersTag)",
             detail: "adding to the referrers tag: someone else changes it all the time; try again")
+    }
+
+    private func notListed(_ subject: Digest, _ reference: ImageReference) -> RegistryError {
+        RegistryError(
+            .refused, host: reference.endpoint, subject: "\(reference.repository):\(subject.referrersTag)",
+            detail:
+                "adding to the referrers tag: the registry has no Referrers API, and goes on answering this tag with the image itself, so that nobody finds what was written; use a registry that has the API of the distribution specification 1.1, or lets this tag be written"
+        )
     }
 }

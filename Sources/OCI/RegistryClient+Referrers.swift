@@ -40,21 +40,23 @@ extension RegistryClient {
             isLost = knownReferrersAPI.value(for: reference.scopeName) != nil
             if !isLost { noteMissingReferrersAPI(of: reference) }
         }
-        let index = try await referrersTag(of: subject, reference, deadline)?.index
         var collection = ReferrerCollection(artifactType: artifactType)
-        collection.add(index?.manifests ?? [], isFiltered: false)
-        guard collection.referrers.count <= options.maximumReferrers else {
+        if case .list(let index) = try await referrersTag(of: subject, reference, deadline) {
+            collection.add(index.manifests, isFiltered: false)
+        }
+        guard collection.typedCount <= options.maximumReferrers else {
             throw tooMany(listingCall(subject, reference, deadline))
         }
+        let referrers = try await typed(collection, listingCall(subject, reference, deadline))
         // A registry that has the API answers 200 for a subject without referrers, too ("Listing Referrers"). One that fails over,
         // or stands behind a proxy that does, must not have signed images taken for unsigned ones.
-        guard !isLost || !collection.referrers.isEmpty else {
+        guard !isLost || !referrers.isEmpty else {
             throw listingCall(subject, reference, deadline).error(
                 .unavailable,
                 "the registry answers 404 on its Referrers API, which it had minutes ago, and there is no referrers tag with signatures: whether the image has any is not known; ask again in a moment"
             )
         }
-        return collection.referrers
+        return referrers
     }
 
     private func noteReferrersAPI(of reference: ImageReference) {
@@ -81,7 +83,7 @@ extension RegistryClient {
         RegistryCall(
             purpose: "listing the referrers", reference: reference, subject: "\(reference.repository)@\(subject)",
             path: "referrers/\(subject)", accept: MediaType.ociIndex, maximumBytes: options.maximumManifestBytes,
-            precedence: .continuing, followsRedirects: true, deadline: deadline)
+            precedence: .continuing, isAboutSignatures: true, followsRedirects: true, deadline: deadline)
     }
 
     private func tooMany(_ call: RegistryCall) -> RegistryError {
@@ -109,11 +111,20 @@ extension RegistryClient {
             if response.status == 404, page == 1 { return nil }
             guard response.status == 200 else { throw unexpected(response, call) }
             collection.add(try index(in: response, call).manifests, isFiltered: Self.isFiltered(response))
-            guard collection.referrers.count <= options.maximumReferrers else { throw tooMany(call) }
-            guard let next = LinkHeader.next(response.headers.all("Link")) else { break }
+            guard collection.typedCount <= options.maximumReferrers else { throw tooMany(call) }
+            guard let next = try nextLink(response, call) else { break }
             call.location = try nextPage(next, after: response, call)
         }
-        return collection.referrers
+        return try await typed(collection, call)
+    }
+
+    /// What an answer says of a next page. One that cannot be read is an error: there may be more.
+    private func nextLink(_ response: HTTPResponse, _ call: RegistryCall) throws(RegistryError) -> String? {
+        do { return try LinkHeader.next(response.headers.all("Link")) } catch {
+            throw call.error(
+                .malformed,
+                "whether the list has another page cannot be told, so that a part of it may be missing: \(error)")
+        }
     }
 
     /// The URL of the next page, which must be on the registry's own origin: it gets the caller's credentials.
@@ -151,19 +162,30 @@ extension RegistryClient {
         }
     }
 
-    /// What the referrers tag of a subject means; `nil` when there is no such tag.
+    /// What the referrers tag of a subject means.
+    enum ReferrersTag {
+        /// There is no such tag.
+        case missing
+        /// The registry answers with the subject itself: it takes the tag for the digest that is in it. Nothing is listed.
+        case subject
+        case list(Index)
+    }
+
+    /// Reads the referrers tag of a subject.
     func referrersTag(
         of subject: Digest, _ reference: ImageReference, _ deadline: ContinuousClock.Instant
-    ) async throws(RegistryError) -> (index: Index, content: [UInt8])? {
+    ) async throws(RegistryError) -> ReferrersTag {
         let tag = subject.referrersTag
         let call = RegistryCall(
             purpose: "reading the referrers tag", reference: reference, subject: "\(reference.repository):\(tag)",
             path: "manifests/\(tag)", accept: MediaType.accepted, maximumBytes: options.maximumManifestBytes,
-            followsRedirects: true, deadline: deadline)
+            isAboutSignatures: true, followsRedirects: true, deadline: deadline)
         let response = try await send(call)
-        if response.status == 404 { return nil }
+        if response.status == 404 { return .missing }
         guard response.status == 200 else { throw unexpected(response, call) }
-        return (try index(in: response, call), response.body)
+        // Whatever it says that this is: an image index would else be read as a list of referrers.
+        if subject.matches(response.body) { return .subject }
+        return .list(try index(in: response, call))
     }
 
     /// Percent-encodes what is not unreserved (RFC 3986, section 2.3).
@@ -180,28 +202,6 @@ extension RegistryClient {
             }
         }
         return String(decoding: result, as: UTF8.self)
-    }
-}
-
-/// Referrers of one type, each once, as they come in.
-struct ReferrerCollection {
-    let artifactType: String?
-    private(set) var referrers: [Descriptor] = []
-    private var seen: Set<Digest> = []
-
-    init(artifactType: String?) { self.artifactType = artifactType }
-
-    /// - Parameter isFiltered: whether the registry says that it filtered. Then an entry that states no type is
-    ///   believed to have the right one; one that states another type is left out all the same.
-    mutating func add(_ descriptors: [Descriptor], isFiltered: Bool) {
-        for descriptor in descriptors {
-            if let artifactType, descriptor.artifactType != artifactType,
-                !(isFiltered && descriptor.artifactType == nil)
-            {
-                continue
-            }
-            if seen.insert(descriptor.digest).inserted { referrers.append(descriptor) }
-        }
     }
 }
 

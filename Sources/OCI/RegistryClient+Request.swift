@@ -34,6 +34,8 @@ struct RegistryCall: Sendable {
     var precedence = Precedence.usual
     var actions = Actions.pull
     var retry: RetryPolicy?
+    /// Whether it asks what refers to an image.
+    var isAboutSignatures = false
     /// Whether a redirect is followed, without `Authorization` once it leaves the registry.
     var followsRedirects = false
     var deadline: ContinuousClock.Instant
@@ -216,15 +218,26 @@ extension RegistryClient {
     func unexpected(_ response: HTTPResponse, _ call: RegistryCall) -> RegistryError {
         let said = Self.message(in: response)
         return switch response.status {
-        case 403:
-            call.error(
-                .forbidden,
-                "the registry refuses (403)\(said); grant this identity the right to \(call.actions.rawValue)")
+        case 403: call.error(.forbidden, "the registry refuses (403)\(said); \(advice(onRefusalOf: call))")
         case 404: call.error(.notFound, "the registry has no such content (404)\(said); check the name")
         case 429: call.error(.throttled, "the registry limits requests (429)\(said)")
         case 500...: call.error(.unavailable, "the registry answers \(response.status)\(said)")
         default: call.error(.refused, "the registry answers \(response.status)\(said)")
         }
+    }
+
+    /// What to do about 403. An identity that has just read the repository has the right to; some registries, and proxies
+    /// before them, answer so for what is not there.
+    private func advice(onRefusalOf call: RegistryCall) -> String {
+        guard call.actions == .pull, openRepositories.value(for: call.reference.scopeName) != nil else {
+            return "grant this identity the right to \(call.actions.rawValue)"
+        }
+        guard call.isAboutSignatures else {
+            return
+                "this identity has just read the repository: it may be refused this content alone, or the content is not there"
+        }
+        return
+            "this identity has just read the image, so some registries say this where there is nothing: most likely the image has no signature, sign it; if it has some, allow this identity to list them (the Referrers API, and tags that begin with sha256-)"
     }
 
     private func refusal(

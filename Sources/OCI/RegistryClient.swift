@@ -62,8 +62,7 @@ public final class RegistryClient: ReferrerStore, ArtifactPushing {
         missingReferrersAPI = BoundedCache(
             maximumCost: options.missingReferrersAPILifetime > .zero ? options.repositoryCacheBytes : 0)
         knownReferrersAPI = BoundedCache(maximumCost: options.repositoryCacheBytes)
-        openRepositories = BoundedCache(
-            maximumCost: options.sharedContent == nil ? 0 : options.repositoryCacheBytes)
+        openRepositories = BoundedCache(maximumCost: options.repositoryCacheBytes)
         schemes = BoundedCache(maximumCost: options.tokenCacheBytes)
         tokens = BoundedCache(maximumCost: options.tokenCacheBytes)
     }

@@ -19,6 +19,11 @@ public struct RegistryOptions: Sendable {
     /// The most pages that one listing of referrers may have.
     public var maximumReferrerPages = 50
 
+    /// The most referrers of one subject that a list may have without their type, each of which is fetched to learn it.
+    public var maximumUntypedReferrers = 100
+    /// How many bytes the manifests of those may have together.
+    public var maximumUntypedBytes = 4 << 20
+
     /// How many bytes of manifests and blobs are kept, by their digest.
     public var contentCacheBytes = 16 << 20
     /// How many bytes of what references mean are kept; of digests and of tags each.

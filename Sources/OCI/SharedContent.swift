@@ -37,7 +37,6 @@ extension RegistryClient {
     /// Notes that a registry has let this client read a repository. Content of others is used only then: knowing a digest
     /// must not open a repository.
     func noteOpen(_ reference: ImageReference) {
-        guard options.sharedContent != nil else { return }
         openRepositories.insert(
             true, for: reference.scopeName, cost: reference.scopeName.utf8.count + 160, expires: .now + Self.openTime)
     }

@@ -80,7 +80,8 @@ struct DiscoverCommand: AsyncParsableCommand {
     private func show(_ nodes: [Node], indent: String) {
         for (index, node) in nodes.enumerated() {
             let isLast = index == nodes.count - 1
-            let type = Terminal.plain(node.descriptor.artifactType ?? node.descriptor.mediaType)
+            let stated = node.descriptor.artifactType ?? ""
+            let type = Terminal.plain(stated.isEmpty ? node.descriptor.mediaType : stated)
             print("\(indent)\(isLast ? "└──" : "├──") \(Terminal.paint(type, .bold)) \(node.descriptor.digest)")
             for name in node.descriptor.annotations.keys.sorted() {
                 let value = Terminal.plain(node.descriptor.annotations[name] ?? "")

@@ -1,6 +1,7 @@
 import Azure
 import Foundation
 import PKI
+import StrictJSON
 import TestSupport
 import Testing
 
@@ -92,6 +93,24 @@ import Testing
             await provider.refresh()
             #expect(provider.status.error?.contains("another place than the vault") == true)
             #expect(provider.current() != nil)
+        }
+    }
+
+    /// A list whose rest nobody can find is not a short list: its versions would count as deleted.
+    @Test func aLinkThatCannotBeReadIsNotTheEnd() async throws {
+        try await withAzure { azure in
+            azure.azure.setVaultPageSize(2)
+            for _ in 0..<5 { try azure.azure.addCertificate("release", signer) }
+            let provider = try azure.provider([KeyVaultObject(name: "release", versionHistoryLimit: 5)])
+            for link: JSONValue in [7, true, [], ["href": "x"]] {
+                azure.azure.link(by: link)
+                await provider.refresh()
+                #expect(provider.status.error?.contains("nextLink is") == true, "\(link)")
+            }
+            azure.azure.link(by: nil)
+            await provider.refresh()
+            #expect(provider.status.isSuccess)
+            #expect(Set(provider.status.properties.map(\.version)).count == 5)
         }
     }
 

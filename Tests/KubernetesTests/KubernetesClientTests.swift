@@ -110,6 +110,31 @@ import Testing
         }
     }
 
+    /// What is left out of a list counts as deleted: whatever says that there is more is an error when it does not say where.
+    @Test(arguments: [
+        #""continue":7"#, #""continue":{}"#, #""continue":true"#, #""continue":"","remainingItemCount":3"#,
+        #""remainingItemCount":3"#, #""continue":null,"remainingItemCount":"3""#,
+    ])
+    func aListThatGoesOnNobodyKnowsWhereIsAnError(rest: String) async throws {
+        try await withCluster { cluster, client in
+            cluster.inject(
+                .garbage(
+                    #"{"kind":"WidgetList","items":[{"metadata":{"name":"a"}}],"metadata":{"resourceVersion":"5",\#(rest)}}"#
+                ))
+            let error = await failure { () throws(KubernetesError) in try await client.list(.widget) }
+            #expect(error?.kind == .malformed, "\(String(describing: error))")
+        }
+    }
+
+    @Test func aListThatLeadsBackIsAnError() async throws {
+        try await withCluster { cluster, client in
+            cluster.inject(.garbage(#"{"items":[],"metadata":{"resourceVersion":"5","continue":"again"}}"#))
+            let error = await failure { () throws(KubernetesError) in try await client.list(.widget) }
+            #expect(error?.kind == .malformed)
+            #expect(cluster.requests.count == 2)
+        }
+    }
+
     @Test func pagesThatAreTooLargeAreAskedForInParts() async throws {
         try await withCluster({ $0.maximumResponseBytes = 100_000 }) { cluster, client in
             for number in 0..<20 {

@@ -1,7 +1,8 @@
 import Foundation
 import OCI
-import Testing
+import Synchronization
 import TestSupport
+import Testing
 
 @Suite struct DockerConfigTests {
     private static func auth(_ text: String) -> String { Data(text.utf8).base64EncodedString() }
@@ -71,20 +72,64 @@ import TestSupport
     }
 
     @Test(arguments: [
-        "", "[]", "{", #"{"auths":[]}"#, #"{"auths":{"a":1}}"#, #"{"auths":{"a":{"auth":7}}}"#,
-        #"{"auths":{"a":{"auth":"%%%"}}}"#, #"{"auths":{"a":{"auth":"bm9jb2xvbg=="}}}"#, #"{"auths":{},"auths":{}}"#,
-        #"{"credsStore":7}"#, #"{"credsStore":"../../bin/sh"}"#, #"{"credHelpers":{"a":"x/y"}}"#,
-        #"{"credHelpers":{"a":"x y"}}"#, #"{"credHelpers":[]}"#, #"{"auths":{"a":{"registrytoken":"a\nb"}}}"#,
+        "", "[]", "{", #"{"auths":[]}"#, #"{"auths":{},"auths":{}}"#, #"{"credsStore":7}"#,
+        #"{"credsStore":"../../bin/sh"}"#, #"{"credHelpers":[]}"#,
     ])
     func saysThatAFileIsMalformed(config: String) async {
         let text = await expectError(.credentials) { try await Self.credential(config, "r.example") }
         #expect(text.contains("config.json"))
     }
 
+    /// An entry that is not valid is one for its registry alone; the others are in force, and somebody is told.
+    @Test(arguments: [
+        (#""auths":{"bad.example":1,GOOD}"#, "auths[\"bad.example\"]"),
+        (#""auths":{"bad.example":{"auth":7},GOOD}"#, "auth of auths[\"bad.example\"]"),
+        (#""auths":{"bad.example":{"auth":"%%%"},GOOD}"#, "auth of auths[\"bad.example\"]"),
+        (#""auths":{"bad.example":{"auth":"bm9jb2xvbg=="},GOOD}"#, "not the Base64 of user:password"),
+        (#""auths":{GOOD,"bad.example":{"registrytoken":"a\nb"}}"#, "registrytoken"),
+        (#""auths":{GOOD,"*.example":{"username":"u","password":"p"},"bad.example":{"auth":"%"}}"#, "bad.example"),
+        (#""auths":{GOOD},"credHelpers":{"bad.example":"x/y"}"#, "credHelpers[\"bad.example\"]"),
+        (#""auths":{GOOD},"credHelpers":{"bad.example":7}"#, "credHelpers[\"bad.example\"]"),
+        (#""auths":{GOOD},"credsStore":"../../bin/sh""#, "credsStore"),
+    ])
+    func oneBrokenEntryLeavesTheOthersInForce(members: String, named: String) async throws {
+        let directory = try TemporaryDirectory()
+        defer { directory.remove() }
+        let good = #""good.example":{"username":"u","password":"p"}"#
+        let file = directory.write("{\(members.replacing("GOOD", with: good))}", to: "config.json")
+        let problems = Mutex<[String]>([])
+        let credentials = DockerConfigCredentials(path: file) { problem in problems.withLock { $0.append(problem) } }
+        for _ in 0..<2 {
+            let found = try await credentials.credential(
+                for: "good.example", repository: "a", deadline: Sample.deadline)
+            #expect(found == .basic(user: "u", password: "p"))
+            // Nor is its registry asked as by nobody, or as another entry says.
+            let text = await expectError(.credentials) {
+                try await credentials.credential(for: "bad.example", repository: "a", deadline: Sample.deadline)
+            }
+            #expect(text.contains(named) && text.contains("config.json"), "\(text)")
+        }
+        let told = problems.withLock { $0 }
+        #expect(told.count == 1 && told[0].contains(named), "\(told)")
+    }
+
+    /// Go's decoder, with which Docker and its like read the file, takes no notice of line breaks.
+    @Test func lineBreaksInBase64AreNoFault() async throws {
+        let encoded = Self.auth("user:a password that is longer than one line of base64")
+        let broken = encoded.enumerated().map { $0 % 20 == 19 ? "\($1)\\r\\n" : "\($1)" }.joined() + "\\n"
+        let found = try await Self.credential(#"{"auths":{"r.example":{"auth":"\#(broken)"}}}"#, "r.example")
+        #expect(found == .basic(user: "user", password: "a password that is longer than one line of base64"))
+        await expectError(.credentials) {
+            try await Self.credential(
+                #"{"auths":{"r.example":{"auth":"\#(encoded.prefix(8)) \#(encoded.dropFirst(8))"}}}"#, "r.example")
+        }
+    }
+
     @Test func neverShowsASecret() async {
         let text = await expectError(.credentials) {
             try await Self.credential(
-                #"{"auths":{"a":{"username":"u","password":"hunter2"},"b":{"auth":"aHVudGVyMg=="}}}"#, "r.example")
+                #"{"auths":{"a":{"username":"u","password":"hunter2"},"r.example":{"auth":"aHVudGVyMg=="}}}"#,
+                "r.example")
         }
         #expect(!text.contains("hunter2") && !text.contains("aHVudGVyMg"))
         #expect(!"\(RegistryCredential.basic(user: "u", password: "hunter2"))".contains("hunter2"))

@@ -55,20 +55,46 @@ import Testing
         (#"</v2/a/referrers/x?n=1>; rel="next""#, "/v2/a/referrers/x?n=1"),
         ("<https://r.example/v2/a?x=1,2>;rel=next", "https://r.example/v2/a?x=1,2"),
         (#"</first>; rel="first", </next>; title="a, <b>"; REL="prev Next""#, "/next"),
-        (#"<>; rel=next"#, ""),
+        (#"  , </a> ; rel = NEXT ; , "#, "/a"),
+        (#"</a>; crossorigin; rel="ne\xt"; title="a \" b""#, "/a"),
+        (#"</a>; rel=next, </a>; rel=next"#, "/a"),
+        (#"<?page=2>; rel="next last"; anchor="x""#, "?page=2"),
         (#"</a>; rel="prev""#, nil),
-        (#"</a>"#, nil),
-        (#"</a; rel="next""#, nil),
+        (#"</a>; rel=prev, </b>; rel="first last""#, nil),
+        (#"</a>; rel="https://example.com/rels/next""#, nil),
         ("", nil),
-        ("garbage", nil),
-        (#"</a>; anchor="x"; nextrel=next"#, nil),
+        (" , ,", nil),
     ])
-    func findsTheNextPage(field: String, target: String?) {
-        #expect(LinkHeader.next([field]) == target)
+    func findsTheNextPage(field: String, target: String?) throws {
+        #expect(try LinkHeader.next([field]) == target)
     }
 
-    @Test func looksAtEveryField() {
-        #expect(LinkHeader.next([#"</a>; rel="prev""#, #"</b>; rel="next""#]) == "/b")
-        #expect(LinkHeader.next([]) == nil)
+    /// There may be more, and what cannot be read does not say where.
+    @Test(arguments: [
+        #"/v2/a?page=2; rel="next""#, #"<>; rel=next"#, "</a>", "</a>;", #"</a; rel="next""#, "garbage",
+        #"</a>; anchor="x"; nextrel=next"#, #"</a>; rel="next"#, #"</a>; rel="#, "</a>; rel", #"</a>; rel="""#,
+        #"</a>; rel=prev; rel=next"#, #"</a>; rel=next; rel=prev"#, #"</a>; rel*=UTF-8''next"#, "</a>; rel='next'",
+        #"</a>; rel=“next”"#, #"</a>; rel="next-page""#, "</a>; rel=prev next", #"</a> rel="next""#,
+        #"</a>; rel=prev </b>; rel=next"#, #"</a>; rel=next, </b>; rel=next"#, #"</a b>; rel=next"#,
+        "</\u{1}>; rel=next", #"</a>; title="x\"#, "</a>; =next", #"\u{FFFD}</a>; rel=next"#,
+        #"&lt;/a&gt;; rel="next""#, #""</a>; rel=next""#, #"<</a>>; rel=next"#,
+    ])
+    func refusesWhatCannotBeRead(field: String) {
+        for fields in [[field], [#"</b>; rel="prev""#, field]] {
+            do {
+                let next = try LinkHeader.next(fields)
+                Issue.record("taken for \(next ?? "no next page")")
+            } catch { #expect(error.description.hasPrefix("its Link header ")) }
+        }
+    }
+
+    @Test func looksAtEveryField() throws {
+        #expect(try LinkHeader.next([#"</a>; rel="prev""#, #"</b>; rel="next""#]) == "/b")
+        #expect(try LinkHeader.next([]) == nil)
+        #expect(throws: LinkHeader.Fault.self) {
+            try LinkHeader.next([#"</a>; rel="next""#, #"</b>; rel="next""#])
+        }
+        let long = "</" + String(repeating: "a", count: 20_000) + ">; rel=prev"
+        #expect(throws: LinkHeader.Fault.self) { try LinkHeader.next([long, long]) }
     }
 }

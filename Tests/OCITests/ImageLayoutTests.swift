@@ -114,23 +114,45 @@ import TestSupport
         #expect(try await layout.resolve("a@\(signature.digest)").digest == signature.digest)
     }
 
-    /// The subject is a whole descriptor, and what cannot be believed harms nobody else.
+    /// What cannot be read harms nobody else. A signature that describes its subject wrongly is one, which fails.
     @Test func believesNoEntryThatLies() async throws {
         let layout = try Layout()
         defer { layout.directory.remove() }
         let image = try await layout.push("image", tag: "v1")
         var otherSize = image
         otherSize.size += 1
-        _ = try await layout.push("wrong size", subject: otherSize)
+        let wrongSize = try await layout.push("wrong size", subject: otherSize)
         var otherType = image
         otherType.mediaType = MediaType.dockerManifest
-        _ = try await layout.push("wrong type", subject: otherType)
+        let wrongType = try await layout.push("wrong type", subject: otherType)
         let good = try await layout.push("good", subject: image)
         let broken = try await layout.push("broken", subject: image)
         let missing = try await layout.push("missing", subject: image)
         layout.directory.write("tampered", to: "layout/blobs/sha256/\(broken.digest.hex)")
         try FileManager.default.removeItem(atPath: layout.directory.path("layout/blobs/sha256/\(missing.digest.hex)"))
-        #expect(try await layout.referrers(image) == [good])
+        #expect(try await layout.referrers(image) == [wrongSize, wrongType, good])
+    }
+
+    /// What the referrers tag names and cannot be read is not left out.
+    @Test func keepsWhatTheTagNamesAndNobodyCanRead() async throws {
+        let layout = try Layout()
+        defer { layout.directory.remove() }
+        let image = try await layout.push("image", tag: "v1")
+        let good = try await layout.push("good", subject: image)
+        let broken = try await layout.push("broken", subject: image)
+        layout.directory.write("tampered", to: "layout/blobs/sha256/\(broken.digest.hex)")
+        let unstated = Descriptor(mediaType: broken.mediaType, digest: broken.digest, size: broken.size)
+        for entry in [broken, unstated] {
+            let list = Index(manifests: [entry, good])
+            var tagged = try await layout.store.pushBlob(
+                list.json.bytes, mediaType: MediaType.ociIndex, to: Sample.reference(), deadline: Sample.deadline)
+            tagged.annotations = ["org.opencontainers.image.ref.name": image.digest.referrersTag]
+            layout.directory.write(Index(manifests: [good, image, tagged]).json.text, to: "layout/index.json")
+            #expect(try await layout.referrers(image).map(\.digest) == [broken.digest, good.digest])
+            #expect(try await layout.referrers(image, nil).first?.artifactType == entry.artifactType)
+            layout.directory.write("tampered", to: "layout/blobs/sha256/\(tagged.digest.hex)")
+            await expectError(.sizeMismatch) { try await layout.referrers(image) }
+        }
     }
 
     @Test func checksBlobs() async throws {

@@ -107,9 +107,10 @@ extension AzureEmulator {
         ]
         answer["nextLink"] =
             start + page.count < all.count
-            ? .string(
-                "\(vault.foreignLinks ?? base)\(request.path)?api-version=\(request.query["api-version"] ?? "")&$skiptoken=\(start + page.count)"
-            ) : .null
+            ? vault.malformedLink
+                ?? .string(
+                    "\(vault.foreignLinks ?? base)\(request.path)?api-version=\(request.query["api-version"] ?? "")&$skiptoken=\(start + page.count)"
+                ) : .null
         return Self.json(.object(answer))
     }
 

@@ -1,4 +1,5 @@
 import Foundation
+import StrictJSON
 import PKI
 
 /// What the emulated key vault holds: versions of certificates, each with the secret and the key that belong to it, and
@@ -31,6 +32,8 @@ struct KeyVaultContents {
     var challengeTenant: String?
     /// Where `nextLink` leads, when that is not the vault.
     var foreignLinks: String?
+    /// What stands in place of each `nextLink` that leads on.
+    var malformedLink: JSONValue?
     private var counter: Int64 = 0
 
     mutating func nextVersion() -> (id: String, created: Int64) {
@@ -150,4 +153,7 @@ extension AzureEmulator {
 
     /// Says that further pages are at another place.
     package func linkElsewhere(_ base: String?) { state.withLock { $0.vault.foreignLinks = base } }
+
+    /// Says that there are further pages in a way that nobody can follow.
+    package func link(by value: JSONValue?) { state.withLock { $0.vault.malformedLink = value } }
 }
