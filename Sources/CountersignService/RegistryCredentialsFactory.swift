@@ -45,6 +45,8 @@ struct RegistryCredentialsFactory {
     let environment: [String: String]
     /// The namespace of the store, when it is a resource of one: it has credentials of that namespace and no other.
     var namespace: String?
+    /// Told of entries of a list of credentials that cannot be used.
+    var onProblem: (@Sendable (String) -> Void)?
 
     private static let known = "\"dockerConfig\", \"k8Secrets\", \"azureWorkloadIdentity\" and \"azureManagedIdentity\""
 
@@ -54,7 +56,8 @@ struct RegistryCredentialsFactory {
     ) throws(ConfigurationError) -> (credentials: any RegistryCredentials, needsTLS: Bool) {
         let name = try provider.string("name") ?? "dockerConfig"
         switch name.lowercased() {
-        case "dockerconfig": return (DockerConfigCredentials(path: try provider.string("configPath")), false)
+        case "dockerconfig":
+            return (DockerConfigCredentials(path: try provider.string("configPath"), onProblem: onProblem), false)
         case "k8secrets": return (try secrets(&provider), false)
         case "azureworkloadidentity": return (try azure(&provider, http: http, isManaged: false), true)
         case "azuremanagedidentity": return (try azure(&provider, http: http, isManaged: true), true)
@@ -96,8 +99,9 @@ struct RegistryCredentialsFactory {
             provider.warnings += reader.unused()
         }
         return SecretCredentials(
-            client: client, secrets: keys, account: ResourceKey(namespace: home, name: account), life: .seconds(seconds)
-        )
+            client: client, secrets: keys, account: ResourceKey(namespace: home, name: account),
+            life: .seconds(seconds),
+            onProblem: onProblem)
     }
 
     private func azure(

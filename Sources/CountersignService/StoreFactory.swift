@@ -18,6 +18,8 @@ struct StoreFactory {
     var content: RedisContent?
     /// Where manifests and signatures are kept in memory.
     var contents: ContentCache?
+    /// Told of entries of a list of credentials that cannot be used, while the others are in force.
+    var onProblem: (@Sendable (String) -> Void)?
 
     private static let known = "\"oras\" (registries) and \"oci-layout\" (a directory)"
 
@@ -103,10 +105,7 @@ struct StoreFactory {
                 "missing_referrers_api", { $0.missingReferrersAPI },
                 { $0.missingReferrersAPILifetime > .zero ? $0.repositoryCacheBytes : 0 }
             ),
-            (
-                "open_repositories", { $0.openRepositories },
-                { $0.sharedContent == nil ? 0 : $0.repositoryCacheBytes }
-            ),
+            ("open_repositories", { $0.openRepositories }, { $0.repositoryCacheBytes }),
         ]
 
     static func show(_ registry: RegistryClient, in metrics: MetricsRegistry) {
@@ -142,7 +141,7 @@ struct StoreFactory {
         // What the pod has may belong to the whole cluster: a namespace cannot make it travel unprotected.
         let isExposed = plugin.namespace != nil && options.plainHTTP
         guard var provider = try reader.section("authProvider") else {
-            return isExposed ? AnonymousCredentials() : DockerConfigCredentials()
+            return isExposed ? AnonymousCredentials() : DockerConfigCredentials(onProblem: onProblem)
         }
         if provider.value("configPath") != nil { try plugin.requireCluster("authProvider.configPath") }
         if isExposed, try provider.string("name") ?? "dockerConfig" == "dockerConfig" { return AnonymousCredentials() }
@@ -156,7 +155,8 @@ struct StoreFactory {
             )
         }
         let (credentials, needsTLS) = try RegistryCredentialsFactory(
-            clients: clients, azure: azure, environment: environment, namespace: plugin.namespace
+            clients: clients, azure: azure, environment: environment, namespace: plugin.namespace,
+            onProblem: onProblem
         ).make(&provider, http: http)
         if needsTLS {
             guard !options.plainHTTP else {

@@ -36,6 +36,8 @@ package final class FileCertificates: CertificateProvider {
     private struct Content {
         let bytes: [UInt8]
         let certificates: [Certificate]
+        /// What of it is no certificate.
+        let problems: [String]
     }
 
     /// A provider of some files and directories; nothing is read yet.
@@ -109,16 +111,30 @@ package final class FileCertificates: CertificateProvider {
     private func read(_ file: String, last: Content?, problems: inout [String]) -> Content? {
         do {
             let bytes = try FileTree.content(of: file, maximumBytes: limits.maximumFileBytes)
-            if let last, last.bytes == bytes { return last }
-            return Content(bytes: bytes, certificates: try Self.parse(bytes, file))
+            if let last, last.bytes == bytes {
+                problems += last.problems
+                return last
+            }
+            let content = try Self.parse(bytes, file)
+            problems += content.problems
+            return content
         } catch {
             problems.append(error.description + (last == nil ? "" : "; what it held before stays in force"))
             return last
         }
     }
 
-    private static func parse(_ content: [UInt8], _ file: String) throws(KeyManagementError) -> [Certificate] {
-        do { return try Certificate.parsePEMOrDER(content) } catch {
+    /// Each certificate of a PEM file stands for itself, too: the others are in force.
+    private static func parse(_ content: [UInt8], _ file: String) throws(KeyManagementError) -> Content {
+        do {
+            guard PEM.isPEM(content) else {
+                return Content(bytes: content, certificates: try Certificate.parsePEMOrDER(content), problems: [])
+            }
+            let (certificates, faults) = try Certificate.parseEachPEM(content)
+            return Content(
+                bytes: content, certificates: certificates,
+                problems: faults.map { "\(file): \($0); its other certificates are in force" })
+        } catch {
             throw KeyManagementError(.unreadable, "\(file) holds no certificates that can be read: \(error)")
         }
     }

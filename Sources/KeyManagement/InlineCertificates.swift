@@ -37,8 +37,10 @@ package final class InlineCertificates: CertificateProvider {
         }
         do {
             if offersCertificates {
-                let certificates = try Certificate.parsePEM(Array(value.utf8))
-                holder.install(certificates.map { TrustedCertificate(certificate: $0) }, at: now)
+                let (certificates, faults) = try Certificate.parseEachPEM(Array(value.utf8))
+                holder.install(
+                    certificates.map { TrustedCertificate(certificate: $0) },
+                    findings: faults.map { "\($0); the other certificates are in force" }, at: now)
             } else {
                 let key = ProviderStatus.PublicKeyProperties(
                     name: "", version: "", key: try PublicKey(pem: Array(value.utf8)), lastRefreshed: now)

@@ -10,9 +10,16 @@ import Synchronization
 /// Its errors name secrets and namespaces, never what is in them.
 package final class SecretCredentials: RegistryCredentials {
     private struct Known {
-        /// The configurations in the order in which they are asked.
-        var configurations: [DockerConfig]
+        var content: Content
         var expires: ContinuousClock.Instant
+    }
+
+    /// What was read.
+    private struct Content: Sendable {
+        /// The configurations in the order in which they are asked.
+        var configurations: [DockerConfig] = []
+        /// Secrets that cannot be used, and why: the others are in force. Whoever finds no credential in those is told.
+        var faults: [String] = []
     }
 
     private let client: KubernetesClient
@@ -20,10 +27,13 @@ package final class SecretCredentials: RegistryCredentials {
     private let account: ResourceKey
     private let life: Duration
     private let known = Mutex<Known?>(nil)
-    private let reading = Mutex<Task<Result<[DockerConfig], RegistryError>, Never>?>(nil)
+    private let reading = Mutex<Task<Result<Content, RegistryError>, Never>?>(nil)
+    private let onProblem: (@Sendable (String) -> Void)?
 
     /// How long reading takes at most, whoever waits for it.
     private static let patience = Duration.seconds(10)
+    /// How long what was read counts at most while a part of it cannot be used.
+    private static let faultyLife = Duration.seconds(10)
 
     /// A source of credentials.
     ///
@@ -31,7 +41,12 @@ package final class SecretCredentials: RegistryCredentials {
     ///   - secrets: the listed secrets; one that is missing is passed over.
     ///   - account: the service account whose image pull secrets, in its namespace, come after them.
     ///   - life: how long what was read counts, unless a registry refuses it before.
-    package init(client: KubernetesClient, secrets: [ResourceKey], account: ResourceKey, life: Duration) {
+    ///   - onProblem: told of each secret, or entry of one, that cannot be used, whenever they are read.
+    package init(
+        client: KubernetesClient, secrets: [ResourceKey], account: ResourceKey, life: Duration,
+        onProblem: (@Sendable (String) -> Void)? = nil
+    ) {
+        self.onProblem = onProblem
         self.client = client
         self.secrets = secrets
         self.account = account
@@ -41,8 +56,22 @@ package final class SecretCredentials: RegistryCredentials {
     package func credential(
         for endpoint: String, repository: String, deadline: ContinuousClock.Instant
     ) async throws(RegistryError) -> RegistryCredential {
-        for configuration in try await configurations(endpoint, deadline) {
-            if let credential = configuration.credential(for: endpoint, repository: repository) { return credential }
+        let content = try await content(endpoint, deadline)
+        var faults = content.faults
+        for configuration in content.configurations {
+            do throws(DockerConfig.Fault) {
+                if let credential = try configuration.credential(for: endpoint, repository: repository) {
+                    return credential
+                }
+            } catch { faults.append("a secret's \(error)") }
+        }
+        // The one that is missing may be in what cannot be used.
+        guard faults.isEmpty else {
+            throw RegistryError(
+                .credentials, host: endpoint,
+                detail:
+                    "the registry credentials cannot be read: \(faults.prefix(3).joined(separator: "; ")); correct this, or remove it to go without credentials"
+            )
         }
         return .anonymous
     }
@@ -52,22 +81,29 @@ package final class SecretCredentials: RegistryCredentials {
     ) async {
         known.withLock { known in
             // Only what is kept: one that was read since is another.
-            let kept = known?.configurations.lazy.compactMap { $0.credential(for: endpoint, repository: repository) }
+            let kept = known?.content.configurations.lazy.compactMap {
+                (try? $0.credential(for: endpoint, repository: repository)) ?? nil
+            }
             if kept?.first == credential { known = nil }
         }
     }
 
-    private func configurations(
+    private func content(
         _ endpoint: String, _ deadline: ContinuousClock.Instant
-    ) async throws(RegistryError) -> [DockerConfig] {
-        if let known = known.withLock(\.self), .now < known.expires { return known.configurations }
+    ) async throws(RegistryError) -> Content {
+        if let known = known.withLock(\.self), .now < known.expires { return known.content }
         // Read once for all who ask, and not ended by one of them.
         let task = reading.withLock { reading in
             if let reading { return reading }
-            let task = Task { () async -> Result<[DockerConfig], RegistryError> in
+            let task = Task { () async -> Result<Content, RegistryError> in
                 let result = await self.read(endpoint)
-                if case .success(let configurations) = result {
-                    self.known.withLock { $0 = Known(configurations: configurations, expires: .now + self.life) }
+                if case .success(let content) = result {
+                    let problems = content.faults + content.configurations.flatMap(\.problems)
+                    let life = problems.isEmpty ? self.life : min(self.life, Self.faultyLife)
+                    self.known.withLock { $0 = Known(content: content, expires: .now + life) }
+                    for problem in problems {
+                        self.onProblem?("registry credentials: \(problem); the rest is in force")
+                    }
                 }
                 self.reading.withLock { $0 = nil }
                 return result
@@ -75,7 +111,7 @@ package final class SecretCredentials: RegistryCredentials {
             reading = task
             return task
         }
-        let result = await withTaskGroup(of: Result<[DockerConfig], RegistryError>?.self) { group in
+        let result = await withTaskGroup(of: Result<Content, RegistryError>?.self) { group in
             group.addTask { await task.value }
             group.addTask {
                 try? await Task.sleep(until: deadline, clock: .continuous)
@@ -95,21 +131,45 @@ package final class SecretCredentials: RegistryCredentials {
         return try result.get()
     }
 
-    private func read(_ endpoint: String) async -> Result<[DockerConfig], RegistryError> {
+    private func read(_ endpoint: String) async -> Result<Content, RegistryError> {
         let deadline = ContinuousClock.now + SecretCredentials.patience
+        var content = Content()
+        /// Takes what cannot be used for good; what may be there in a moment ends the reading.
+        func take(
+            _ part: () async throws(KubernetesError) -> DockerConfig?
+        ) async throws(KubernetesError) {
+            do throws(KubernetesError) {
+                if let found = try await part() { content.configurations.append(found) }
+            } catch {
+                guard !error.isPassing else { throw error }
+                content.faults.append("\(error)")
+            }
+        }
         do throws(KubernetesError) {
-            var configurations: [DockerConfig] = []
             for key in secrets {
-                if let found = try await configuration(key, isListed: true, deadline) { configurations.append(found) }
+                try await take { () async throws(KubernetesError) in
+                    try await configuration(key, isListed: true, deadline)
+                }
             }
-            let account = try await client.get(
-                .serviceAccount, name: account.name, namespace: account.namespace, deadline: deadline)
-            for reference in account["imagePullSecrets"]?.array ?? [] {
-                guard let name = reference["name"]?.string else { continue }
-                let key = ResourceKey(namespace: self.account.namespace, name: name)
-                if let found = try await configuration(key, isListed: false, deadline) { configurations.append(found) }
+            var pullSecrets: [ResourceKey] = []
+            try await take { () async throws(KubernetesError) in
+                let account = try await client.get(
+                    .serviceAccount, name: self.account.name, namespace: self.account.namespace, deadline: deadline)
+                guard let list = account["imagePullSecrets"], !list.isNull else { return nil }
+                let names = (list.array ?? [.null]).map { $0["name"]?.string }
+                pullSecrets = names.compactMap(\.self).map { ResourceKey(namespace: self.account.namespace, name: $0) }
+                guard names.contains(nil) else { return nil }
+                throw KubernetesError(
+                    .configuration,
+                    detail:
+                        "imagePullSecrets of the service account \"\(self.account.name)\" has an entry without a name")
             }
-            return .success(configurations)
+            for key in pullSecrets {
+                try await take { () async throws(KubernetesError) in
+                    try await configuration(key, isListed: false, deadline)
+                }
+            }
+            return .success(content)
         } catch {
             return .failure(
                 RegistryError(

@@ -6,35 +6,36 @@ import StrictJSON
 ///
 /// It never shows a secret: its errors name members and hosts.
 package struct DockerConfig: Hashable, Sendable {
-    /// What `auths` says for one key.
+    /// What `auths` says for one key: a credential, or why there is none.
     struct Entry: Hashable, Sendable {
         let key: RegistryKey
-        let credential: RegistryCredential
+        let content: Result<RegistryCredential, Fault>
     }
 
-    /// Why a text is not a docker configuration.
-    package struct Fault: Error, CustomStringConvertible {
+    /// What `credHelpers` says for one key.
+    struct Helper: Hashable, Sendable {
+        let key: RegistryKey
+        let content: Result<String, Fault>
+    }
+
+    /// Why a text, or a part of it, is not a docker configuration.
+    package struct Fault: Error, Hashable, CustomStringConvertible {
         package let description: String
     }
 
-    /// The entries of `auths` that hold a credential.
+    /// The entries of `auths` that hold a credential, or should.
     private(set) var entries: [Entry] = []
     /// Helpers by the host that they are for.
-    private(set) var helpers: [(key: RegistryKey, helper: String)] = []
+    private(set) var helpers: [Helper] = []
     /// The helper for every other host.
-    private(set) var store: String?
-
-    package static func == (left: DockerConfig, right: DockerConfig) -> Bool {
-        left.entries == right.entries && left.store == right.store
-            && left.helpers.elementsEqual(right.helpers) { $0.key == $1.key && $0.helper == $1.helper }
-    }
-
-    package func hash(into hasher: inout Hasher) { hasher.combine(entries) }
+    private(set) var store: Result<String, Fault>?
 
     /// An empty configuration.
     package init() {}
 
     /// Parses a configuration.
+    ///
+    /// Each entry stands for itself: one that is wrong is an error for whoever needs it, and for nobody else.
     package init(parsing content: [UInt8]) throws(Fault) {
         let document: JSONValue
         do { document = try StrictJSON.parse(content) } catch {
@@ -44,20 +45,36 @@ package struct DockerConfig: Hashable, Sendable {
             throw Fault(description: "it is \(document.kind), not a JSON object")
         }
         for (key, value) in try Self.members(object, "auths") {
-            guard let members = value.object else {
-                throw Fault(description: "auths[\"\(key.quoted)\"] is \(value.kind), not an object")
-            }
-            // Docker leaves an empty entry behind for what a helper keeps.
-            guard let credential = try Self.credential(members, key) else { continue }
-            entries.append(Entry(key: RegistryKey(key), credential: credential))
+            let content: Result<RegistryCredential, Fault>
+            do throws(Fault) {
+                // Docker leaves an empty entry behind for what a helper keeps.
+                guard let credential = try Self.credential(value, Self.member("auths", key)) else { continue }
+                content = .success(credential)
+            } catch { content = .failure(error) }
+            entries.append(Entry(key: RegistryKey(key), content: content))
         }
         for (key, value) in try Self.members(object, "credHelpers") {
-            helpers.append((RegistryKey(key), try Self.helperName(value, "credHelpers[\"\(key.quoted)\"]")))
+            helpers.append(
+                Helper(key: RegistryKey(key), content: Self.helperName(value, Self.member("credHelpers", key))))
         }
         switch object["credsStore"] {
         case nil, .null, .string(""): store = nil
-        case .some(let value): store = try Self.helperName(value, "credsStore")
+        case .some(let value): store = Self.helperName(value, "credsStore")
         }
+    }
+
+    /// What is wrong, for whoever wrote the file; the rest is in force.
+    package var problems: [String] {
+        func problem<Value>(_ content: Result<Value, Fault>?) -> String? {
+            if case .failure(let fault) = content { fault.description } else { nil }
+        }
+        return entries.compactMap { problem($0.content) } + helpers.compactMap { problem($0.content) }
+            + [problem(store)].compactMap(\.self)
+    }
+
+    /// `auths["registry.example"]`, whatever the key is.
+    private static func member(_ name: String, _ key: String) -> String {
+        "\(name)[\"\(key.quoted)\"]"
     }
 
     private static func members(_ object: JSONObject, _ name: String) throws(Fault) -> [(String, JSONValue)] {
@@ -69,29 +86,30 @@ package struct DockerConfig: Hashable, Sendable {
     }
 
     /// A helper's name becomes part of a program's: it must not lead elsewhere.
-    private static func helperName(_ value: JSONValue, _ member: String) throws(Fault) -> String {
+    private static func helperName(_ value: JSONValue, _ member: String) -> Result<String, Fault> {
         guard let name = value.string, !name.isEmpty, name.utf8.count <= 100, name.first != ".",
             name.unicodeScalars.allSatisfy({ scalar in
                 ("a"..."z").contains(scalar) || ("A"..."Z").contains(scalar) || ("0"..."9").contains(scalar)
                     || "-_.".unicodeScalars.contains(scalar)
             })
-        else { throw Fault(description: "\(member) is not the name of a credential helper") }
-        return name
+        else { return .failure(Fault(description: "\(member) is not the name of a credential helper")) }
+        return .success(name)
     }
 
-    private static func credential(_ members: JSONObject, _ key: String) throws(Fault) -> RegistryCredential? {
+    private static func credential(_ value: JSONValue, _ member: String) throws(Fault) -> RegistryCredential? {
+        guard let members = value.object else {
+            throw Fault(description: "\(member) is \(value.kind), not an object")
+        }
         func text(_ name: String) throws(Fault) -> String? {
             switch members[name] {
             case nil, .null, .string(""): return nil
             case .string(let text): return text
-            case .some(let other):
-                throw Fault(description: "\(name) of auths[\"\(key.quoted)\"] is \(other.kind), not a string")
+            case .some(let other): throw Fault(description: "\(name) of \(member) is \(other.kind), not a string")
             }
         }
         if let token = try text("registrytoken") {
             guard token.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
-                throw Fault(
-                    description: "registrytoken of auths[\"\(key.quoted)\"] has characters that a token cannot have")
+                throw Fault(description: "registrytoken of \(member) has characters that a token cannot have")
             }
             return .bearer(token)
         }
@@ -100,9 +118,11 @@ package struct DockerConfig: Hashable, Sendable {
         var password = try text("password")
         // `auth` counts where both are given, as in Docker.
         if let encoded = try text("auth") {
-            guard let data = Data(base64Encoded: encoded), let decoded = String(validating: data, as: UTF8.self),
+            // Go's decoder, which Docker and its like read it with, takes no notice of line breaks.
+            let line = String(decoding: encoded.utf8.filter { $0 != 0x0A && $0 != 0x0D }, as: UTF8.self)
+            guard let data = Data(base64Encoded: line), let decoded = String(validating: data, as: UTF8.self),
                 let colon = decoded.firstIndex(of: ":")
-            else { throw Fault(description: "auth of auths[\"\(key.quoted)\"] is not the Base64 of user:password") }
+            else { throw Fault(description: "auth of \(member) is not the Base64 of user:password") }
             user = String(decoded[..<colon])
             password = String(decoded[decoded.index(after: colon)...].prefix { $0 != "\0" })
         }
@@ -115,19 +135,28 @@ package struct DockerConfig: Hashable, Sendable {
         user == "<token>" ? .identityToken(password) : .basic(user: user, password: password)
     }
 
-    /// The helper to ask for a registry; one that names the registry goes before the store for all.
-    func helper(for endpoint: String) -> String? {
-        helpers.first { $0.key.matches(endpoint: endpoint, repository: "") == .exactly(components: 0) }?.helper ?? store
+    /// The helper to ask for a registry; one that names the registry goes before the store for all. `nil` where there is
+    /// none, or only one that is not valid.
+    func helper(for endpoint: String) -> String? { try? content(ofHelperFor: endpoint)?.get() }
+
+    private func content(ofHelperFor endpoint: String) -> Result<String, Fault>? {
+        helpers.first { $0.key.matches(endpoint: endpoint, repository: "") == .exactly(components: 0) }?.content
+            ?? store
     }
 
     /// What `auths` says for a repository: the longest path that fits, and of those a host in full before a pattern.
-    package func credential(for endpoint: String, repository: String) -> RegistryCredential? {
-        var best: (fit: RegistryKey.Fit, credential: RegistryCredential)?
+    ///
+    /// - Throws: ``Fault`` when that entry is not valid, or there is none and the helper that is meant for the registry is
+    ///   not: it must not be asked as by nobody because of a typing error.
+    package func credential(for endpoint: String, repository: String) throws(Fault) -> RegistryCredential? {
+        var best: (fit: RegistryKey.Fit, content: Result<RegistryCredential, Fault>)?
         for entry in entries {
             guard let fit = entry.key.matches(endpoint: endpoint, repository: repository) else { continue }
-            if best.map({ $0.fit < fit }) ?? true { best = (fit, entry.credential) }
+            if best.map({ $0.fit < fit }) ?? true { best = (fit, entry.content) }
         }
-        return best?.credential
+        if let best { return try best.content.get() }
+        if case .failure(let fault) = content(ofHelperFor: endpoint) { throw fault }
+        return nil
     }
 }
 

@@ -5,7 +5,8 @@ import Synchronization
 /// `kubernetes.io/dockerconfigjson` has the same shape.
 ///
 /// The file is read again when it changes. A file that is there and cannot be read, or is not a docker configuration,
-/// is an error: an image must not be judged as anonymous would see it because of a typing error.
+/// is an error: an image must not be judged as anonymous would see it because of a typing error. So is an entry that is
+/// not valid, for the registries that it is meant for; the others are in force.
 public final class DockerConfigCredentials: RegistryCredentials {
     private struct State {
         var file: (path: String, version: FileAccess.Version)?
@@ -23,6 +24,7 @@ public final class DockerConfigCredentials: RegistryCredentials {
     private let helperPath: String?
     private let helperTime: Duration
     private let helperLifetime: Duration
+    private let onProblem: (@Sendable (String) -> Void)?
     private let state = Mutex(State())
     private let answers = BoundedCache<HelperQuestion, RegistryCredential>(maximumCost: 1024)
     private let asking = SingleFlight<HelperQuestion, RegistryCredential>()
@@ -36,9 +38,12 @@ public final class DockerConfigCredentials: RegistryCredentials {
     ///   - helperPath: where helpers are looked for, in place of the environment's `PATH`.
     ///   - helperTime: how long a helper may take.
     ///   - helperLifetime: how long a helper's answer is kept, unless a registry refuses it before.
+    ///   - onProblem: told of each entry that is not valid, whenever the file is read. It is an error only for the
+    ///     registries that it is meant for.
     public init(
         path: String? = nil, environment: [String: String] = ProcessInfo.processInfo.environment,
-        helperPath: String? = nil, helperTime: Duration = .seconds(15), helperLifetime: Duration = .seconds(300)
+        helperPath: String? = nil, helperTime: Duration = .seconds(15), helperLifetime: Duration = .seconds(300),
+        onProblem: (@Sendable (String) -> Void)? = nil
     ) {
         if let path {
             self.path = path
@@ -53,6 +58,7 @@ public final class DockerConfigCredentials: RegistryCredentials {
         self.helperPath = helperPath
         self.helperTime = helperTime
         self.helperLifetime = helperLifetime
+        self.onProblem = onProblem
     }
 
     /// The credential for a repository: from the helper that is meant for its registry, or from `auths`.
@@ -64,7 +70,17 @@ public final class DockerConfigCredentials: RegistryCredentials {
             let answer = try await ask(helper, endpoint, deadline)
             if answer != .anonymous { return answer }
         }
-        return config.credential(for: endpoint, repository: repository) ?? .anonymous
+        do { return try config.credential(for: endpoint, repository: repository) ?? .anonymous } catch {
+            throw Self.fault(endpoint, "\(path): \(error)")
+        }
+    }
+
+    private static func fault(_ endpoint: String, _ problem: String) -> RegistryError {
+        RegistryError(
+            .credentials, host: endpoint,
+            detail:
+                "the credentials cannot be read: \(problem); correct the docker configuration, or remove it to go without credentials"
+        )
     }
 
     /// Forgets what a helper answered.
@@ -98,13 +114,6 @@ public final class DockerConfigCredentials: RegistryCredentials {
 
     /// The configuration as the file has it now.
     private func config(_ endpoint: String) throws(RegistryError) -> DockerConfig {
-        func fault(_ problem: String) -> RegistryError {
-            RegistryError(
-                .credentials, host: endpoint,
-                detail:
-                    "the credentials cannot be read: \(problem); correct the docker configuration, or remove it to go without credentials"
-            )
-        }
         guard !path.isEmpty else { return DockerConfig() }
         do throws(FileAccess.Fault) {
             guard let file = try find() else {
@@ -123,8 +132,9 @@ public final class DockerConfigCredentials: RegistryCredentials {
                 state.file = file
                 state.config = config
             }
+            for problem in config.problems { onProblem?("\(file.path): \(problem); the rest is in force") }
             return config
-        } catch { throw fault("\(error)") }
+        } catch { throw Self.fault(endpoint, "\(error)") }
     }
 
     private func find() throws(FileAccess.Fault) -> (path: String, version: FileAccess.Version)? {

@@ -104,7 +104,7 @@ public struct PEM: Sendable {
     }
 
     /// Whether a text has a PEM block, a broken one too.
-    static func isPEM(_ text: [UInt8]) -> Bool {
+    package static func isPEM(_ text: [UInt8]) -> Bool {
         Lines(text).contains { line in
             let line = trim(line)
             return boundary(line, "BEGIN") != nil || isBroken(line)

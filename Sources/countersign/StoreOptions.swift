@@ -41,7 +41,8 @@ struct StoreOptions: ParsableArguments {
         options.plainHTTP = plainHTTP
         do {
             return RegistryClient(
-                name: "registry", http: try http(), credentials: DockerConfigCredentials(path: registryConfig),
+                name: "registry", http: try http(),
+                credentials: DockerConfigCredentials(path: registryConfig, onProblem: { Terminal.complain($0) }),
                 options: options)
         } catch let error as CommandFailure { throw error } catch { throw CommandFailure(.usage, "\(error)") }
     }

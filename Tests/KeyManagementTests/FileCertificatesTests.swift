@@ -87,6 +87,20 @@ import Testing
         #expect(provider.current()?.certificates == [two])
     }
 
+    @Test func oneBrokenCertificateOfAFileLeavesItsOthersInForce() throws {
+        directory.write(PEM(label: "CERTIFICATE", der: [0x30, 0x00]).text + one.pem, to: "a.pem")
+        let provider = try provider(directory.path)
+        for _ in 0..<2 {
+            provider.load()
+            #expect(provider.current()?.certificates == [one])
+            #expect(provider.status.error?.contains("a.pem: PEM block 1") == true)
+            #expect(provider.status.error?.contains("its other certificates are in force") == true)
+        }
+        directory.write(one.pem, to: "a.pem")
+        provider.load()
+        #expect(provider.status.isSuccess)
+    }
+
     @Test func aFileThatBreaksKeepsWhatItHeldAndTheOthersGoOn() throws {
         directory.write(one.pem, to: "a.pem")
         let provider = try provider(directory.path)

@@ -46,6 +46,22 @@ import Testing
         #expect(text.contains("neither a certificate authority nor self-signed"))
     }
 
+    /// One block that is no certificate does not take the others out of force; a text that is cut off says nothing.
+    @Test func oneBrokenCertificateLeavesTheOthersInForce() throws {
+        let root = try CertificateAuthority(name: "root").certificate
+        let broken = PEM(label: "CERTIFICATE", der: [0x30, 0x00]).text
+        for value in [broken + root.pem, root.pem + broken] {
+            let provider = try InlineCertificates(name: "certs", contentType: "certificate", value: value, now: now)
+            #expect(provider.current()?.certificates == [root])
+            #expect(!provider.status.isSuccess)
+            #expect(provider.status.error?.contains("PEM block \(value.hasPrefix(broken) ? 1 : 2)") == true)
+            #expect(provider.status.error?.contains("the other certificates are in force") == true)
+        }
+        #expect(reason("certificate", broken).contains("cannot be read"))
+        #expect(reason("certificate", root.pem + String(root.pem.dropLast(40))).contains("has no END line"))
+        #expect(reason("certificate", root.pem + PEM(label: "PRIVATE KEY", der: [1]).text).contains("only CERTIFICATE"))
+    }
+
     @Test func aSelfSignedLeafIsTrusted() throws {
         let selfSigned = try CertificateAuthority(.codeSigning("self")).certificate
         #expect(reason("certificate", selfSigned.pem) == "accepted 1")

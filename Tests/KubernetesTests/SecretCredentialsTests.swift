@@ -2,6 +2,7 @@ import Foundation
 import Kubernetes
 import OCI
 import StrictJSON
+import Synchronization
 import TestSupport
 import Testing
 
@@ -102,7 +103,8 @@ import Testing
                 cluster.put(.secret, secret("pull", text))
                 let error = await problem()
                 #expect(error?.kind == .credentials)
-                #expect(error?.description.contains("\"pull\" in namespace \"team\"") == true)
+                let place = text.hasSuffix("}}}") ? "auths[\"a.example\"]" : "\"pull\" in namespace \"team\""
+                #expect(error?.description.contains(place) == true)
                 #expect(error?.description.contains("s3cret") == false)
             }
             cluster.put(.secret, secret("pull", auths("a.example", "u", "p")))
@@ -111,6 +113,40 @@ import Testing
             cluster.inject(.status(403))
             #expect(await problem()?.description.contains("ClusterRole") == true)
             #expect(await problem()?.isPassing == true)
+        }
+    }
+
+    /// What can be used is in force, and what cannot is named, once each time that it is read.
+    @Test func oneBrokenPartLeavesTheOthersInForce() async throws {
+        try await withCluster { cluster, client in
+            var owner = account("broken", "good")
+            owner["imagePullSecrets"] = [["name": "broken"], ["nome": "x"], ["name": "good"]]
+            cluster.put(.serviceAccount, owner)
+            cluster.put(.secret, secret("broken", "{"))
+            let mixed = #"{"auths":{"a.example":{"username":"u","password":"p"},"b.example":{"auth":"s3cret"}}}"#
+            cluster.put(.secret, secret("good", mixed))
+            cluster.put(.secret, secret("opaque", type: "Opaque", "{}"))
+            let problems = Mutex<[String]>([])
+            let source = SecretCredentials(
+                client: client, secrets: [ResourceKey(namespace: "team", name: "opaque")],
+                account: ResourceKey(namespace: "team", name: "puller"), life: .seconds(60)
+            ) { problem in problems.withLock { $0.append(problem) } }
+            #expect(try await credential(source, "a.example") == .basic(user: "u", password: "p"))
+            // Whose credential may be in what cannot be read is not asked as by nobody.
+            for host in ["b.example", "c.example"] {
+                do {
+                    let found = try await credential(source, host)
+                    Issue.record("\(host) is asked with \(found)")
+                } catch let error as RegistryError {
+                    #expect(error.kind == .credentials)
+                    #expect(!error.description.contains("s3cret"))
+                }
+            }
+            let named = problems.withLock { $0.joined(separator: "\n") }
+            for part in ["\"opaque\"", "\"broken\"", "entry without a name", "auths[\"b.example\"]"] {
+                #expect(named.contains(part), "\(part)")
+            }
+            #expect(!named.contains("s3cret"))
         }
     }
 }
