@@ -94,7 +94,13 @@ package struct ManifestImages: Sendable {
             for item in items { collect(item, file, depth: depth + 1, into: &inventory) }
             return
         }
-        guard let object = document.object, let spec = PodImages.spec(of: object) else { return }
+        guard let object = document.object else { return }
+        guard let spec = PodImages.spec(of: object) else {
+            if let kind = object["kind"]?.string, PodImages.kinds.contains(kind) {
+                inventory.addGap("\(file): a \(kind) has no pod specification")
+            }
+            return
+        }
         let metadata = object["metadata"]
         let place = metadata?["namespace"]?.string ?? namespace
         guard !excluded.contains(place), namespaces.isEmpty || namespaces.contains(place) else { return }

@@ -31,6 +31,9 @@ struct PodImages {
                 found.append(Found(container: name, image: image))
             }
         }
+        if let volumes = spec["volumes"], !volumes.isNull, volumes.array == nil {
+            faults.append("volumes is \(volumes.kind), not a list")
+        }
         for (index, volume) in (spec["volumes"]?.array ?? []).enumerated() {
             guard let source = volume["image"], !source.isNull else { continue }
             let name = "volume " + (volume["name"]?.string ?? "\(index)")
@@ -56,6 +59,9 @@ struct PodImages {
         }
         return digests
     }
+
+    /// The kinds that always have pods.
+    static let kinds: Set<String> = ["Pod", "CronJob", "PodTemplate"]
 
     /// Where the specification of a pod is in an object of a kind; `nil` for what runs no pods.
     static func spec(of object: JSONObject) -> JSONValue? {

@@ -26,7 +26,7 @@ struct AuditCommand: AsyncParsableCommand {
 
             EXIT STATUS
               0 all would be admitted; 1 some would be denied; 2 wrong usage or configuration; 3 none would be denied, but some
-              could not be determined or not looked at
+              could not be determined or not looked at, or there is none
             """)
 
     enum Format: String, ExpressibleByArgument, CaseIterable {
@@ -101,6 +101,10 @@ struct AuditCommand: AsyncParsableCommand {
         let judge = try await judge(builder, client, metrics, logger)
         var inventory = ImageInventory(isByNamespace: byNamespace)
         let source = try await collect(client, into: &inventory)
+        // Nothing denied of nothing is not what was asked for.
+        if inventory.images.isEmpty, inventory.gaps.isEmpty {
+            inventory.addGap("no image was found in \(source): check that this is where they are")
+        }
         let service = PipelineService(
             source: judge.source, cache: DecisionCache(timeToLive: .seconds(3600)), metrics: metrics)
         let progress = Progress(total: inventory.images.count)

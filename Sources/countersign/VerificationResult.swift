@@ -17,6 +17,8 @@ struct VerificationResult {
     var policyLevel: String?
     var error: String?
     var remediation: String?
+    /// Whether the policy asks for no look at the image: nothing was verified then.
+    var isSkipped = false
     /// One object for each signature that was looked at.
     var signatures: [JSONValue] = []
 
@@ -28,7 +30,10 @@ struct VerificationResult {
         policyLevel = outcome.statement?.level.name
         signatures = outcome.signatures.map(\.json)
         switch outcome.verdict {
-        case .verified, .skipped: verdict = .verified
+        case .verified: verdict = .verified
+        case .skipped:
+            verdict = .verified
+            isSkipped = true
         case .notVerified(let failure):
             verdict = .notVerified
             error = failure.description
@@ -50,6 +55,7 @@ struct VerificationResult {
             error = decision.reason
             remediation = decision.isSuccess ? nil : decision.reports.first { !$0.isSuccess }?.remediation
             signatures = decision.reports.compactMap(\.details)
+            isSkipped = decision.isSuccess && !decision.reports.contains { $0.isSuccess && $0.referenceDigest != nil }
         case .fault(let fault):
             verdict = .undetermined
             error = fault.description
@@ -77,7 +83,6 @@ struct VerificationResult {
         if let policyName { lines.append("  policy     \(Terminal.plain(policyName)) (\(policyLevel ?? ""))") }
         switch verdict {
         case .verified:
-            let isSkipped = policyLevel == VerificationLevel.Name.skip.rawValue
             lines.append(
                 "  verified   "
                     + Terminal.paint(isSkipped ? "not looked at: the policy skips this image" : "yes", .green))

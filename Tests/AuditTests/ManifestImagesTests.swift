@@ -64,13 +64,14 @@ import Testing
             [
                 "helm.yaml": "image: {{ .Values.image }}\n---\n{{- if x }}",
                 "odd.yaml": "kind: Pod\nmetadata: {name: odd}\nspec: {containers: [{name: c}, {name: d, image: 7}]}",
-                "list.yaml": "kind: Pod\nmetadata: {name: text}\nspec: {containers: none}",
+                "list.yaml": "kind: Pod\nmetadata: {name: text}\nspec: {containers: none, volumes: {a: b}}",
+                "bare.yaml": "kind: CronJob\nmetadata: {name: bare}\nspec: {jobTemplate: {}}",
             ], paths: ["", "missing"])
         #expect(found.images.isEmpty)
         let gaps = found.gaps.joined(separator: "\n")
         for words in [
             "helm.yaml", "container c names no image", "container d names no image", "containers is a string",
-            "missing cannot be read",
+            "missing cannot be read", "volumes is an object", "a CronJob has no pod specification",
         ] { #expect(gaps.contains(words), "\(words) in \(gaps)") }
     }
 
