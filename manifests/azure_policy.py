@@ -93,8 +93,14 @@ COMMON = {
     "exemptImages": parameter(
         "Array",
         "Exempt images",
-        "Images that are admitted without verification, as they are written in the object: a whole reference, or a prefix that ends in one * and contains a / or an @.",
+        "Images that are admitted without verification: a whole reference, or a prefix that ends in one * and contains a / or an @. Compared with the image as it is written in the object, but for the registry's spelling.",
         default=[],
+    ),
+    "maximumImages": parameter(
+        "Integer",
+        "Maximum of images",
+        "How many different images one object may have. One with more is refused before the signature verification service is asked, for the admission webhook does not wait.",
+        default=100,
     ),
     "namespacedKeys": parameter(
         "Boolean", "Trust of the namespace", "Trust configuration of the object's namespace applies before the cluster's.", default=False

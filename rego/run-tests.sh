@@ -3,10 +3,11 @@
 #
 #   rego/run-tests.sh                     rego/tests
 #   rego/run-tests.sh ARGUMENTS…          pytest with these arguments, such as -k exempt, from the project's root
+#   rego/run-tests.sh bench [--quick]     what the policy costs on Gatekeeper's engine: rego/tests/bench.py
 #
-# Makes a Python environment in rego/.venv on the first run and whenever requirements.txt has changed (this needs pip's
-# package index once); later runs need no network. Needs python3 3.9 or later with venv. Exits with pytest's status: 0 when every
-# test passed.
+# Makes a Python environment in rego/.venv on the first run and whenever one of the lists of requirements has changed (this needs
+# pip's package index once); later runs need no network. Needs python3 3.9 or later with venv, glibc 2.34 or later. Exits with
+# pytest's status: 0 when every test passed.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -14,11 +15,13 @@ root=$(dirname "$here")
 venv="$here/.venv"
 stamp="$venv/.requirements"
 
-if ! cmp -s "$here/requirements.txt" "$stamp"; then
+if ! cat "$here/requirements.txt" "$here/requirements-opa.txt" | cmp -s - "$stamp"; then
     echo "making the Python environment in rego/.venv"
     python3 -m venv --clear "$venv"
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$here/requirements.txt"
-    cp "$here/requirements.txt" "$stamp"
+    install=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check)
+    "${install[@]}" --requirement "$here/requirements.txt"
+    "${install[@]}" --target "$venv/opa" --ignore-requires-python --only-binary :all: --no-deps --requirement "$here/requirements-opa.txt"
+    cat "$here/requirements.txt" "$here/requirements-opa.txt" >"$stamp"
 fi
 
 cd "$root"
@@ -28,4 +31,5 @@ for argument in "$@"; do
     [ ! -e "${argument%%::*}" ] || paths=()
 done
 export PYTHONDONTWRITEBYTECODE=1
+[ "${1:-}" != bench ] || exec "$venv/bin/python" rego/tests/bench.py "${@:2}"
 exec "$venv/bin/python" -m pytest -q -p no:cacheprovider ${paths[@]+"${paths[@]}"} "$@"

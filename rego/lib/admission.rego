@@ -11,6 +11,12 @@
 #   - no rule can produce two values and no built-in is called with a type it does not take: an evaluation error
 #     reaches the webhook's failurePolicy, which is often Ignore.
 #
+# A third keeps it in time, for the webhook's failurePolicy decides about a review that takes too long as well: what is
+# done grows with the object and with the answer, never with their product. The answer is indexed by key once and looked up
+# from there, and what is too large is refused before it is read. What is looked up by key is a rule with one value, such as
+# `verified = {…}`: that is evaluated once. Of a partial set (`verified[image] { … }`) OPA evaluates the body for each key
+# again, and of a function with the answer as its argument it compares answers.
+#
 # Every template of this project is made of these rules, rules that say what it requires beyond them, and rules that say
 # whether it asks with the namespace; manifests/generate.py puts them together in one package. The others provide:
 #   - meets_requirements(value), true for a result that is all that the template requires. Nothing else admits;
@@ -25,9 +31,12 @@ package admission
 # ---------------------------------------------------------------------------------------------------------------------
 # Verdict
 
+# Every denial begins as those of Ratify's templates do, for the runbooks and alerts that look for it; Gatekeeper puts the
+# constraint's name in front: [ratify-constraint] Subject failed verification: registry.example/app:v1 - reason.
 violation[{"msg": msg}] {
 	not is_delete
-	problem[msg]
+	problem[text]
+	msg := concat("", ["Subject failed verification: ", text])
 }
 
 # A deletion takes nothing into the cluster. Blocking it would keep a refused image running.
@@ -35,34 +44,35 @@ is_delete {
 	input.review.operation == "DELETE"
 }
 
-problem[msg] {
-	parameter_problem[text]
-	msg := sprintf("the constraint's parameters are wrong, so nothing is admitted by it: %s", [text])
+# A problem begins with what failed: an image, or the object where it is not one image's.
+problem[text] {
+	parameter_problem[complaint]
+	text := sprintf("%s - the constraint's parameters are wrong, so nothing is admitted by it: %s", [object_text, complaint])
 }
 
-problem[msg] {
-	object_problem[msg]
+problem[text] {
+	object_problem[complaint]
+	text := sprintf("%s - %s", [object_text, complaint])
 }
 
-problem[msg] {
-	answer_problem[msg]
+problem[text] {
+	answer_problem[complaint]
+	text := sprintf("%s - %s", [object_text, complaint])
 }
 
-problem[msg] {
+problem[text] {
 	count(parameter_problem) == 0
-	a := answer
 	images_to_verify[image]
-	not is_verified(a, image)
-	not is_undetermined(a, image)
-	msg := sprintf("image %s is refused: %s", [image, reason(a, image)])
+	not verified[image]
+	not undetermined[image]
+	text := sprintf("%s - %s", [clean(image), reason(image)])
 }
 
 # Beside items the provider reports passing faults (a slow registry, throttling) as a system error. Such an answer is no
 # verdict about an image, and the message says so: whoever reads it should try again, not sign again.
-problem[msg] {
-	a := answer
-	fault := system_failure(a)
-	msg := sprintf("%s could not be verified because of a fault, which is no verdict about the signature: %s. Try again; if it stays, tell the operators of the signature verification service", [images_in_doubt(a), fault])
+problem[text] {
+	fault := system_failure
+	text := sprintf("%s - it could not be verified because of a fault, which is no verdict about the signature: %s. Try again; if it stays, tell the operators of the signature verification service", [in_doubt, fault])
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -94,6 +104,11 @@ exempt_images = parameter("exemptImages", []) {
 	true
 }
 
+# Gatekeeper's webhook waits 3 s unless told otherwise: docs/limits.md has what a hundred images cost.
+maximum_images = parameter("maximumImages", 100) {
+	true
+}
+
 # A name that is not a parameter is a misspelt one, and what it should have asked for would be missing.
 # known_parameters comes from the template's schema.
 parameter_problem[text] {
@@ -112,6 +127,10 @@ parameter_problem["provider must be the name of a Provider object"] {
 	not is_filled_string(provider)
 }
 
+parameter_problem["maximumImages must be a number of at least 1"] {
+	not is_positive(maximum_images)
+}
+
 parameter_problem["exemptImages must be a list"] {
 	not is_array(exempt_images)
 }
@@ -120,7 +139,7 @@ parameter_problem[text] {
 	is_array(exempt_images)
 	entry := exempt_images[_]
 	not is_exemption(entry)
-	text := sprintf("exemptImages entry %s is neither an image reference nor a prefix that ends in one * and contains a / or an @", [json.marshal(entry)])
+	text := sprintf("exemptImages entry %s is neither an image reference nor a prefix that ends in one * and contains a / or an @", [snippet(entry)])
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -141,6 +160,15 @@ kind = k {
 	is_filled_string(k)
 } else = "object without a kind" {
 	true
+}
+
+# What messages call the object: its kind and, where it has one already, its name.
+object_text = text {
+	name := reviewed.metadata.name
+	is_filled_string(name)
+	text := sprintf("%s %s", [clean(kind), clean(name)])
+} else = text {
+	text := clean(kind)
 }
 
 # Kinds whose pod template is at spec.template.
@@ -188,31 +216,75 @@ pod_spec[spec] {
 
 # Iterated as `spec := pod_spec[_]`: a bare `pod_spec[spec]` is not true for a specification that is false.
 
-object_problem[msg] {
+object_problem["there is no pod specification in it to read images from, so nothing can be verified. Let the constraint match only Pods and workloads that hold a pod template"] {
 	count(pod_spec) == 0
-	msg := sprintf("%s: there is no pod specification in it to read images from, so nothing can be verified. Let the constraint match only Pods and workloads that hold a pod template", [kind])
 }
 
-object_problem[msg] {
+object_problem["its pod specification is not an object, so no image can be verified"] {
 	spec := pod_spec[_]
 	not is_object(spec)
-	msg := sprintf("%s: its pod specification is not an object, so no image can be verified", [kind])
 }
 
-object_problem[msg] {
+object_problem["its pod specification has no containers, so there is nothing to verify"] {
 	spec := pod_spec[_]
 	is_object(spec)
-	count([1 | spec.containers[_]]) == 0
-	msg := sprintf("%s: its pod specification has no containers, so there is nothing to verify", [kind])
+	length(member(spec, "containers")) == 0
 }
 
-object_problem[msg] {
+object_problem[text] {
 	spec := pod_spec[_]
 	field := spec_lists[_]
 	value := member(spec, field)
 	value != null
 	not is_array(value)
-	msg := sprintf("%s: %s in its pod specification is not a list, so its images cannot be verified", [kind, field])
+	text := sprintf("%s in its pod specification is not a list, so its images cannot be verified", [field])
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Size
+
+# A review that takes longer than Gatekeeper's webhook waits is admitted where the webhook's failurePolicy is Ignore. So
+# there is an end to what is looked at and asked for: ten containers and volumes for each image that may be in an object,
+# counted without reading them, and so many different images. What is larger is refused, whatever is in it.
+has_readable_size {
+	places <= maximum_places
+}
+
+has_size_to_ask {
+	has_readable_size
+	is_positive(maximum_images)
+	count(images) <= maximum_images
+}
+
+maximum_places = 10 * maximum_images {
+	is_positive(maximum_images)
+} else = 0 {
+	true
+}
+
+places = sum([length(member(spec, field)) | spec := pod_spec[_]; field := spec_lists[_]]) {
+	true
+}
+
+length(list) = count(list) {
+	is_array(list)
+} else = count(list) {
+	is_object(list)
+} else = 0 {
+	true
+}
+
+object_problem[text] {
+	is_positive(maximum_images)
+	not has_size_to_ask
+	text := size_text
+}
+
+size_text = text {
+	not has_readable_size
+	text := sprintf("it has %v containers and volumes, and at most %v are looked at (ten for each of maximumImages), so nothing in it is verified. Split it into several objects", [places, maximum_places])
+} else = text {
+	text := sprintf("it has %v different images, and the policy allows %v in one object, so none of them is verified. Split it into several objects, or raise maximumImages in the constraint", [count(images), maximum_images])
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -229,6 +301,7 @@ spec_lists := ["containers", "initContainers", "ephemeralContainers", "volumes"]
 
 # One use of an image: where it is, and the value found there (null where there is none).
 use[u] {
+	has_readable_size
 	spec := pod_spec[_]
 	what := container_lists[field]
 	container := spec[field][index]
@@ -236,6 +309,7 @@ use[u] {
 }
 
 use[u] {
+	has_readable_size
 	spec := pod_spec[_]
 	volume := spec.volumes[index]
 	source := member(volume, "image")
@@ -243,66 +317,162 @@ use[u] {
 	u := {"where": place("image volume", "volumes", index, volume), "image": member(source, "reference")}
 }
 
-object_problem[msg] {
+object_problem[text] {
+	has_readable_size
 	spec := pod_spec[_]
 	volume := spec.volumes[index]
 	not is_object(volume)
-	msg := sprintf("%s: volumes[%v] is not an object, so it cannot be verified", [kind, index])
+	text := sprintf("volumes[%v] is not an object, so it cannot be verified", [index])
 }
 
-object_problem[msg] {
+object_problem[text] {
 	use[u]
 	not is_filled_string(u.image)
-	msg := sprintf("%s has no image, so there is nothing to verify. Name its image", [u.where])
+	text := sprintf("%s has no image, so there is nothing to verify. Name its image", [u.where])
 }
 
-# Keys may carry a namespace in brackets, so an image that starts with brackets of its own could ask for the trust of
-# another tenant. Only an IPv6 registry address is a bracket at the start of an image reference.
-object_problem[msg] {
+# Keys may carry a namespace in brackets, so an image with brackets of its own could ask for the trust and the credentials
+# of another tenant. A bracket is part of an image reference around an IPv6 address, its registry's, and nowhere else.
+# The provider refuses longer ones as well; here the size of an object ends with them.
+is_too_long(image) {
+	count(image) > 1024
+}
+
+object_problem[text] {
 	use[u]
 	is_filled_string(u.image)
+	is_too_long(u.image)
+	text := sprintf("%s: %s is not an image reference: it has %v characters, and at most 1024 are accepted", [u.where, substring(clean(u.image), 0, 80), count(u.image)])
+}
+
+object_problem[text] {
+	use[u]
+	is_filled_string(u.image)
+	not is_too_long(u.image)
 	borrows_a_namespace(u.image)
-	msg := sprintf("%s: %s is not an image reference", [u.where, clean(u.image)])
+	text := sprintf("%s: %s is not an image reference: a bracket may only be around the IPv6 address of a registry. Name the image without a namespace", [u.where, clean(u.image)])
 }
 
 borrows_a_namespace(image) {
-	startswith(image, "[")
-	not regex.match(`^\[[0-9a-fA-F.]*:[0-9a-fA-F:.]*\].+$`, image)
+	regex.match(`[\[\]]`, image)
+	not regex.match(`^\[[0-9a-fA-F.]*:[0-9a-fA-F:.]*\](:[0-9]+)?/[^\[\]]+$`, image)
 }
 
-images[image] {
+images = {image |
 	use[u]
 	image := u.image
 	is_filled_string(image)
+	not is_too_long(image)
 	not borrows_a_namespace(image)
+} {
+	true
 }
 
-images_to_verify[image] {
-	images[image]
-	not exempt(image)
+images_to_verify = {image | images[image]; not exempt(image)} {
+	has_size_to_ask
+} else = set() {
+	true
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Exemptions
 
-# An exemption compares the image as it is written in the object, byte by byte: `nginx` does not cover
-# `docker.io/library/nginx`, and nothing is expanded, folded or decoded first. Only a well-formed reference can be exempt:
-# what a runtime might read in another way than this policy (.., empty components, white space) is always verified.
+# An exemption is compared with the image as it is written in the object, but for the registry, which has one spelling
+# however it is written (see canonical). Repository, tag and digest are compared byte by byte: `nginx` does not cover
+# `docker.io/library/nginx`, since what a short name means is up to the node's runtime. Only a well-formed reference can be
+# exempt: what a runtime might read in another way than this policy (.., empty components, white space) is always verified.
 exempt(image) {
 	is_reference(image)
+	exempt_names[canonical(image)]
+}
+
+exempt(image) {
+	count(exempt_prefixes) > 0
+	is_reference(image)
+	name := canonical(image)
+	startswith(name, exempt_prefixes[_])
+}
+
+exempt_names = {name |
 	entry := exempt_images[_]
 	is_exemption(entry)
-	matches_exemption(image, entry)
+	not endswith(entry, "*")
+	name := canonical(entry)
+} {
+	true
 }
 
-matches_exemption(image, entry) {
-	image == entry
-}
-
-matches_exemption(image, entry) {
+exempt_prefixes = {prefix |
+	entry := exempt_images[_]
+	is_exemption(entry)
 	endswith(entry, "*")
-	startswith(image, trim_suffix(entry, "*"))
+	prefix := prefixes(trim_suffix(entry, "*"))[_]
+} {
+	true
 }
+
+# `docker.io/ng*` is about the repositories docker.io/ng… and, since Docker Hub's own need no `library/`, about
+# docker.io/library/ng… .
+prefixes(text) = {canonical(text), with_one_registry(text)} {
+	true
+}
+
+# The name of an image with its registry spelt as ImageReference does, and `library/` where Docker Hub's own images are.
+canonical(name) = text {
+	text := with_one_registry(name)
+	not startswith(text, "docker.io/")
+} else = text {
+	repository := trim_prefix(with_one_registry(name), "docker.io/")
+	repository != ""
+	indexof(repository, "/") < 0
+	text := concat("", ["docker.io/library/", repository])
+} else = text {
+	text := with_one_registry(name)
+}
+
+# The first component is a registry when it has a dot or a colon or is localhost (distribution/reference, splitDockerDomain).
+with_one_registry(name) = text {
+	slash := indexof(name, "/")
+	slash > 0
+	first := substring(name, 0, slash)
+	is_registry(first)
+	text := concat("", [registry(first), substring(name, slash, -1)])
+} else = name {
+	true
+}
+
+is_registry(first) {
+	regex.match(`[.:]`, first)
+}
+
+is_registry(first) {
+	lower(first) == "localhost"
+}
+
+# One spelling of a registry: lower case, no dot at the end of the host, no port 443, which is that of https, and one name for
+# Docker Hub. Port 80 stays: only a store with useHttp takes it for the default, and this policy does not see stores.
+registry(text) = name {
+	whole := lower(text)
+	port := concat("", regex.find_n(`:[0-9]+$`, whole, 1))
+	host := known_host(trim_suffix(trim_suffix(whole, port), "."))
+	name := concat("", [host, port_text(trim_left(port, ":0"))])
+}
+
+known_host(host) = "docker.io" {
+	docker_hub[host]
+} else = host {
+	true
+}
+
+docker_hub := {"docker.io", "index.docker.io", "registry-1.docker.io"}
+
+port_text(port) = "" {
+	default_ports[port]
+} else = text {
+	text := concat("", [":", port])
+}
+
+default_ports := {"", "443"}
 
 is_exemption(entry) {
 	is_filled_string(entry)
@@ -319,7 +489,7 @@ is_exemption(entry) {
 # The grammar of references that container runtimes share:
 # [host[:port]/]component{/component}[:tag][@digest], a host may be an IPv6 address in brackets.
 is_reference(image) {
-	regex.match(`^((([a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])([.]([a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9]))*|\[[a-fA-F0-9:]+\])(:[0-9]+)?/)?[a-z0-9]+(([.]|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+(([.]|_|__|-+)[a-z0-9]+)*)*(:[a-zA-Z0-9_][a-zA-Z0-9_.-]*)?(@[a-zA-Z][a-zA-Z0-9]*([-_+.][a-zA-Z][a-zA-Z0-9]*)*:[0-9a-fA-F]+)?$`, image)
+	regex.match(`^((([a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])([.]([a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9]))*|\[[a-fA-F0-9:]+\])(:[1-9][0-9]*)?/)?[a-z0-9]+(([.]|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+(([.]|_|__|-+)[a-z0-9]+)*)*(:[a-zA-Z0-9_][a-zA-Z0-9_.-]*)?(@[a-zA-Z][a-zA-Z0-9]*([-_+.][a-zA-Z][a-zA-Z0-9]*)*:[0-9a-fA-F]+)?$`, image)
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -343,35 +513,38 @@ namespace = n {
 	is_filled_string(n)
 }
 
-object_problem[msg] {
+object_problem["it has no namespace, and namespacedKeys is on, so its images cannot be verified"] {
 	namespaced_keys == true
 	count(images_to_verify) > 0
 	not namespace
-	msg := sprintf("%s: it has no namespace, and namespacedKeys is on, so its images cannot be verified", [kind])
 }
 
-# Each image once and in order: Gatekeeper passes duplicates on.
-keys = sort([key(image) | images_to_verify[image]]) {
+asked_for = {k | images_to_verify[image]; k := key(image)} {
 	true
 }
 
 # Null when there is nothing to ask, and then the provider is not called; null too when the call gives nothing, as when
-# there is no Provider object of that name. The rules below take the answer as an argument `a`.
+# there is no Provider object of that name. Each image is asked for once and in order: Gatekeeper passes duplicates on.
 answer = a {
 	count(parameter_problem) == 0
-	question := keys
-	count(question) > 0
-	a := external_data({"provider": provider, "keys": question})
+	count(asked_for) > 0
+	a := external_data({"provider": provider, "keys": sort([k | asked_for[k]])})
 } else = null {
 	true
 }
 
-# What the answer holds for one key. In both lists an entry is a pair of key and content.
-values_for(a, k) = [pair[1] | pair := a.responses[_]; is_pair(pair); pair[0] == k] {
+# In both lists an entry is a pair of key and content.
+responses = list {
+	list := answer.responses
+	is_array(list)
+} else = [] {
 	true
 }
 
-errors_for(a, k) = [pair[1] | pair := a.errors[_]; is_pair(pair); pair[0] == k] {
+errors = list {
+	list := answer.errors
+	is_array(list)
+} else = [] {
 	true
 }
 
@@ -381,32 +554,64 @@ is_pair(pair) {
 	is_string(pair[0])
 }
 
+# The index of the answer: key → its first place in the list, and the keys that have more than one. Sorted, the places of
+# one key are neighbours; an object made of the pairs themselves would be an error where a key comes twice.
+response_places = sort([[pair[0], index] | pair := responses[index]; is_pair(pair)]) {
+	true
+}
+
+error_places = sort([[pair[0], index] | pair := errors[index]; is_pair(pair)]) {
+	true
+}
+
+response_at = {k: index |
+	[k, index] := response_places[i]
+	not response_places[i - 1][0] == k
+} {
+	true
+}
+
+error_at = {k: index |
+	[k, index] := error_places[i]
+	not error_places[i - 1][0] == k
+} {
+	true
+}
+
+several_responses = {k |
+	k := response_places[i][0]
+	response_places[i - 1][0] == k
+} {
+	true
+}
+
 # Defined when the answer has a system error; anything but an empty string or null is one.
-system_failure(a) = text {
-	fault := a.system_error
+system_failure = text {
+	fault := answer.system_error
 	is_string(fault)
 	fault != ""
 	text := clean(fault)
 } else = text {
-	fault := a.system_error
+	fault := answer.system_error
 	fault != null
 	not is_string(fault)
 	text := snippet(fault)
 }
 
 # An image without an item in an answer that has a system error.
-is_undetermined(a, image) {
-	system_failure(a)
+undetermined = {image |
+	system_failure
+	images_to_verify[image]
 	k := key(image)
-	count(values_for(a, k)) == 0
-	count(errors_for(a, k)) == 0
+	not response_at[k]
+	not error_at[k]
+} {
+	true
 }
 
-images_in_doubt(a) = text {
-	undetermined := sort([image | images_to_verify[image]; is_undetermined(a, image)])
+in_doubt = concat(", ", sort([clean(image) | undetermined[image]])) {
 	count(undetermined) > 0
-	text := sprintf("image %s", [concat(", ", undetermined)])
-} else = "one or more images" {
+} else = object_text {
 	true
 }
 
@@ -414,62 +619,51 @@ images_in_doubt(a) = text {
 
 malformed_answer := "the answer of the signature verification service is malformed"
 
-answer_problem[msg] {
+answer_problem[text] {
 	a := answer
-	complaints := (malformed_parts(a) | malformed_entries(a)) | unattributed_errors(a)
-	complaints[msg]
+	a != null
+	not is_object(a)
+	text := sprintf("%s: it is no object", [malformed_answer])
 }
 
-malformed_parts(a) = {msg |
+answer_problem[text] {
 	part := ["responses", "errors"][_]
-	value := member(a, part)
+	value := member(answer, part)
 	value != null
 	not is_array(value)
-	msg := sprintf("%s: %s is not a list", [malformed_answer, part])
-} {
-	is_object(a)
-} else = set() {
-	a == null
-} else = {msg} {
-	msg := sprintf("%s: it is no object", [malformed_answer])
+	text := sprintf("%s: %s is not a list", [malformed_answer, part])
 }
 
-malformed_entries(a) = {msg |
-	entry := a.responses[_]
+answer_problem[text] {
+	entry := responses[_]
 	not is_pair(entry)
-	msg := sprintf("%s: its responses hold %s, which is no pair of image and result", [malformed_answer, snippet(entry)])
-} {
-	true
+	text := sprintf("%s: its responses hold %s, which is no pair of image and result", [malformed_answer, snippet(entry)])
 }
 
 # Errors that belong to no image: one without a key, or for a key that was not asked for. They say that something is
 # wrong, not with what.
-unattributed_errors(a) = {msg |
-	entry := a.errors[_]
+answer_problem[text] {
+	entry := errors[_]
 	not is_about_an_image(entry)
-	msg := sprintf("the signature verification service reports an error that belongs to no image of this object: %s", [snippet(entry)])
-} {
-	true
+	text := sprintf("the signature verification service reports an error that belongs to no image of this object: %s", [snippet(entry)])
 }
 
 is_about_an_image(entry) {
 	is_pair(entry)
-	asked_for(entry[0])
-}
-
-asked_for(k) {
-	keys[_] == k
+	asked_for[entry[0]]
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
 # What counts as verified: the only way to be admitted
 
-is_verified(a, image) {
+verified = {image |
+	images_to_verify[image]
 	k := key(image)
-	count(errors_for(a, k)) == 0
-	values := values_for(a, k)
-	count(values) == 1
-	is_accepted(values[0])
+	not error_at[k]
+	not several_responses[k]
+	is_accepted(responses[response_at[k]][1])
+} {
+	true
 }
 
 is_accepted(value) {
@@ -504,26 +698,21 @@ report_type(report) = t {
 # ---------------------------------------------------------------------------------------------------------------------
 # Words for a refusal
 
-reason(a, image) = text {
-	text := reason_for_key(a, key(image))
+reason(image) = text {
+	text := reason_for_key(key(image))
 } else = "it could not be looked up" {
 	true
 }
 
-reason_for_key(a, k) = text {
-	errors := errors_for(a, k)
-	count(errors) > 0
-	text := snippet(errors[0])
+reason_for_key(k) = text {
+	text := snippet(errors[error_at[k]][1])
 } else = text {
-	a == null
+	answer == null
 	text := sprintf("the signature verification service did not answer (Provider object %s)", [snippet(provider)])
+} else = "the signature verification service gave several results for it, so none of them can be relied on" {
+	several_responses[k]
 } else = text {
-	values := values_for(a, k)
-	count(values) == 1
-	text := reason_in_value(values[0])
-} else = text {
-	count(values_for(a, k)) > 1
-	text := sprintf("the signature verification service gave %d results for it, so none of them can be relied on", [count(values_for(a, k))])
+	text := reason_in_value(responses[response_at[k]][1])
 } else = "the signature verification service gave no result for it" {
 	true
 }
@@ -622,6 +811,11 @@ member(value, name) = found {
 	true
 }
 
+is_positive(value) {
+	is_number(value)
+	value >= 1
+}
+
 is_filled_string(value) {
 	is_string(value)
 	trim(value, " \t\r\n") != ""
@@ -645,12 +839,10 @@ snippet(value) = text {
 	true
 }
 
-clean(text) = line {
-	flat := one_line(text)
-	count(flat) <= 1000
-	line := flat
-} else = line {
-	line := concat("", [substring(one_line(text), 0, 1000), " (cut)"])
+clean(text) = one_line(text) {
+	count(text) <= 1000
+} else = concat("", [one_line(substring(text, 0, 1000)), " (cut)"]) {
+	true
 }
 
 one_line(text) = replace(replace(replace(text, "\r", " "), "\n", " "), "\t", " ") {

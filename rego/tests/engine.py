@@ -4,8 +4,8 @@ Gatekeeper gives templates a built-in function `external_data`. Here a second mo
 and hands out what a test wants the provider to have answered. The Rego under test is taken out of the generated
 ConstraintTemplates: what is tested is what a cluster gets.
 
-The engine is Microsoft's Regorus, which answers in a millisecond; test_engines.py asks another one, rego-cpp, for a second
-opinion.
+The engine is Microsoft's Regorus, which takes the templates as they are written; test_engines.py asks Gatekeeper's own, Open
+Policy Agent, for the same answers, and test_time.py what they cost there (opa.py).
 """
 
 import functools
@@ -18,6 +18,8 @@ import regorus
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT = "ratifyverification"
+# What every denial begins with, as those of Ratify's templates: runbooks and alerts look for it.
+BEGINNING = "Subject failed verification: "
 # Directory of each template in rego/ → its template.json.
 TEMPLATES = {file.parent.name: json.loads(file.read_text()) for file in sorted((ROOT / "rego").glob("*/template.json"))}
 
@@ -73,7 +75,9 @@ def _query(stub, review, parameters, template):
     engine.set_input_json(json.dumps(input_document(stub, review, parameters)))
     violations = json.loads(engine.eval_rule_as_json(f"data.{package(template)}.violation"))
     assert isinstance(violations, list), f"violation is not a set: {violations}"
-    return sorted(violation["msg"] for violation in violations)
+    found = sorted(violation["msg"] for violation in violations)
+    assert all(message.startswith(BEGINNING) for message in found), found
+    return found
 
 
 def messages(review, answer=None, parameters=None, answered=True, template=DEFAULT):

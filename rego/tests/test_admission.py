@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine import answer, messages, passed, pod, report, review_of, value
+from engine import BEGINNING, answer, messages, passed, pod, report, review_of, value
 
 A = "registry.example/app:v1"
 B = "registry.example/side@sha256:" + "b" * 64
@@ -90,7 +90,7 @@ FAILED_REPORT = report(
 # name: (review, answer, parameters, texts that must be in the messages)
 DENIED = {
     # the verdict
-    "not verified": (pod(A), answer((A, value(False))), None, [f"image {A} is refused", "signature not verified"]),
+    "not verified": (pod(A), answer((A, value(False))), None, [f"{BEGINNING}{A} - ", "signature not verified"]),
     "says what failed, why and what to do": (
         pod(A),
         answer((A, value(False, reports=[FAILED_REPORT]))),
@@ -122,8 +122,8 @@ DENIED = {
     "failed, report without words": (pod(A), answer((A, value(False, reports=[{"isSuccess": False}]))), None, [A, "does not say why"]),
     "failed, reports malformed": (pod(A), answer((A, value(False, reports="none"))), None, [A, "does not say why"]),
     "failed, null in reports": (pod(A), answer((A, value(False, reports=[None, 3]))), None, [A, "does not say why"]),
-    "failed without timestamp and trace": (pod(A), answer((A, {"isSuccess": False})), None, [f"image {A} is refused"]),
-    "failed, trace is a number": (pod(A), answer((A, value(False, traceID=7))), None, [f"image {A} is refused"]),
+    "failed without timestamp and trace": (pod(A), answer((A, {"isSuccess": False})), None, [f"{BEGINNING}{A} - "]),
+    "failed, trace is a number": (pod(A), answer((A, value(False, traceID=7))), None, [f"{BEGINNING}{A} - "]),
     "failed, message is an object": (
         pod(A),
         answer((A, value(False, reports=[report(False, message={"a": 1}, errorReason="unsigned")]))),
@@ -142,7 +142,7 @@ DENIED = {
         None,
         ["notation: 100%s %d done"],
     ),
-    "one of two images": (pod(A, B), answer(OK_A, (B, value(False))), None, [f"image {B} is refused"]),
+    "one of two images": (pod(A, B), answer(OK_A, (B, value(False))), None, [f"{BEGINNING}{B} - "]),
     # the result is not what it should be
     "isSuccess missing": (pod(A), answer((A, {"verifierReports": []})), None, [A, "isSuccess is null"]),
     "isSuccess null": (pod(A), answer((A, value(isSuccess=None))), None, [A, "isSuccess is null"]),
@@ -163,32 +163,32 @@ DENIED = {
     "reports are an object": (pod(A), answer((A, value(reports={"0": report()}))), None, [A, "not a list of reports"]),
     "a report is null": (pod(A), answer((A, value(reports=[report(), None]))), None, [A, "not a list of reports"]),
     # the answer is not what it should be
-    "no answer": (pod(A), answer(), None, [f"image {A} is refused", "gave no result"]),
+    "no answer": (pod(A), answer(), None, [f"{BEGINNING}{A} - ", "gave no result"]),
     "answer for another image": (pod(A), passed(B), None, [A, "gave no result"]),
-    "answer for the normalised image": (pod("nginx"), passed("docker.io/library/nginx:latest"), None, ["image nginx", "gave no result"]),
+    "answer for the normalised image": (pod("nginx"), passed("docker.io/library/nginx:latest"), None, [BEGINNING + "nginx - ", "gave no result"]),
     "answer for another spelling": (pod(A), passed(A.upper()), None, [A, "gave no result"]),
-    "one of two without an answer": (pod(A, B), passed(A), None, [f"image {B} is refused", "gave no result"]),
-    "two answers that agree": (pod(A), answer(OK_A, OK_A), None, [A, "2 results"]),
-    "two answers that disagree": (pod(A), answer(OK_A, (A, value(False))), None, [A, "2 results"]),
+    "one of two without an answer": (pod(A, B), passed(A), None, [f"{BEGINNING}{B} - ", "gave no result"]),
+    "two answers that agree": (pod(A), answer(OK_A, OK_A), None, [A, "several results"]),
+    "two answers that disagree": (pod(A), answer(OK_A, (A, value(False))), None, [A, "several results"]),
     "an answer and an error": (pod(A), answer(OK_A, errors=[(A, "REFERENCE_INVALID")]), None, [A, "REFERENCE_INVALID"]),
-    "error": (pod(A), answer(errors=[(A, "the reference cannot be parsed")]), None, [f"image {A} is refused: the reference cannot be parsed"]),
-    "error null": (pod(A), answer(errors=[(A, None)]), None, [f"image {A} is refused: null"]),
+    "error": (pod(A), answer(errors=[(A, "the reference cannot be parsed")]), None, [f"{BEGINNING}{A} - the reference cannot be parsed"]),
+    "error null": (pod(A), answer(errors=[(A, None)]), None, [f"{BEGINNING}{A} - null"]),
     "error is an object": (pod(A), answer(errors=[(A, {"code": 7})]), None, [A, "7"]),
-    "error for one of two": (pod(A, B), answer(OK_A, errors=[(B, "unparsable")]), None, [f"image {B} is refused: unparsable"]),
+    "error for one of two": (pod(A, B), answer(OK_A, errors=[(B, "unparsable")]), None, [f"{BEGINNING}{B} - unparsable"]),
     "error for an image nobody asked for": (pod(A), answer(OK_A, errors=[(B, "odd")]), None, [B, "odd"]),
     "error of length 1": (pod(A), answer(OK_A, errors=[(A,)]), None, [A]),
     "error of length 3": (pod(A), answer(OK_A, errors=[(A, "x", "y")]), None, [A]),
     "error is a string": (pod(A), {**passed(A), "errors": ["boom"]}, None, ["boom"]),
     "errors are a string": (pod(A), {**passed(A), "errors": "boom"}, None, ["errors is not a list"]),
     "errors are an object": (pod(A), {**passed(A), "errors": {A: "boom"}}, None, ["errors is not a list"]),
-    "system error": (pod(A), answer(system_error="registry.example: timeout"), None, [f"image {A} could not be verified", "no verdict", "registry.example: timeout"]),
-    "system error beside results": (pod(A, B), answer(OK_A, system_error="throttled"), None, [f"image {B} could not be verified", "throttled"]),
-    "system error beside all results": (pod(A), answer(OK_A, system_error="odd"), None, ["one or more images could not be verified", "odd"]),
+    "system error": (pod(A), answer(system_error="registry.example: timeout"), None, [f"{BEGINNING}{A} - it could not be verified", "no verdict", "registry.example: timeout"]),
+    "system error beside results": (pod(A, B), answer(OK_A, system_error="throttled"), None, [f"{BEGINNING}{B} - it could not be verified", "throttled"]),
+    "system error beside all results": (pod(A), answer(OK_A, system_error="odd"), None, [BEGINNING + "Pod web - it could not be verified", "odd"]),
     "system error and a refusal": (
         pod(A, B),
         answer((A, value(False)), system_error="throttled"),
         None,
-        [f"image {A} is refused: notation: signature not verified", f"image {B} could not be verified"],
+        [f"{BEGINNING}{A} - notation: signature not verified", f"{BEGINNING}{B} - it could not be verified"],
     ),
     "system error of Gatekeeper": (
         pod(A),
@@ -196,7 +196,7 @@ DENIED = {
         None,
         [A, "connection refused"],
     ),
-    "system error is an object": (pod(A), answer(OK_A, system_error={"code": 1}), None, ["one or more images"]),
+    "system error is an object": (pod(A), answer(OK_A, system_error={"code": 1}), None, [BEGINNING + "Pod web - it could not"]),
     "system error is false": (pod(A), answer(OK_A, system_error=False), None, ["false"]),
     "system error is white space": (pod(A), answer(OK_A, system_error=" "), None, ["could not be verified"]),
     "responses null": (pod(A), answer(responses=None), None, [A, "gave no result"]),
@@ -234,39 +234,51 @@ DENIED = {
     "pod without a spec": (review_of("Pod", None), answer(), None, ["pod specification is not an object"]),
     "pod spec is false": (review_of("Pod", False), answer(), None, ["pod specification is not an object"]),
     "pod spec is a list": (review_of("Pod", [POD_SPEC]), passed(A), None, ["pod specification is not an object"]),
-    "deployment without a template": (review_of("Deployment", {"replicas": 1}), answer(), None, ["Deployment: there is no pod specification"]),
+    "deployment without a template": (review_of("Deployment", {"replicas": 1}), answer(), None, ["Deployment web - there is no pod specification"]),
     "deployment with containers in the wrong place": (review_of("Deployment", POD_SPEC), passed(A), None, ["no pod specification"]),
-    "cronjob without a template": (review_of("CronJob", {"jobTemplate": {}}), answer(), None, ["CronJob: there is no pod"]),
-    "a kind without images": (review_of("ConfigMap", None), answer(), None, ["ConfigMap: there is no pod specification", "match"]),
+    "cronjob without a template": (review_of("CronJob", {"jobTemplate": {}}), answer(), None, ["CronJob web - there is no pod"]),
+    "a kind without images": (review_of("ConfigMap", None), answer(), None, ["ConfigMap web - there is no pod specification", "match"]),
     "an exec into a pod": ({"operation": "CONNECT", "kind": {"kind": "PodExecOptions"}, "object": {"command": ["sh"]}}, answer(), None, ["PodExecOptions"]),
-    "no object": ({"operation": "CREATE", "kind": {"kind": "Pod"}}, answer(), None, ["Pod: there is no pod specification"]),
+    "no object": ({"operation": "CREATE", "kind": {"kind": "Pod"}}, answer(), None, ["Pod - there is no pod specification"]),
     "object null": ({"operation": "UPDATE", "kind": {"kind": "Pod"}, "object": None}, answer(), None, ["no pod specification"]),
     "no kind": ({"operation": "CREATE", "object": {"spec": {}}}, answer(), None, ["object without a kind"]),
     "no review": (None, answer(), None, ["no pod specification"]),
     "deletion in other letters": (pod(A, operation="delete"), answer((A, value(False))), None, [A]),
     # every place an image can be
-    "unverified init container": (pod(A, initContainers=[{"name": "i", "image": B}]), answer(OK_A, (B, value(False))), None, [f"image {B}"]),
-    "unverified ephemeral container": (pod(A, ephemeralContainers=[{"name": "e", "image": B}], operation="UPDATE"), answer(OK_A, (B, value(False))), None, [f"image {B}"]),
-    "unverified image volume": (pod(A, volumes=[VOLUME]), answer(OK_A, (B, value(False))), None, [f"image {B}"]),
-    "image volume without an answer": (pod(A, volumes=[VOLUME]), passed(A), None, [f"image {B}", "gave no result"]),
+    "unverified init container": (pod(A, initContainers=[{"name": "i", "image": B}]), answer(OK_A, (B, value(False))), None, [f"{BEGINNING}{B} - "]),
+    "unverified ephemeral container": (pod(A, ephemeralContainers=[{"name": "e", "image": B}], operation="UPDATE"), answer(OK_A, (B, value(False))), None, [f"{BEGINNING}{B} - "]),
+    "unverified image volume": (pod(A, volumes=[VOLUME]), answer(OK_A, (B, value(False))), None, [f"{BEGINNING}{B} - "]),
+    "image volume without an answer": (pod(A, volumes=[VOLUME]), passed(A), None, [f"{BEGINNING}{B} - ", "gave no result"]),
     **{
-        f"unverified in a {kind}": (review_of(kind, TEMPLATE), answer((A, value(False))), None, [f"image {A}"])
+        f"unverified in a {kind}": (review_of(kind, TEMPLATE), answer((A, value(False))), None, [f"{BEGINNING}{A} - "])
         for kind in ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job", "Rollout"]
     },
-    "unverified in a CronJob": (review_of("CronJob", CRON), answer((A, value(False))), None, [f"image {A}"]),
-    "unverified in a PodTemplate": (review_of("PodTemplate", None, template={"spec": POD_SPEC}), answer((A, value(False))), None, [f"image {A}"]),
+    "unverified in a CronJob": (review_of("CronJob", CRON), answer((A, value(False))), None, [f"{BEGINNING}{A} - "]),
+    "unverified in a PodTemplate": (review_of("PodTemplate", None, template={"spec": POD_SPEC}), answer((A, value(False))), None, [f"{BEGINNING}{A} - "]),
     "unverified volume in a Deployment": (
         review_of("Deployment", {"template": {"spec": {**POD_SPEC, "volumes": [VOLUME]}}}),
         answer(OK_A, (B, value(False))),
         None,
-        [f"image {B}"],
+        [f"{BEGINNING}{B} - "],
     ),
     # tenants
     "an image that names a tenant": (pod("[team-b]" + A), passed("[team-b]" + A), None, ["container c0", "is not an image reference"]),
     "an image that names a tenant, keys with namespaces": (pod("[team-b]" + A), passed("[team-a][team-b]" + A), {"namespacedKeys": True}, ["is not an image reference"]),
+    "a namespace before an IPv6 registry": (pod("[team-b][fd00::1]/app"), passed("[team-b][fd00::1]/app"), None, ["is not an image reference"]),
+    "an IPv6 address before another registry": (pod("[fd00::1]" + A), passed("[fd00::1]" + A), None, ["is not an image reference"]),
+    "a bracket after white space": (pod(" [team-b]" + A), passed(" [team-b]" + A), None, ["is not an image reference"]),
+    "a bracket within an image": (pod("registry.example/[team-b]app"), passed("registry.example/[team-b]app"), None, ["is not an image reference"]),
+    "a bracket in a workload": (
+        review_of("Deployment", {"template": {"spec": {**POD_SPEC, "initContainers": [{"name": "i", "image": "[team-b]" + A}]}}}),
+        passed(A, "[team-b]" + A),
+        None,
+        ["init container i", "is not an image reference"],
+    ),
+    "a bracket in an image volume": (pod(A, volumes=[{"name": "m", "image": {"reference": "[team-b]" + B}}]), passed(A, "[team-b]" + B), None, ["image volume m", "is not an image reference"]),
+    "an image of 1025 characters": (pod(A + "x" * (1025 - len(A))), passed(A + "x" * (1025 - len(A))), None, ["it has 1025 characters, and at most 1024"]),
     "an open bracket": (pod("[team-b" + A), passed("[team-b" + A), None, ["is not an image reference"]),
-    "key without the namespace": (pod(A), passed(A), {"namespacedKeys": True}, [f"image {A}", "gave no result"]),
-    "key of another namespace": (pod(A), passed("[team-b]" + A), {"namespacedKeys": True}, [f"image {A}", "gave no result"]),
+    "key without the namespace": (pod(A), passed(A), {"namespacedKeys": True}, [f"{BEGINNING}{A} - ", "gave no result"]),
+    "key of another namespace": (pod(A), passed("[team-b]" + A), {"namespacedKeys": True}, [f"{BEGINNING}{A} - ", "gave no result"]),
     "no namespace": (pod(A, namespace=None), passed(A), {"namespacedKeys": True}, ["it has no namespace"]),
     # requirements
     "required type missing": (pod(A), passed(A), {"requiredVerifierTypes": ["sbom"]}, [A, "requires a passing verification of type sbom"]),
@@ -307,6 +319,12 @@ DENIED = {
     "parameters are a string": (pod(A), passed(A), "none", ["parameters must be an object"]),
     "provider is empty": (pod(A), passed(A), {"provider": ""}, ["provider must be"]),
     "provider is a number": (pod(A), passed(A), {"provider": 5}, ["provider must be"]),
+    "maximumImages is a string": (pod(A), passed(A), {"maximumImages": "100"}, ["maximumImages must be a number of at least 1"]),
+    "maximumImages is zero": (pod(A), passed(A), {"maximumImages": 0}, ["maximumImages must be a number of at least 1"]),
+    "maximumImages is negative": (pod(A), passed(A), {"maximumImages": -5}, ["maximumImages must be a number of at least 1"]),
+    "maximumImages is true": (pod(A), passed(A), {"maximumImages": True}, ["maximumImages must be a number of at least 1"]),
+    "maximumImages is a list": (pod(A), passed(A), {"maximumImages": [100]}, ["maximumImages must be a number of at least 1"]),
+    "maximumImages is an object": (pod(A), passed(A), {"maximumImages": {}}, ["maximumImages must be a number of at least 1"]),
     "exemptImages is a string": (pod(A), passed(A), {"exemptImages": A}, ["exemptImages must be a list"]),
     "exempt entry is a number": (pod(A), passed(A), {"exemptImages": [7]}, ["exemptImages entry 7"]),
     "namespacedKeys is a string": (pod(A), passed(A), {"namespacedKeys": "true"}, ["namespacedKeys must be"]),
@@ -350,5 +368,5 @@ def test_long_messages_are_cut():
 def test_each_word_of_a_report_is_said_once():
     words = report(False, message="unsigned.", errorReason="unsigned", remediation="")
     assert messages(pod(A), answer((A, value(False, reports=[words])))) == [
-        f"image {A} is refused: notation: unsigned [trace 7574b5d7]"
+        f"{BEGINNING}{A} - notation: unsigned [trace 7574b5d7]"
     ]

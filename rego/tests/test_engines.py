@@ -1,52 +1,64 @@
-"""A second engine, rego-cpp, gives the same answers as the one that all other tests ask. It takes a third of a second for each,
-so the questions here are few."""
-
-import json
+"""Gatekeeper's own engine, Open Policy Agent, gives the same answers as the one that all other tests ask, and asks once."""
 
 import pytest
-from regopy import Interpreter
 
-from engine import DEFAULT, STAND_IN, TEMPLATES, answer, input_document, messages, package, pod, report, template_rego, value
-from matrix import FITTING
-
-A = "registry.example/app:v1"
-B = "registry.example/side:v2"
-
-EXTENSIONS = {"Issuer": "CN=Example CA,O=Example,C=US", "SN": "CN=build,O=Example,C=US"}
-FAILED = report(False, message="not verified", errorReason="no trusted signer", remediation="trust it", extensions=EXTENSIONS)
-
-# One question each for what engines might differ in: sets, functions with several bodies, else, walk.
-QUESTIONS = [
-    (pod(A, B, A), answer((A, value(reports=[report(extensions=EXTENSIONS)])), errors=[(B, "no such image")])),
-    (
-        pod(A, volumes=[{"name": "m", "image": {"reference": B}}], initContainers=[{"name": "i"}, 7]),
-        answer((A, value(False, reports=[FAILED, FAILED])), (B, {"isSuccess": "true"}), system_error="429 at registry.example"),
-    ),
-]
+import test_admission
+import test_exemption
+from engine import DEFAULT, TEMPLATES, answer, messages, pod
+from matrix import A, B, BAD_ANSWERS, BAD_OBJECTS, BAD_RESULTS, FITTING, HIDING_PLACES
+from opa import agent
 
 
-def inputs(template):
+def key(template, image):
+    return f"[team-a]{image}" if template == "multi-tenancy-validation" else image
+
+
+def agree(template, review, response, parameters, **options):
+    found = agent(template).messages(review, response, parameters, **options)
+    assert found == messages(review, response, parameters, template=template, **options)
+    return found
+
+
+@pytest.fixture(params=TEMPLATES)
+def template(request):
+    return request.param
+
+
+def test_what_is_admitted(template):
     good = FITTING[template]
-    key = f"[team-a]{A}" if template == "multi-tenancy-validation" else A
-    yield input_document({"answer": answer((key, good["value"]))}, pod(A), good["parameters"])
-    # Most rules are the same in all templates: once is enough for them.
-    for review, response in QUESTIONS if template == DEFAULT else QUESTIONS[:1]:
-        yield input_document({"answer": response}, review, good["parameters"])
-    if template != DEFAULT:
-        return
-    yield input_document({"answer": answer((A, value()))}, pod(A), {**good["parameters"], "exemptImages": [A, "*"], "nonsense": 1})
+    response = answer((key(template, A), good["value"]), (key(template, B), good["value"]))
+    assert agree(template, pod(A, B, A), response, good["parameters"]) == []
+    assert agent(template).questions == [{"provider": "ratify-provider", "keys": sorted([key(template, A), key(template, B)])}]
 
 
-@pytest.mark.parametrize("template", TEMPLATES)
-def test_two_engines_agree(template):
-    interpreter = Interpreter()
-    interpreter.add_module("policy.rego", template_rego(template))
-    interpreter.add_module("stand_in.rego", STAND_IN % package(template))
-    admitted = 0
-    for document in inputs(template):
-        interpreter.set_input(document)
-        (violations,) = json.loads(str(interpreter.query(f"data.{package(template)}.violation")))["expressions"]
-        expected = messages(document["review"], document["stub"]["answer"], document["parameters"], template=template)
-        assert sorted(violation["msg"] for violation in violations) == expected
-        admitted += expected == []
-    assert admitted == 1
+def test_what_is_denied(template):
+    good, parameters = FITTING[template]["value"], FITTING[template]["parameters"]
+    for change in BAD_RESULTS.values():
+        assert agree(template, pod(A), answer((key(template, A), change(good))), parameters)
+    for change in BAD_ANSWERS.values():
+        assert agree(template, pod(A), change(key(template, A), good), parameters)
+    both = answer((key(template, A), good), (key(template, B), good))
+    for review in BAD_OBJECTS.values():
+        assert agree(template, review, both, parameters)
+    for review in HIDING_PLACES.values():
+        assert agree(template, review, answer((key(template, A), good)), parameters)
+    for wrong in [{"maximumImages": "1"}, {"maximumImages": 0}, {"exemptImages": A}, {"nonsense": None}, {"provider": ""}]:
+        assert agree(template, pod(A), both, {**parameters, **wrong})
+        assert agent(template).questions == []
+
+
+def test_the_rows_of_the_default():
+    for review, response, parameters in test_admission.ADMITTED.values():
+        assert agree(DEFAULT, review, response, parameters) == []
+    for review, response, parameters, _ in test_admission.DENIED.values():
+        assert agree(DEFAULT, review, response, parameters)
+    for entry, image, exempt in test_exemption.CASES:
+        assert (agree(DEFAULT, pod(image), answer(), {"exemptImages": [entry]}) == []) == exempt
+
+
+def test_too_many_images_are_not_asked_for(template):
+    images = [f"registry.example/app{i}:v1" for i in range(101)]
+    good = FITTING[template]
+    response = answer(*[(key(template, image), good["value"]) for image in images])
+    assert len(agree(template, pod(*images), response, good["parameters"])) == 1
+    assert agent(template).questions == []

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine import TEMPLATES, answer, messages, pod
+from engine import BEGINNING, TEMPLATES, answer, messages, pod
 from matrix import A, B, BAD_ANSWERS, BAD_OBJECTS, BAD_RESULTS, FITTING, HIDING_PLACES
 
 
@@ -38,7 +38,7 @@ def test_admits_what_it_should(template, ask, good):
 def test_results(row, template, ask, good):
     found = ask(pod(A), answer((key(template, A), BAD_RESULTS[row](good))))
     assert len(found) == 1, found
-    assert found[0].startswith(f"image {A} is refused: ")
+    assert found[0].startswith(f"{BEGINNING}{A} - ")
 
 
 @pytest.mark.parametrize("row", BAD_ANSWERS)
@@ -54,7 +54,7 @@ def test_objects(row, template, ask, good):
 @pytest.mark.parametrize("row", HIDING_PLACES)
 def test_no_image_is_overlooked(row, template, ask, good):
     found = ask(HIDING_PLACES[row], answer((key(template, A), good)))
-    assert [message for message in found if f"image {B} is refused: " in message], found
+    assert [message for message in found if f"{BEGINNING}{B} - " in message], found
 
 
 def test_a_call_without_a_value(ask):
@@ -80,7 +80,7 @@ def test_exemptions_mean_the_same(ask):
 def test_parameters_that_cannot_be_read(parameters, template, ask, good):
     found = ask(pod(A), answer((key(template, A), good)), parameters)
     assert len(found) == 1
-    assert found[0].startswith("the constraint's parameters are wrong, so nothing is admitted by it: ")
+    assert found[0].startswith(f"{BEGINNING}Pod web - the constraint's parameters are wrong, so nothing is admitted by it: ")
 
 
 @pytest.mark.parametrize("parameters", ["none", ["none"], 1, True])

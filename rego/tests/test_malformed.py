@@ -6,7 +6,7 @@ import os
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine import answer, messages, passed, pod, report, value
+from engine import BEGINNING, answer, messages, passed, pod, report, value
 
 IMAGES = [f"registry.example/app{i}:v1" for i in range(4)]
 
@@ -52,7 +52,7 @@ def damaged_values(draw):
 def test_an_image_is_admitted_only_by_an_explicit_pass(values):
     found = messages(pod(*IMAGES), answer(*zip(IMAGES, values)))
     for image, candidate in zip(IMAGES, values):
-        refused = any(message.startswith(f"image {image} is refused: ") for message in found)
+        refused = any(message.startswith(f"{BEGINNING}{image} - ") for message in found)
         assert refused != is_pass(candidate), (image, candidate, found)
 
 
@@ -104,5 +104,5 @@ def test_a_signer_is_allowed_only_by_its_names(signers):
     for image, signer in zip(IMAGES, signers):
         names = signer if isinstance(signer, dict) else {}
         allowed = names.get("Issuer") == "CN=a,O=b" and names.get("SN") in ["CN=a,O=b", "O=b", "O=b+CN=a"]
-        refused = any(message.startswith(f"image {image} is refused: ") for message in found)
+        refused = any(message.startswith(f"{BEGINNING}{image} - ") for message in found)
         assert refused != allowed, (signer, found)

@@ -143,7 +143,7 @@ def test_tenants_cannot_be_turned_off(setting):
 def test_another_tenants_answer_does_not_admit():
     for key in [A, f"[team-b]{A}", f"[]{A}"]:
         (found,) = messages(pod(A), answer((key, value())), template="multi-tenancy-validation")
-        assert f"image {A} is refused" in found
+        assert f"Subject failed verification: {A} - " in found
 
 
 def test_an_object_without_a_namespace_is_refused():

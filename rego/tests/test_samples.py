@@ -25,4 +25,4 @@ def test_sample(path):
     parameters = sample["spec"]["parameters"]
     Draft202012Validator(crd["validation"]["openAPIV3Schema"]).validate(parameters)
     (found,) = messages(pod("nginx"), answer(), parameters, template=template)
-    assert found == "image nginx is refused: the signature verification service gave no result for it"
+    assert found == "Subject failed verification: nginx - the signature verification service gave no result for it"

@@ -68,11 +68,6 @@ wrong_minimum(entry) = {"has a minimum that is not a number of at least 1"} {
 	true
 }
 
-is_positive(value) {
-	is_number(value)
-	value >= 1
-}
-
 no_criterion(entry) = set() {
 	criteria[name]
 	is_filled_string(entry[name])
