@@ -77,12 +77,14 @@ struct VerifierFactory {
             awaited: awaited)
     }
 
-    /// `{"ocspTimeout": 2000, "crlTimeout": 5000, "cacheBytes": 67108864, "allowPrivateAddresses": false}`, times in milliseconds as elsewhere in the file.
+    /// `{"ocspTimeout": 2000, "crlTimeout": 5000, "cacheBytes": 67108864, "maximumAge": 86400000}`, times in milliseconds as
+    /// elsewhere in the file, and `allowPrivateAddresses`.
     private func revocationChecker(
         _ plugin: ServiceConfiguration.Plugin, _ reader: inout ConfigurationReader
     ) throws(ConfigurationError) -> (RevocationChecker, RevocationAnswers.Wish?) {
         var options = RevocationOptions()
         options.privateAddresses = privateAddresses
+        options.tenant = plugin.namespace ?? ""
         var wish: RevocationAnswers.Wish?
         if var section = try reader.section("revocation") {
             if let value = try section.integer("ocspTimeout", in: 1...60_000) {
@@ -95,6 +97,11 @@ struct VerifierFactory {
                 // The answers are the whole process's: a namespace has no say in its memory.
                 try plugin.requireCluster("revocation.cacheBytes")
                 wish = revocation.wish(bytes: Int(value))
+            }
+            if let value = try section.integer("maximumAge", in: 1_000...2_592_000_000) {
+                // Answers are shared: whoever wants them young makes the whole process ask more often.
+                try plugin.requireCluster("revocation.maximumAge")
+                options.maximumAge = Double(value) / 1_000
             }
             if let value = try section.privateAddresses() {
                 try plugin.requireCluster("revocation.allowPrivateAddresses")

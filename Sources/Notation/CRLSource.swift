@@ -13,14 +13,16 @@ struct CRLSource: Sendable {
     /// What the lists of one URL say.
     private enum Finding {
         case revoked(ValidationFailure)
-        /// Not revoked, until when, and whether the list covers all reasons.
-        case good(until: Date?, coversAllReasons: Bool)
+        /// Not revoked, as was stated at a time, until when, and whether the list covers all reasons.
+        case good(statedAt: Date, until: Date, coversAllReasons: Bool)
     }
 
     /// One certificate, and what decides about it.
     struct Question: Sendable {
         let certificate: Certificate
         let issuer: Certificate
+        /// Whether the chain is a trusted one: only then its lists and answers are remembered.
+        let isTrusted: Bool
         /// The time that a signing authority states.
         let signingTime: Date?
         let now: Date
@@ -38,18 +40,28 @@ struct CRLSource: Sendable {
         }
         var failures: [ValidationFailure] = []
         var end: Date?
+        var oldest: Date?
         var coversAllReasons = false
-        for point in points {
+        for (position, point) in points.enumerated() {
             if point.isEmpty {
                 failures.append(ValidationFailure("it names a list without a URL, which is not supported"))
+            }
+            // RFC 5280, section 6.3.3 (b)(1): such a list is an indirect one.
+            guard !certificate.crlDistributionPointsOfOthers.contains(position) else {
+                failures.append(
+                    ValidationFailure("it names a list by another issuer (cRLIssuer), which is not supported"))
+                continue
             }
             for url in point {
                 do throws(ValidationFailure) {
                     switch try await finding(question, at: RevocationURL(url), names: point) {
                     case .revoked(let failure): return .revoked(failure)
-                    case .good(let until, let coversAll):
-                        end = .earliest(end, until)
-                        coversAllReasons = coversAllReasons || coversAll
+                    case .good(let statedAt, let until, let coversAll):
+                        (end, oldest) = (.earliest(end, until), .earliest(oldest, statedAt))
+                        // RFC 5280, section 6.3.3 (d): the reasons of the place and those of the list.
+                        coversAllReasons =
+                            coversAllReasons
+                            || coversAll && !certificate.crlDistributionPointsForSomeReasons.contains(position)
                     }
                 } catch { failures.append(error) }
             }
@@ -58,7 +70,8 @@ struct CRLSource: Sendable {
             // RFC 5280, section 6.3.3 (d) and (l): the status is determined when all reasons are covered.
             failures.append(ValidationFailure("each of its lists is for some reasons of revocation only"))
         }
-        return failures.isEmpty ? .good(until: end) : unknown(certificate, failures)
+        guard failures.isEmpty, let oldest else { return unknown(certificate, failures) }
+        return cache.memory.revocation(question, against: oldest, options) ?? .good(until: end)
     }
 
     private func unknown(_ certificate: Certificate, _ failures: [ValidationFailure]) -> RevocationStatus {
@@ -72,24 +85,57 @@ struct CRLSource: Sendable {
     private func finding(
         _ question: Question, at url: RevocationURL, names: [String]
     ) async throws(ValidationFailure) -> Finding {
-        let base = try await list(url, question)
+        let (base, end) = try await list(url, question)
         let entries: [RevocationList.Entry]
         do throws(ValidationFailure) {
             try checkScope(of: base.list, question.certificate, names)
             entries = try base.entries(for: question.certificate)
         } catch { throw ValidationFailure("\(url): \(error)") }
+        note(base.list, url, question)
+        let statedAt = base.list.thisUpdate
         // A revocation for good needs no delta list: that could not take it back.
+        if let entry = Self.decisive(entries, nil), !entry.isTemporary { note(entry, statedAt, url, question) }
         if let entry = Self.decisive(entries, question.signingTime), !entry.isTemporary {
             return .revoked(revocation(question.certificate, entry, url))
         }
-        let delta = try await delta(of: base, at: url, question)
-        let changes = try delta?.entries(for: question.certificate) ?? []
-        if let entry = Self.decisive(entries + changes, question.signingTime) {
+        let coversAllReasons = base.list.issuingDistributionPoint?.onlySomeReasons != true
+        guard let (delta, deltaEnd) = try await delta(of: base, at: url, question) else {
+            note(Self.decisive(entries, nil), statedAt, url, question)
+            if let entry = Self.decisive(entries, question.signingTime) {
+                return .revoked(revocation(question.certificate, entry, url))
+            }
+            return .good(statedAt: statedAt, until: end, coversAllReasons: coversAllReasons)
+        }
+        let changed = entries + (try delta.entries(for: question.certificate))
+        let changedAt = max(statedAt, delta.list.thisUpdate)
+        note(Self.decisive(changed, nil), changedAt, url, question)
+        if let entry = Self.decisive(changed, question.signingTime) {
             return .revoked(revocation(question.certificate, entry, url))
         }
-        return .good(
-            until: .earliest(base.nextUpdate, delta?.nextUpdate),
-            coversAllReasons: base.list.issuingDistributionPoint?.onlySomeReasons != true)
+        return .good(statedAt: changedAt, until: min(end, deltaEnd), coversAllReasons: coversAllReasons)
+    }
+
+    /// Remembers a list that is the right one for a trusted certificate.
+    private func note(_ list: RevocationList, _ url: RevocationURL, _ question: Question) {
+        guard question.isTrusted else { return }
+        cache.memory.note(list, memoryKey(list, url, question), tenant: options.tenant)
+    }
+
+    /// Remembers the entry by which a trusted certificate is revoked, if it is.
+    private func note(
+        _ entry: RevocationList.Entry?, _ statedAt: Date, _ url: RevocationURL, _ question: Question
+    ) {
+        guard let entry else { return }
+        cache.memory.note(
+            RevocationMemory.Revocation(
+                statedAt: statedAt, date: entry.revocationDate, reason: entry.reason,
+                invalidityDate: entry.invalidityDate, source: "the revocation list \(url)"), question, options)
+    }
+
+    private func memoryKey(
+        _ list: RevocationList, _ url: RevocationURL, _ question: Question
+    ) -> RevocationMemory.Key {
+        .lists(of: question.issuer, at: url, isDelta: list.deltaBaseNumber != nil)
     }
 
     /// The entry by which a certificate is revoked, if it is.
@@ -131,9 +177,11 @@ struct CRLSource: Sendable {
         guard !scope.isIndirect else {
             throw ValidationFailure("the list is an indirect one, which is not supported")
         }
-        guard scope.uris.isEmpty || scope.uris.contains(where: names.contains) else {
+        // A name in another form than a URL is none of the certificate's either.
+        guard !scope.isNamed || scope.uris.contains(where: names.contains) else {
             throw ValidationFailure(
-                "the list is that of another distribution point, \(scope.uris[0].quoted)")
+                "the list is that of another distribution point, "
+                    + (scope.uris.first.map { $0.quoted } ?? "one without a URL"))
         }
     }
 
@@ -143,7 +191,7 @@ struct CRLSource: Sendable {
     /// revocation result will be revocation unavailable"). Its URLs stand for each other.
     private func delta(
         of base: VerifiedRevocationList, at url: RevocationURL, _ question: Question
-    ) async throws(ValidationFailure) -> VerifiedRevocationList? {
+    ) async throws(ValidationFailure) -> (list: VerifiedRevocationList, end: Date)? {
         typealias Identifier = CertificateExtension.Identifier
         guard base.list.extensions.contains(where: { $0.oid == Identifier.freshestCRL }) else {
             guard question.certificate.extensionValue(Identifier.freshestCRL) == nil else {
@@ -160,11 +208,13 @@ struct CRLSource: Sendable {
         var failures: [ValidationFailure] = []
         for text in urls {
             do throws(ValidationFailure) {
-                let delta = try await list(RevocationURL(text), question)
+                let url = try RevocationURL(text)
+                let (delta, end) = try await list(url, question)
                 do throws(ValidationFailure) {
                     try Self.check(delta.list, addsTo: base.list)
                 } catch { throw ValidationFailure("the delta list \(text.quoted): \(error)") }
-                return delta
+                note(delta.list, url, question)
+                return (delta, end)
             } catch { failures.append(error) }
         }
         throw ValidationFailure.joined(failures)
@@ -176,7 +226,8 @@ struct CRLSource: Sendable {
         guard let start = delta.deltaBaseNumber, let number = delta.number, let baseNumber = base.number else {
             throw ValidationFailure("it or its base list lacks the numbers by which they belong together")
         }
-        guard !isGreater(start, baseNumber), isGreater(number, baseNumber) else {
+        guard !RevocationList.isGreater(start, than: baseNumber), RevocationList.isGreater(number, than: baseNumber)
+        else {
             throw ValidationFailure("its numbers do not follow those of its base list")
         }
         guard delta.issuingDistributionPoint == base.issuingDistributionPoint else {
@@ -184,19 +235,21 @@ struct CRLSource: Sendable {
         }
     }
 
-    /// Compares magnitudes without leading zeros.
-    private static func isGreater(_ left: [UInt8], _ right: [UInt8]) -> Bool {
-        left.count == right.count ? right.lexicographicallyPrecedes(left) : left.count > right.count
-    }
-
     // MARK: Fetching
 
+    /// The list at a URL, and until when it may be used.
     private func list(
         _ url: RevocationURL, _ question: Question
-    ) async throws(ValidationFailure) -> VerifiedRevocationList {
+    ) async throws(ValidationFailure) -> (list: VerifiedRevocationList, end: Date) {
         let issuer = question.issuer
         let key = RevocationCache.Key(url: url, issuer: issuer.sha256, serialNumber: nil)
-        let answer = try await cache.answer(for: key, now: question.now, deadline: question.deadline) { [self] now in
+        let request = RevocationCache.Request(
+            key: key, now: question.now, deadline: question.deadline, maximumAge: options.maximumAge,
+            isCurrent: { [self] answer in
+                guard case .list(let list) = answer.content else { return false }
+                return refusal(of: list.list, url, question) == nil
+            })
+        let answer = try await cache.answer(request) { [self] now in
             do throws(ValidationFailure) {
                 return .success(try await fetch(url, issuer, now))
             } catch { return .failure(error) }
@@ -204,7 +257,15 @@ struct CRLSource: Sendable {
         guard case .list(let list) = answer.content else {
             throw ValidationFailure("\(url) has no revocation list")
         }
-        return list
+        if let older = refusal(of: list.list, url, question) { throw ValidationFailure("\(url): \(older)") }
+        return (list, answer.expires)
+    }
+
+    /// Why a list is older than one that is remembered.
+    private func refusal(
+        of list: RevocationList, _ url: RevocationURL, _ question: Question
+    ) -> ValidationFailure? {
+        cache.memory.refusal(of: list, memoryKey(list, url, question), tenant: options.tenant)
     }
 
     private func fetch(
@@ -216,9 +277,11 @@ struct CRLSource: Sendable {
                 maximumResponseBytes: options.maximumCRLBytes, deadline: .now + options.crlTimeout, retry: .none,
                 redirects: .follow(maximum: 3)), with: http, options)
         do {
-            let list = try VerifiedRevocationList(RevocationList(der: body), issuer: issuer, now: now)
+            let list = try VerifiedRevocationList(
+                RevocationList(der: body), issuer: issuer, now: now, clockSkew: options.clockSkew)
             return RevocationCache.Answer(
-                content: .list(list), expires: list.nextUpdate ?? now, bytes: body.count + 512)
+                content: .list(list), thisUpdate: list.list.thisUpdate, expires: list.nextUpdate ?? now,
+                bytes: body.count + 512)
         } catch { throw ValidationFailure("\(url): \(error)") }
     }
 }

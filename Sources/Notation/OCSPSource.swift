@@ -23,11 +23,20 @@ struct OCSPSource: Sendable {
         var failures: [ValidationFailure] = []
         for text in certificate.ocspURLs {
             do throws(ValidationFailure) {
+                guard !text.isEmpty else {
+                    throw ValidationFailure("it names a responder without a URL, which is not supported")
+                }
                 let url = try RevocationURL(text)
                 let (single, end) = try await answer(question, from: url)
                 switch single.status {
-                case .good: return .good(until: end)
+                case .good:
+                    return cache.memory.revocation(question, against: single.thisUpdate, options) ?? .good(until: end)
                 case .revoked(let date, let reason):
+                    cache.memory.note(
+                        RevocationMemory.Revocation(
+                            statedAt: single.thisUpdate, date: date, reason: reason,
+                            invalidityDate: single.invalidityDate, source: "the OCSP responder \(url)"),
+                        question, options)
                     // "if the invalidity date is before the authentic signing time, the certificate is considered
                     // revoked"; the timestamp is no authentic signing time (signature specification, "Signing time").
                     if let time = question.signingTime, let invalidity = single.invalidityDate, time < invalidity {
@@ -56,9 +65,11 @@ struct OCSPSource: Sendable {
     ) async throws(ValidationFailure) -> (OCSPResponse.Single, end: Date) {
         let (certificate, issuer) = (question.certificate, question.issuer)
         let key = RevocationCache.Key(url: url, issuer: issuer.sha256, serialNumber: certificate.serialNumber)
-        let answer = try await cache.answer(for: key, now: question.now, deadline: question.deadline) { [self] now in
+        let request = RevocationCache.Request(
+            key: key, now: question.now, deadline: question.deadline, maximumAge: options.maximumAge)
+        let answer = try await cache.answer(request) { [self] now in
             do throws(ValidationFailure) {
-                return .success(try await fetch(url, certificate, issuer, now))
+                return .success(try await fetch(url, question, now))
             } catch { return .failure(error) }
         }
         guard case .single(let single) = answer.content else {
@@ -68,37 +79,59 @@ struct OCSPSource: Sendable {
     }
 
     private func fetch(
-        _ url: RevocationURL, _ certificate: Certificate, _ issuer: Certificate, _ now: Date
+        _ url: RevocationURL, _ question: CRLSource.Question, _ now: Date
     ) async throws(ValidationFailure) -> RevocationCache.Answer {
+        let (certificate, issuer) = (question.certificate, question.issuer)
         let request: OCSPRequest
         do { request = try OCSPRequest(for: certificate, issuer: issuer) } catch {
             throw ValidationFailure("no OCSP request can be made: \(error)")
         }
         let body = try await url.fetch(httpRequest(request.der, url), with: http, options)
         if let failure = Self.passingFault(body) { throw ValidationFailure("\(url): \(failure)", isPassing: true) }
-        let single: OCSPResponse.Single
+        let answers: [OCSPResponse.Single]
         let response: OCSPResponse
         do {
             response = try OCSPResponse(der: body)
-            single = try response.verify(for: certificate, issuer: issuer, at: now)
+            answers = try response.answers(for: certificate, issuer: issuer, at: now)
         } catch { throw ValidationFailure("\(url): \(error)") }
+        do throws(ValidationFailure) {
+            let (single, nextUpdate) = try decisive(answers, now, producedAt: response.producedAt)
+            let end = try await delegateEnd(response, question, now)
+            return RevocationCache.Answer(
+                content: .single(single), thisUpdate: single.thisUpdate, expires: min(nextUpdate, end ?? nextUpdate),
+                bytes: body.count + 512, isKept: single.status != .unknown)
+        } catch { throw ValidationFailure("\(url): \(error)", isPassing: error.isPassing) }
+    }
 
+    /// Of all answers about one certificate the worst, and when the first of them ends. RFC 6960 asks for one answer; of
+    /// several, one that says revoked is the one that counts, and a good one counts when all of them are good and recent.
+    private func decisive(
+        _ answers: [OCSPResponse.Single], _ now: Date, producedAt: Date
+    ) throws(ValidationFailure) -> (single: OCSPResponse.Single, nextUpdate: Date) {
         // RFC 6960, section 4.2.2.1: "Responses whose thisUpdate time is later than the local system time SHOULD be
         // considered unreliable." The reference verifier does not look at it.
-        guard single.thisUpdate <= now.addingTimeInterval(options.clockSkew) else {
-            throw ValidationFailure("\(url): the answer is of a time to come, \(RFC3339.text(single.thisUpdate))")
+        for time in answers.map(\.thisUpdate) + [producedAt] where time > now.addingTimeInterval(options.clockSkew) {
+            throw ValidationFailure("the answer is of a time to come, \(RFC3339.text(time))")
         }
-        // Without nextUpdate it is never known to be recent enough: the reference verifier takes it for expired.
-        guard let nextUpdate = single.nextUpdate else {
-            throw ValidationFailure("\(url): the answer does not say when it ends (nextUpdate)")
+        let worst = answers.filter(\.isRevoked) + answers.filter { $0.status == .unknown }
+        if answers.count > 1, let revoked = worst.first, revoked.isRevoked {
+            return (revoked, answers.compactMap(\.nextUpdate).min() ?? now)
         }
-        guard now <= nextUpdate else {
-            throw ValidationFailure("\(url): the answer ended at \(RFC3339.text(nextUpdate))")
+        var first = Date.distantFuture
+        for answer in answers {
+            // Without nextUpdate it is never known to be recent enough: the reference verifier takes it for expired.
+            guard let nextUpdate = answer.nextUpdate else {
+                throw ValidationFailure("the answer does not say when it ends (nextUpdate)")
+            }
+            guard now <= nextUpdate else {
+                throw ValidationFailure("the answer ended at \(RFC3339.text(nextUpdate))")
+            }
+            first = min(first, nextUpdate)
         }
-        let end = try await delegateEnd(response, issuer, url, now)
-        return RevocationCache.Answer(
-            content: .single(single), expires: min(nextUpdate, end ?? nextUpdate), bytes: body.count + 512,
-            isKept: single.status != .unknown)
+        guard let single = worst.first ?? answers.min(by: { $0.thisUpdate < $1.thisUpdate }) else {
+            throw ValidationFailure("there is no answer")
+        }
+        return (single, first)
     }
 
     /// Checks the certificate of a delegated responder: "If id-pkix-ocsp-nocheck extension is not present on the OCSP
@@ -106,19 +139,20 @@ struct OCSPSource: Sendable {
     ///
     /// - Returns: when trust in the responder ends; `nil` when the issuer itself signed.
     private func delegateEnd(
-        _ response: OCSPResponse, _ issuer: Certificate, _ url: RevocationURL, _ now: Date
+        _ response: OCSPResponse, _ question: CRLSource.Question, _ now: Date
     ) async throws(ValidationFailure) -> Date? {
-        guard let delegate = response.delegate(of: issuer) else { return nil }
+        guard let delegate = response.delegate(of: question.issuer) else { return nil }
         guard delegate.extensionValue(CertificateExtension.Identifier.ocspNoCheck) == nil else {
             return delegate.notAfter
         }
-        let question = CRLSource.Question(
-            certificate: delegate, issuer: issuer, signingTime: nil, now: now, deadline: .now + options.crlTimeout)
-        switch await lists.status(question) {
+        let own = CRLSource.Question(
+            certificate: delegate, issuer: question.issuer, isTrusted: question.isTrusted, signingTime: nil, now: now,
+            deadline: .now + options.crlTimeout)
+        switch await lists.status(own) {
         case .good(let until): return .earliest(delegate.notAfter, until)
         case .revoked(let failure), .unknown(let failure):
             throw ValidationFailure(
-                "\(url): the responder cannot be relied on: \(failure)", isPassing: failure.isPassing)
+                "the responder cannot be relied on: \(failure)", isPassing: failure.isPassing)
         }
     }
 

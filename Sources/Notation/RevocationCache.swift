@@ -3,8 +3,9 @@ import OCI
 import PKI
 import Synchronization
 
-/// Keeps verified OCSP answers and revocation lists until their own `nextUpdate` ("Implementations MAY add support for
-/// caching CRLs and OCSP response"), bounded in bytes, and fetches each of them once however many ask at a time.
+/// Keeps verified OCSP answers and revocation lists until their own `nextUpdate`, or until those who ask want them asked for
+/// anew ("Implementations MAY add support for caching CRLs and OCSP response"), bounded in bytes, and fetches each of them
+/// once however many ask at a time.
 ///
 /// What could not be fetched or verified is never kept, nor is the answer that a responder does not know a certificate.
 public final class RevocationCache: Sendable {
@@ -25,11 +26,38 @@ public final class RevocationCache: Sendable {
             case list(VerifiedRevocationList)
         }
         let content: Content
+        /// The time that it is of.
+        let thisUpdate: Date
         /// Until when it may be used.
-        let expires: Date
+        var expires: Date
         let bytes: Int
         /// Whether it may be kept.
         var isKept = true
+
+        /// Whether it is to stand in the place of another one. Of two of one time, the one that says revoked does, and the
+        /// one that can be used for longer.
+        fileprivate func replaces(_ other: Answer, until end: Date, insteadOf otherEnd: Date) -> Bool {
+            guard thisUpdate == other.thisUpdate else { return thisUpdate > other.thisUpdate }
+            switch (content, other.content) {
+            case (.single(let new), .single(let old)) where new.isRevoked != old.isRevoked: return new.isRevoked
+            case (.list(let new), .list(let old)):
+                guard let number = new.list.number, let known = old.list.number, number != known else { break }
+                return RevocationList.isGreater(number, than: known)
+            default: break
+            }
+            return end > otherEnd
+        }
+    }
+
+    /// Who asks for an answer, and what it must be.
+    struct Request: Sendable {
+        let key: Key
+        let now: Date
+        let deadline: ContinuousClock.Instant
+        /// How long ago it may have been fetched.
+        let maximumAge: TimeInterval
+        /// Whether an answer is not older than what is known already.
+        var isCurrent: @Sendable (Answer) -> Bool = { _ in true }
     }
 
     /// Fetches and verifies at a time, within limits of its own.
@@ -39,15 +67,21 @@ public final class RevocationCache: Sendable {
         let answer: Answer
         let fetch: Fetch
         let fetched: Date
+        /// How long it is used at most, by whoever wants it to be shortest.
+        var maximumAge: TimeInterval
         var lastUse: UInt64
         /// Whether anybody asked for it since it was fetched.
         var isUsed: Bool
         var notRefreshedBefore = Date.distantPast
 
-        /// When it is fetched again in the background: in the last quarter of its life, an hour ahead at most.
+        /// Until when it is used.
+        var end: Date { min(answer.expires, fetched.addingTimeInterval(maximumAge)) }
+
+        /// When it is fetched again in the background: in the last quarter of its life, six hours ahead at most, so that a
+        /// source that is away for a while is back before the answer ends.
         var refreshTime: Date {
-            let ahead = min(answer.expires.timeIntervalSince(fetched) / 4, 3_600)
-            return max(answer.expires.addingTimeInterval(-ahead), notRefreshedBefore)
+            let ahead = min(end.timeIntervalSince(fetched) / 4, 21_600)
+            return max(end.addingTimeInterval(-ahead), notRefreshedBefore)
         }
     }
 
@@ -84,6 +118,8 @@ public final class RevocationCache: Sendable {
             }
         }
     }
+    /// What nothing older may take back, longer than any answer is kept.
+    let memory = RevocationMemory()
     private let state: Mutex<State>
     private let fetches = SharedWork<Key, Result<Answer, ValidationFailure>>()
 
@@ -99,20 +135,20 @@ public final class RevocationCache: Sendable {
         }
     }
 
-    /// A verified answer: a kept one, or a new one.
-    func answer(
-        for key: Key, now: Date, deadline: ContinuousClock.Instant, fetch: @escaping Fetch
-    ) async throws(ValidationFailure) -> Answer {
-        if let kept = kept(key, now) { return kept }
-        let result = await fetches.value(for: key, deadline: deadline) { [self] in
-            let result = await fetch(now)
-            if case .success(let answer) = result { keep(answer, key, fetch, now, isUsed: true) }
+    /// A verified answer: a kept one, or a new one. It ends when it is to be asked for anew.
+    func answer(_ request: Request, fetch: @escaping Fetch) async throws(ValidationFailure) -> Answer {
+        if let kept = kept(request) { return kept }
+        let result = await fetches.value(for: request.key, deadline: request.deadline) { [self] in
+            let result = await fetch(request.now)
+            if case .success(let answer) = result, request.isCurrent(answer) { keep(answer, request, fetch) }
             return result
         }
         guard let result else {
-            throw ValidationFailure("\(key.url) did not answer in time; ask again", isPassing: true)
+            throw ValidationFailure("\(request.key.url) did not answer in time; ask again", isPassing: true)
         }
-        return try result.get()
+        var answer = try result.get()
+        answer.expires = min(answer.expires, request.now.addingTimeInterval(request.maximumAge))
+        return answer
     }
 
     /// Calls ``refresh(now:)`` every few seconds until it is cancelled: for programs that verify for a long time.
@@ -127,11 +163,11 @@ public final class RevocationCache: Sendable {
     /// what has ended.
     public func refresh(now: Date = Date()) async {
         let due = state.withLock { state in
-            for (key, entry) in state.entries where now > entry.answer.expires { state.remove(key) }
+            for (key, entry) in state.entries where now > entry.end { state.remove(key) }
             // A dictionary does not shrink by itself.
             if state.entries.isEmpty { state.entries = [:] }
             return state.entries.filter {
-                $0.value.isUsed && $0.value.refreshTime <= now && now <= $0.value.answer.expires
+                $0.value.isUsed && $0.value.refreshTime <= now && now <= $0.value.end
             }
         }
         await withTaskGroup(of: Void.self) { group in
@@ -141,40 +177,79 @@ public final class RevocationCache: Sendable {
                     let result = await fetches.value(for: key, deadline: .now + .seconds(60)) {
                         await entry.fetch(now)
                     }
-                    if case .success(let answer) = result, answer.expires > entry.answer.expires {
-                        keep(answer, key, entry.fetch, now, isUsed: false)
-                    } else {
-                        // The kept answer is good to its end; a responder in trouble is not asked all the time.
-                        state.withLock { $0.entries[key]?.notRefreshedBefore = now.addingTimeInterval(60) }
-                    }
+                    refreshed(key, entry, result, now)
                 }
             }
         }
     }
 
-    private func kept(_ key: Key, _ now: Date) -> Answer? {
-        state.withLock { state in
-            guard let answer = state.entries[key]?.answer, now <= answer.expires else {
+    /// Takes what came of a background fetch.
+    private func refreshed(_ key: Key, _ entry: Entry, _ result: Result<Answer, ValidationFailure>?, _ now: Date) {
+        guard case .success(let answer)? = result else { return leave(key, now) }
+        guard answer.isKept else {
+            // The responder does not know the certificate any more: whoever asks next is to hear that.
+            state.withLock { if $0.entries[key]?.fetched == entry.fetched { $0.remove(key) } }
+            return
+        }
+        let new = Entry(
+            answer: answer, fetch: entry.fetch, fetched: now, maximumAge: entry.maximumAge, lastUse: entry.lastUse,
+            isUsed: false)
+        guard answer.replaces(entry.answer, until: new.end, insteadOf: entry.end) else { return leave(key, now) }
+        keep(new, key)
+    }
+
+    /// The kept answer is good to its end; a responder in trouble is not asked all the time.
+    private func leave(_ key: Key, _ now: Date) {
+        state.withLock { $0.entries[key]?.notRefreshedBefore = now.addingTimeInterval(60) }
+    }
+
+    private func kept(_ request: Request) -> Answer? {
+        let (key, now) = (request.key, request.now)
+        let entry = state.withLock { state -> Entry? in
+            guard let entry = state.entries[key], now <= entry.answer.expires,
+                // The clock was set back: how old it is cannot be known.
+                entry.fetched <= now.addingTimeInterval(SignatureVerifier.clockSkew)
+            else {
                 state.remove(key)
-                state.counts.misses += 1
                 return nil
             }
+            return entry
+        }
+        // It is for others to use who accept older ones, until there is a new one.
+        guard let entry, now <= entry.fetched.addingTimeInterval(request.maximumAge), request.isCurrent(entry.answer)
+        else {
+            state.withLock { $0.counts.misses += 1 }
+            return nil
+        }
+        state.withLock { state in
             state.counts.hits += 1
             state.uses += 1
             state.entries[key]?.lastUse = state.uses
             state.entries[key]?.isUsed = true
-            return answer
+            state.entries[key]?.maximumAge = min(entry.maximumAge, request.maximumAge)
         }
+        var answer = entry.answer
+        answer.expires = min(answer.expires, entry.fetched.addingTimeInterval(request.maximumAge))
+        return answer
     }
 
-    private func keep(_ answer: Answer, _ key: Key, _ fetch: @escaping Fetch, _ now: Date, isUsed: Bool) {
+    private func keep(_ answer: Answer, _ request: Request, _ fetch: @escaping Fetch) {
         guard answer.isKept else { return }
+        keep(
+            Entry(
+                answer: answer, fetch: fetch, fetched: request.now, maximumAge: request.maximumAge, lastUse: 0,
+                isUsed: true), request.key)
+    }
+
+    private func keep(_ entry: Entry, _ key: Key) {
         state.withLock { state in
-            guard answer.bytes <= state.maximumBytes else { return }
+            guard entry.answer.bytes <= state.maximumBytes else { return }
+            var entry = entry
             state.remove(key)
             state.uses += 1
-            state.entries[key] = Entry(answer: answer, fetch: fetch, fetched: now, lastUse: state.uses, isUsed: isUsed)
-            state.bytes += answer.bytes
+            entry.lastUse = state.uses
+            state.entries[key] = entry
+            state.bytes += entry.answer.bytes
             state.shrink(for: key)
         }
     }

@@ -34,12 +34,13 @@ public struct RevocationChecker: RevocationChecking {
 
     /// Checks all certificates of a chain but its root, side by side. One that is revoked ends the check.
     public func check(
-        _ chain: [Certificate], authenticSigningTime: Date?, now: Date, deadline: ContinuousClock.Instant
+        _ chain: [Certificate], isTrusted: Bool, authenticSigningTime: Date?, now: Date,
+        deadline: ContinuousClock.Instant
     ) async throws(ValidationFailure) -> Date? {
         let questions = zip(chain, chain.dropFirst()).map { certificate, issuer in
             CRLSource.Question(
-                certificate: certificate, issuer: issuer, signingTime: authenticSigningTime, now: now,
-                deadline: deadline)
+                certificate: certificate, issuer: issuer, isTrusted: isTrusted, signingTime: authenticSigningTime,
+                now: now, deadline: deadline)
         }
         let statuses = await withTaskGroup(of: RevocationStatus.self) { group in
             for question in questions { group.addTask { await status(question) } }
@@ -76,6 +77,28 @@ public struct RevocationChecker: RevocationChecking {
         case .unknown(let second): return .unknown(.joined([failure, second]))
         case let determined: return determined
         }
+    }
+}
+
+extension RevocationMemory {
+    /// The remembered revocation of a certificate that a newer statement would have to take back.
+    func revocation(
+        _ question: CRLSource.Question, against time: Date, _ options: RevocationOptions
+    ) -> RevocationStatus? {
+        let key = Key.certificate(question.certificate, of: question.issuer)
+        guard let known = revocation(key, against: time, tenant: options.tenant), known.counts(question.signingTime)
+        else { return nil }
+        return .revoked(
+            .revoked(
+                question.certificate, at: known.date, known.reason,
+                by: "\(known.source) of \(RFC3339.text(known.statedAt)); what is served now is of "
+                    + "\(RFC3339.text(time)), which takes nothing back"))
+    }
+
+    /// Remembers a revocation of a trusted certificate.
+    func note(_ revocation: Revocation, _ question: CRLSource.Question, _ options: RevocationOptions) {
+        guard question.isTrusted else { return }
+        note(revocation, .certificate(question.certificate, of: question.issuer), tenant: options.tenant)
     }
 }
 

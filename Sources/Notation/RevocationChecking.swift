@@ -9,6 +9,8 @@ public protocol RevocationChecking: Sendable {
     ///
     /// - Parameters:
     ///   - chain: leaf first, complete.
+    ///   - isTrusted: whether the trust policy trusts the chain. What strangers' chains lead to is used for them, and teaches
+    ///     nothing that outlasts it.
     ///   - authenticSigningTime: the time that a signing authority states, which decides whether a revocation with an
     ///     invalidity date after it counts.
     ///   - now: the time of verification.
@@ -17,7 +19,8 @@ public protocol RevocationChecking: Sendable {
     /// - Throws: ``ValidationFailure`` when a certificate is revoked or its status is unknown; passing when a responder
     ///   could not be reached.
     func check(
-        _ chain: [Certificate], authenticSigningTime: Date?, now: Date, deadline: ContinuousClock.Instant
+        _ chain: [Certificate], isTrusted: Bool, authenticSigningTime: Date?, now: Date,
+        deadline: ContinuousClock.Instant
     ) async throws(ValidationFailure) -> Date?
 }
 
@@ -29,7 +32,8 @@ public struct OfflineRevocation: RevocationChecking {
 
     /// Fails for the first certificate, root excluded, that names a source.
     public func check(
-        _ chain: [Certificate], authenticSigningTime: Date?, now: Date, deadline: ContinuousClock.Instant
+        _ chain: [Certificate], isTrusted: Bool, authenticSigningTime: Date?, now: Date,
+        deadline: ContinuousClock.Instant
     ) throws(ValidationFailure) -> Date? {
         for certificate in chain.dropLast()
         where !certificate.ocspURLs.isEmpty || !certificate.crlDistributionPoints.isEmpty {

@@ -47,6 +47,11 @@ extension SignatureVerifier {
         deadline: ContinuousClock.Instant, validUntil: inout Date?
     ) async -> ValidationFailure? {
         if let time = envelope.attributes.authenticSigningTime {
+            guard time <= now.addingTimeInterval(Self.clockSkew) else {
+                return ValidationFailure(
+                    "the signing authority states a time to come, \(RFC3339.text(time)): its clock is wrong, or this one's"
+                )
+            }
             guard let certificate = chain.certificates.first(where: { !$0.isValid(at: time) }) else { return nil }
             return ValidationFailure(
                 "the certificate \"\(certificate.subject)\" was not valid when the signature was made, at "
@@ -68,13 +73,13 @@ extension SignatureVerifier {
         do throws(ValidationFailure) {
             let timestamp = try timestamps.verify(
                 token: token, over: envelope.signature, roots: try await timestampRoots(statement))
-            if let failure = timestamp.failure(within: chain.certificates) { return failure }
+            if let failure = timestamp.failure(within: chain.certificates, now: now) { return failure }
             // "Revocation check … It is always enforced when timestamp countersignature verification is triggered."
             do throws(ValidationFailure) {
                 validUntil = .earliest(
                     validUntil,
                     try await revocation.check(
-                        timestamp.chain, authenticSigningTime: nil, now: now, deadline: deadline))
+                        timestamp.chain, isTrusted: true, authenticSigningTime: nil, now: now, deadline: deadline))
             } catch {
                 throw ValidationFailure("the timestamp's authority: \(error)", isPassing: error.isPassing)
             }

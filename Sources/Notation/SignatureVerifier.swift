@@ -25,6 +25,10 @@ public struct SignatureVerifier: Sendable {
     /// How large an envelope may be.
     public let maximumEnvelopeBytes: Int
 
+    /// How far the clocks of others may be ahead of this one's, in seconds: a time beyond that is one to come, and what
+    /// states it is not believed.
+    public static let clockSkew: TimeInterval = 300
+
     /// A verifier.
     public init(
         trustStore: any TrustStore, revocation: any RevocationChecking = OfflineRevocation(),
@@ -84,8 +88,8 @@ public struct SignatureVerifier: Sendable {
             let failure: ValidationFailure?
             do throws(ValidationFailure) {
                 let end = try await revocation.check(
-                    chain.certificates, authenticSigningTime: envelope.attributes.authenticSigningTime, now: now,
-                    deadline: deadline)
+                    chain.certificates, isTrusted: outcome[.authenticity]?.status == .passed,
+                    authenticSigningTime: envelope.attributes.authenticSigningTime, now: now, deadline: deadline)
                 validUntil = .earliest(validUntil, end)
                 failure = nil
             } catch { failure = error }

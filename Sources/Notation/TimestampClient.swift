@@ -44,8 +44,9 @@ public struct TimestampClient: Sendable {
         }
         do throws(ValidationFailure) {
             let timestamp = try TimestampVerifier().verify(token: token, over: signature, roots: roots)
-            if let failure = timestamp.failure(within: chain) { throw failure }
-            _ = try await revocation.check(timestamp.chain, authenticSigningTime: nil, now: now, deadline: deadline)
+            if let failure = timestamp.failure(within: chain, now: now) { throw failure }
+            _ = try await revocation.check(
+                timestamp.chain, isTrusted: true, authenticSigningTime: nil, now: now, deadline: deadline)
         } catch {
             throw SigningError(
                 "the timestamp of \(url) would not verify: \(error)", isPassing: error.isPassing)

@@ -55,6 +55,6 @@ public struct TimestampVerifier: TimestampVerifying {
                     "the timestamp authority's certificate chain breaks the rules for timestamping: \(violation)")
             }
         }
-        return VerifiedTimestamp(range: info.earliest...info.latest, chain: chain)
+        return VerifiedTimestamp(time: info.time, range: info.earliest...info.latest, chain: chain)
     }
 }

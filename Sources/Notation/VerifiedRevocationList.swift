@@ -10,7 +10,11 @@ final class VerifiedRevocationList: Sendable {
     private let found = Mutex<[[UInt8]: [RevocationList.Entry]]>([:])
 
     /// Verifies a list (trust store and trust policy specification, "Revocation Checking with CRL", steps 1 and 2).
-    init(_ list: RevocationList, issuer: Certificate, now: Date) throws(ValidationFailure) {
+    ///
+    /// - Parameter clockSkew: how far the issuer's clock may be ahead.
+    init(
+        _ list: RevocationList, issuer: Certificate, now: Date, clockSkew: TimeInterval
+    ) throws(ValidationFailure) {
         // RFC 5280, section 6.3.3 (b)(1): the list is the issuer's by its name, and (f) and (g) by a key that may sign it.
         guard list.issuer == issuer.subject else {
             throw ValidationFailure(
@@ -32,12 +36,26 @@ final class VerifiedRevocationList: Sendable {
         guard now <= nextUpdate else {
             throw ValidationFailure("the list ended at \(RFC3339.text(nextUpdate)), and no newer one is published")
         }
+        // RFC 5280, section 5.1.2.4: thisUpdate is when the list was issued. One of a time to come would outlast every newer
+        // one. The reference verifier does not look at it.
+        guard list.thisUpdate <= now.addingTimeInterval(clockSkew) else {
+            throw ValidationFailure("the list is of a time to come, \(RFC3339.text(list.thisUpdate))")
+        }
+        // Section 5.2.3: "Conforming CRL issuers MUST NOT use CRLNumber values longer than 20 octets."
+        guard list.number.map({ $0.count <= 20 }) ?? true else {
+            throw ValidationFailure("the list's number is longer than 20 bytes")
+        }
         // RFC 5280, section 5.2. The scope and the base of a delta list are understood, nothing else.
         typealias Identifier = CertificateExtension.Identifier
         if let unknown = list.extensions.first(where: {
             $0.isCritical && $0.oid != Identifier.issuingDistributionPoint && $0.oid != Identifier.deltaCRLIndicator
         }) {
             throw ValidationFailure("the list has the critical extension \(unknown.oid), which is not understood")
+        }
+        // Section 5.3: whoever's entry it is.
+        if let unknown = list.unknownCriticalEntryExtensions.min() {
+            throw ValidationFailure(
+                "an entry of the list has the critical extension \(unknown), which is not understood")
         }
         self.list = list
     }
@@ -52,10 +70,6 @@ final class VerifiedRevocationList: Sendable {
         do {
             entries = try list.entries(forSerialNumber: certificate.serialNumber, issuedBy: certificate.issuer)
         } catch { throw ValidationFailure("the list's entry for the certificate cannot be read: \(error)") }
-        if let unknown = entries.lazy.flatMap(\.unknownCriticalExtensions).first {
-            throw ValidationFailure(
-                "the list's entry for the certificate has the critical extension \(unknown), which is not understood")
-        }
         found.withLock { found in
             if found.count >= 4_096 { found = [:] }
             found[certificate.serialNumber] = entries

@@ -40,13 +40,18 @@ public final class Certificate: Hashable, Sendable, CustomStringConvertible {
     public let subjectKeyIdentifier: [UInt8]?
     /// The key identifier in the authority key identifier.
     public let authorityKeyIdentifier: [UInt8]?
-    /// Where to ask for its status: the OCSP locations of the authority information access, URIs of any scheme.
+    /// Where to ask for its status: the OCSP locations of the authority information access, URIs of any scheme,
+    /// empty where one is named in another way.
     public let ocspURLs: [String]
     /// Where the issuer's certificate can be fetched.
     public let caIssuersURLs: [String]
     /// Where certificate revocation lists are published: for each distribution point its URIs of any scheme, none where
     /// it names its list in another way.
     public let crlDistributionPoints: [[String]]
+    /// Of ``crlDistributionPoints``, by their positions, those whose list is for some reasons of revocation only.
+    public let crlDistributionPointsForSomeReasons: Set<Int>
+    /// Of ``crlDistributionPoints``, by their positions, those whose list is by somebody else than the issuer (`cRLIssuer`).
+    public let crlDistributionPointsOfOthers: Set<Int>
 
     /// Where the signed part lies in ``der``.
     private let signedRange: Range<Int>
@@ -130,6 +135,9 @@ public final class Certificate: Hashable, Sendable, CustomStringConvertible {
         authorityKeyIdentifier = parts.authorityKeyIdentifier
         ocspURLs = parts.ocspURLs
         caIssuersURLs = parts.caIssuersURLs
-        crlDistributionPoints = parts.crlDistributionPoints
+        let points = parts.crlDistributionPoints
+        crlDistributionPoints = points.map(\.uris)
+        crlDistributionPointsForSomeReasons = Set(points.indices.filter { points[$0].isForSomeReasons })
+        crlDistributionPointsOfOthers = Set(points.indices.filter { points[$0].isOfAnotherIssuer })
     }
 }

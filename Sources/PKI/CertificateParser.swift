@@ -21,7 +21,7 @@ struct CertificateParser {
     var authorityKeyIdentifier: [UInt8]?
     var ocspURLs: [String] = []
     var caIssuersURLs: [String] = []
-    var crlDistributionPoints: [[String]] = []
+    var crlDistributionPoints: [DistributionPoint] = []
 
     init(_ der: [UInt8]) throws(PKIError) {
         var outer = DERReader(der)
@@ -99,7 +99,7 @@ struct CertificateParser {
             try outer.end()
             authorityKeyIdentifier = try reader.optional(DER.context(0))?.bytes
         case Identifier.authorityInformationAccess: try readAccess(item.value)
-        case Identifier.crlDistributionPoints: crlDistributionPoints = try DistributionPoint.uris(item.value)
+        case Identifier.crlDistributionPoints: crlDistributionPoints = try DistributionPoint.list(item.value)
         default: break
         }
     }
@@ -114,40 +114,51 @@ struct CertificateParser {
             let method = try description.objectIdentifier()
             let location = try description.any()
             try description.end()
-            guard let uri = try DistributionPoint.uri(location) else { continue }
+            let uri = try DistributionPoint.uri(location)
             guard ocspURLs.count + caIssuersURLs.count < DistributionPoint.maximumCount else {
                 throw PKIError(.tooLarge, "more than \(DistributionPoint.maximumCount) locations")
             }
             switch method {
-            case "1.3.6.1.5.5.7.48.1": ocspURLs.append(uri)
-            case "1.3.6.1.5.5.7.48.2": caIssuersURLs.append(uri)
+            // A responder that is named in another way is a source of its status all the same, though nobody can ask it.
+            case "1.3.6.1.5.5.7.48.1": ocspURLs.append(uri ?? "")
+            case "1.3.6.1.5.5.7.48.2": if let uri { caIssuersURLs.append(uri) }
             default: break
             }
         }
     }
 }
 
-/// Places that certificates and lists name (RFC 5280, section 4.2.1.13).
-enum DistributionPoint {
+/// A place that a certificate or a list names (RFC 5280, section 4.2.1.13).
+struct DistributionPoint {
     /// How many places are accepted.
     static let maximumCount = 64
 
-    /// The URIs of each distribution point in CRLDistributionPoints.
-    static func uris(_ value: [UInt8]) throws(PKIError) -> [[String]] {
+    /// Its URIs.
+    var uris: [String] = []
+    /// Whether its list is for some reasons of revocation only.
+    var isForSomeReasons = false
+    /// Whether its list is by somebody else than the certificate's issuer (`cRLIssuer`).
+    var isOfAnotherIssuer = false
+
+    /// The distribution points in CRLDistributionPoints.
+    static func list(_ value: [UInt8]) throws(PKIError) -> [DistributionPoint] {
         var outer = DERReader(value)
         var reader = try outer.sequence()
         try outer.end()
-        var points: [[String]] = []
+        // SIZE (1..MAX): an extension without any would read as a certificate that has no list.
+        guard !reader.isAtEnd else { throw DER.fault("has an empty list of distribution points") }
+        var points: [DistributionPoint] = []
         while !reader.isAtEnd {
             guard points.count < maximumCount else {
                 throw PKIError(.tooLarge, "more than \(maximumCount) distribution points")
             }
             var fields = try reader.sequence()
-            var uris: [String] = []
-            if let name = try fields.optional(DER.contextConstructed(0)) { uris = try fullName(name) }
-            // Reasons and the issuer of an indirect list.
-            while !fields.isAtEnd { _ = try fields.any() }
-            points.append(uris)
+            var point = DistributionPoint()
+            if let name = try fields.optional(DER.contextConstructed(0)) { point.uris = try fullName(name) }
+            point.isForSomeReasons = try fields.optional(DER.context(1)) != nil
+            point.isOfAnotherIssuer = try fields.optional(DER.contextConstructed(2)) != nil
+            try fields.end()
+            points.append(point)
         }
         return points
     }

@@ -30,6 +30,9 @@ public struct OCSPResponse: Sendable {
         public let invalidityDate: Date?
         /// Critical extensions that are not understood: the answer cannot be used then.
         public let unknownCriticalExtensions: [String]
+
+        /// Whether it says that the certificate was revoked.
+        public var isRevoked: Bool { if case .revoked = status { true } else { false } }
     }
 
     /// Who signed a response.
@@ -201,34 +204,38 @@ extension OCSPResponse.Single {
 }
 
 extension OCSPResponse {
-    /// The answer about a certificate, after everything was checked but whether it is recent: the signature, that its
-    /// signer may answer for the issuer, and that the answer is about this certificate of this issuer.
+    /// The answer about a certificate, after everything was checked but whether it is recent: the worst of
+    /// ``answers(for:issuer:at:)``.
+    public func verify(for certificate: Certificate, issuer: Certificate, at moment: Date) throws(PKIError) -> Single {
+        let answers = try answers(for: certificate, issuer: issuer, at: moment)
+        return answers.first { $0.isRevoked } ?? answers.first { $0.status == .unknown } ?? answers[0]
+    }
+
+    /// All answers about a certificate, at least one, after everything was checked but whether they are recent: the
+    /// signature, that its signer may answer for the issuer, and that the answers are about this certificate of this issuer.
     ///
     /// The signer must be the issuer itself, or hold a certificate that the issuer signed for the purpose OCSPSigning and
     /// that is valid at the moment (RFC 6960, section 4.2.2.2).
     ///
     /// - Throws: ``PKIError`` that says which of these failed; kind `missing` when there is no answer for the certificate.
-    public func verify(for certificate: Certificate, issuer: Certificate, at moment: Date) throws(PKIError) -> Single {
+    public func answers(
+        for certificate: Certificate, issuer: Certificate, at moment: Date
+    ) throws(PKIError) -> [Single] {
         guard !signatureAlgorithm.isWeak else {
             throw PKIError(.unsupported, "the OCSP response is signed with \(signatureAlgorithm), which is not secure")
         }
         try checkSigner(issuer: issuer, at: moment)
-        let unknown = unknownCriticalExtensions
+        let answers = responses.filter { $0.certificateID.matches(certificate, issuer: issuer) }
+        guard !answers.isEmpty else {
+            throw PKIError(.missing, "the OCSP response has no answer for the certificate \"\(certificate.subject)\"")
+        }
+        let unknown = unknownCriticalExtensions + answers.flatMap(\.unknownCriticalExtensions)
         guard unknown.isEmpty else {
             throw PKIError(
                 .unsupported,
                 "the OCSP response has critical extensions that are not understood: \(unknown.joined(separator: ", "))")
         }
-        guard let single = responses.first(where: { $0.certificateID.matches(certificate, issuer: issuer) }) else {
-            throw PKIError(.missing, "the OCSP response has no answer for the certificate \"\(certificate.subject)\"")
-        }
-        guard single.unknownCriticalExtensions.isEmpty else {
-            throw PKIError(
-                .unsupported,
-                "the OCSP answer has critical extensions that are not understood: "
-                    + single.unknownCriticalExtensions.joined(separator: ", "))
-        }
-        return single
+        return answers
     }
 
     private func checkSigner(issuer: Certificate, at moment: Date) throws(PKIError) {

@@ -29,12 +29,18 @@ public struct RevocationList: Sendable {
     public let issuingDistributionPoint: IssuingDistributionPoint?
     /// Where delta lists that add to it are published.
     public let freshestURLs: [[String]]
+    /// Critical extensions of entries that are not understood, of whichever certificate: "If a CRL contains a critical CRL
+    /// entry extension that the application cannot process, then the application MUST NOT use that CRL to determine the
+    /// status of any certificates" (RFC 5280, section 5.3).
+    public let unknownCriticalEntryExtensions: Set<String>
 
     private let signedRange: Range<Int>
     private let entriesRange: Range<Int>
 
     /// What part of an issuer's certificates a list covers (RFC 5280, section 5.2.5).
     public struct IssuingDistributionPoint: Hashable, Sendable {
+        /// Whether it names the distribution point, in whichever form.
+        public let isNamed: Bool
         /// The URIs of the distribution point.
         public let uris: [String]
         /// No certificates of authorities.
@@ -65,8 +71,11 @@ public struct RevocationList: Sendable {
         public let reason: Reason?
         /// Since when the key is known or suspected not to be trusted.
         public let invalidityDate: Date?
-        /// Critical extensions of the entry that are not understood: the entry cannot be relied on as it stands.
-        public let unknownCriticalExtensions: [String]
+        /// The extensions of an entry that are understood.
+        fileprivate static let understood: Set = [
+            CertificateExtension.Identifier.reasonCode, CertificateExtension.Identifier.invalidityDate,
+            CertificateExtension.Identifier.certificateIssuer,
+        ]
     }
 
     /// Critical extensions of the list that are not understood: it cannot be used then.
@@ -140,11 +149,26 @@ public struct RevocationList: Sendable {
             issuingDistributionPoint = nil
         }
         if let item = value(Identifier.freshestCRL) {
-            freshestURLs = try DistributionPoint.uris(item.value)
+            freshestURLs = try DistributionPoint.list(item.value).map(\.uris)
         } else {
             freshestURLs = []
         }
-        try walk { _, _, _ in }
+        let isIndirect = issuingDistributionPoint?.isIndirect == true
+        var unknown: Set<String> = []
+        try RevocationList.walk(der[entriesRange], issuer) { (_, _, extensions, _) throws(PKIError) in
+            for item in extensions {
+                // Section 5.3.3: only an indirect list may say so. Else the entries from here on would be moved to another
+                // issuer, and what they revoke would be good.
+                guard isIndirect || item.oid != Identifier.certificateIssuer else {
+                    throw PKIError(
+                        .malformed,
+                        "an entry names the issuer of its certificate (certificateIssuer), and the list is not an "
+                            + "indirect one")
+                }
+                if item.isCritical, !Entry.understood.contains(item.oid), unknown.count < 8 { unknown.insert(item.oid) }
+            }
+        }
+        unknownCriticalEntryExtensions = unknown
     }
 
     /// What the list says about a serial number of an issuer, in its order; empty when nothing. With more than one entry
@@ -158,9 +182,9 @@ public struct RevocationList: Sendable {
         -> [Entry]
     {
         var found: [Entry] = []
-        try walk { (serial, current, entry) throws(PKIError) in
+        try RevocationList.walk(der[entriesRange], issuer) { (serial, current, extensions, date) throws(PKIError) in
             guard serial.elementsEqual(serialNumber), current == certificateIssuer else { return }
-            found.append(try entry())
+            found.append(try Entry(date: date, extensions: extensions))
         }
         return found
     }
@@ -169,15 +193,16 @@ public struct RevocationList: Sendable {
     public var count: Int {
         var count = 0
         // It was walked through once without an error.
-        try? walk { _, _, _ in count += 1 }
+        try? RevocationList.walk(der[entriesRange], issuer) { _, _, _, _ in count += 1 }
         return count
     }
 
-    /// Goes through the entries: serial number, issuer of the certificate, and how to read the rest.
-    private func walk(
-        _ visit: (ArraySlice<UInt8>, DistinguishedName, () throws(PKIError) -> Entry) throws(PKIError) -> Void
+    /// Goes through the entries: serial number, issuer of the certificate, extensions and date.
+    private static func walk(
+        _ entries: ArraySlice<UInt8>, _ issuer: DistinguishedName,
+        _ visit: (ArraySlice<UInt8>, DistinguishedName, [CertificateExtension], DERElement) throws(PKIError) -> Void
     ) throws(PKIError) {
-        var reader = DERReader(der[entriesRange])
+        var reader = DERReader(entries)
         // Section 5.3.3: the issuer is that of the entry before where an entry does not name one.
         var current = issuer
         while !reader.isAtEnd {
@@ -193,8 +218,7 @@ public struct RevocationList: Sendable {
             if let named = extensions.first(where: { $0.oid == CertificateExtension.Identifier.certificateIssuer }) {
                 current = try RevocationList.directoryName(named.value)
             }
-            let items = extensions
-            try visit(serial, current) { () throws(PKIError) in try Entry(date: date, extensions: items) }
+            try visit(serial, current, extensions, date)
         }
     }
 
@@ -230,6 +254,7 @@ extension RevocationList.IssuingDistributionPoint {
         var fields = try outer.sequence()
         try outer.end()
         let name = try fields.optional(DER.contextConstructed(0))
+        isNamed = name != nil
         if let name { uris = try DistributionPoint.fullName(name) } else { uris = [] }
         onlyUserCertificates = try Self.flag(&fields, 1)
         onlyAuthorityCertificates = try Self.flag(&fields, 2)
@@ -255,7 +280,6 @@ extension RevocationList.Entry {
         revocationDate = try DER.time(date)
         var reason: Reason?
         var invalidityDate: Date?
-        var unknown: [String] = []
         for item in extensions {
             switch item.oid {
             case Identifier.reasonCode:
@@ -267,12 +291,10 @@ extension RevocationList.Entry {
                 var reader = DERReader(item.value)
                 invalidityDate = try DER.time(reader.element(DER.generalizedTime))
                 try reader.end()
-            case Identifier.certificateIssuer: break
-            default: if item.isCritical { unknown.append(item.oid) }
+            default: break
             }
         }
         self.reason = reason
         self.invalidityDate = invalidityDate
-        unknownCriticalExtensions = unknown
     }
 }

@@ -86,6 +86,61 @@ import Testing
                 .contains("not by the certificate's issuer"))
     }
 
+    /// RFC 5280, section 5.3: whoever's entry it is. And a list of a time to come would outlast every newer one.
+    @Test func listsThatCannotBeUsed() async throws {
+        func outcome(_ change: (inout RevocationListTemplate, RevocationFixture) throws -> Void) async throws -> String
+        {
+            let fixture = try RevocationFixture(lists: [Self.list])
+            var template = RevocationListTemplate()
+            try change(&template, fixture)
+            try fixture.publish(template)
+            return await fixture.refusal()
+        }
+        let other = try CertificateAuthority(name: "root").issue(.codeSigning("leaf")).certificate
+        let unknown = TestExtension(oid: "1.2.3.4", isCritical: true, value: [5, 0])
+        #expect(
+            try await outcome { list, _ in list.entries = [.init(other, extensions: [unknown])] }.contains("1.2.3.4"))
+        #expect(try await outcome { $0.thisUpdate = $1.now.addingTimeInterval(3_600) }.contains("a time to come"))
+        #expect(try await outcome { $0.thisUpdate = $1.now.addingTimeInterval(60) } == "")
+        // The entry after it would be about another issuer's certificate.
+        let names = DERWriter.sequence([
+            DERWriter.explicit(4, try CertificateAuthority(name: "elsewhere").certificate.subject.der)
+        ])
+        let issuer = TestExtension(
+            oid: CertificateExtension.Identifier.certificateIssuer, isCritical: true, value: names)
+        #expect(
+            try await outcome { $0.entries = [.init(other, extensions: [issuer]), .init($1.leaf.certificate)] }
+                .contains("certificateIssuer"))
+        let long = TestExtension(
+            oid: CertificateExtension.Identifier.crlNumber, isCritical: false,
+            value: DERWriter.integer(magnitude: [UInt8](repeating: 1, count: 21)))
+        #expect(try await outcome { list, _ in list.extensions = [long] }.contains("longer than 20 bytes"))
+    }
+
+    /// What a certificate says of its distribution points beside their URLs (RFC 5280, sections 4.2.1.13 and 6.3.3).
+    @Test(arguments: [(1, "some reasons"), (2, "another issuer")])
+    func placesWithLimits(number: Int, expected: String) async throws {
+        let limit: [UInt8] =
+            number == 1
+            ? DERWriter.element(DER.context(1), [6, 0x40])
+            : DERWriter.explicit(
+                2, DERWriter.explicit(4, try CertificateAuthority(name: "elsewhere").certificate.subject.der))
+        let root = try CertificateAuthority(name: "root")
+        var template = CertificateTemplate.codeSigning("leaf")
+        template.extensions.append(
+            TestExtension(
+                oid: CertificateExtension.Identifier.crlDistributionPoints, isCritical: false,
+                value: DERWriter.sequence([DERWriter.sequence([name(Self.list), limit])])))
+        let leaf = try root.issue(template)
+        let http = TableHTTP()
+        http[Self.list] = .content(try RevocationListTemplate().sign(by: root))
+        do throws(ValidationFailure) {
+            _ = try await RevocationChecker(http: http).check(
+                leaf.chain, isTrusted: true, authenticSigningTime: nil, now: Date(), deadline: .now + .seconds(600))
+            Issue.record("a list that does not suffice was taken")
+        } catch { #expect(error.description.contains(expected), "\(error)") }
+    }
+
     /// A list for other certificates says nothing about this one (RFC 5280, section 6.3.3 (b)(2)).
     @Test func scopes() async throws {
         func outcome(_ fields: [[UInt8]]) async throws -> String {
@@ -97,6 +152,14 @@ import Testing
         #expect(try await outcome([flag(4)]).contains("indirect"))
         #expect(try await outcome([name(Self.list)]) == "")
         #expect(try await outcome([name("http://crl.test/other.crl")]).contains("another distribution point"))
+        // A name that is no URL is another one all the same.
+        let directory = try CertificateAuthority(name: "elsewhere").certificate.subject.der
+        #expect(
+            try await outcome([DERWriter.explicit(0, DERWriter.explicit(0, DERWriter.explicit(4, directory)))])
+                .contains("another distribution point"))
+        #expect(
+            try await outcome([DERWriter.explicit(0, DERWriter.explicit(1, directory))])
+                .contains("another distribution point"))
         #expect(try await outcome([DERWriter.element(DER.context(3), [6, 0x40])]).contains("some reasons"))
         #expect(try await self.outcome { _ in RevocationListTemplate(extensions: [base(1)]) }.contains("delta list"))
     }

@@ -30,6 +30,28 @@ import Testing
         #expect(found?.contains("in another case") == true)
     }
 
+    /// What a signing authority states of a time to come is not believed: a certificate that is valid only then does not count.
+    @Test func authenticTimesToCome() async throws {
+        let trustStore = try InMemoryTrustStore([
+            TrustStoreName(.signingAuthority, "main"): [forge.fixture.root.root]
+        ])
+        let statement = try forge.fixture.statement(stores: ["signingAuthority:main"])
+        for (ahead, isGood) in [(-60.0, true), (60, true), (3_600, false)] {
+            let time = RFC3339.text(SigningFixture.now.addingTimeInterval(ahead))
+            let envelope = try forge.jws(header: { header in
+                header[NotaryName.signingTime] = nil
+                header[NotaryName.signingScheme] = "notary.x509.signingAuthority"
+                header[NotaryName.authenticSigningTime] = .string(time)
+                header["crit"] = [.string(NotaryName.signingScheme), .string(NotaryName.authenticSigningTime)]
+            })
+            let outcome = try await forge.fixture.verify(
+                envelope, statement: statement, now: SigningFixture.now, trustStore: trustStore)
+            #expect(outcome.isVerified == isGood, "\(outcome.refusal?.description ?? "")")
+            let reason = outcome[.authenticTimestamp]?.message ?? ""
+            #expect(isGood || reason.contains("a time to come"), "\(reason)")
+        }
+    }
+
     @Test func caseVariantsElsewhere() async throws {
         #expect(try await refusal(forge.jws(envelope: { $0["Payload"] = "AAAA" })) != nil)
         #expect(try await refusal(forge.jws(unprotected: { $0["X5C"] = [] })) != nil)

@@ -78,6 +78,59 @@ import Testing
         #expect(await fixture.refusal() == "")
     }
 
+    /// Several answers about one certificate: the worst counts, wherever it stands.
+    @Test func severalAnswers() async throws {
+        func outcome(_ templates: [OCSPResponseTemplate], now: Date? = nil) async throws -> String {
+            let fixture = try RevocationFixture(ocsp: [RevocationFixture.ocspURL])
+            var first = templates[0]
+            first.others = Array(templates.dropFirst())
+            try fixture.answer(first)
+            return await fixture.refusal(now: now)
+        }
+        let now = Date()
+        let good = OCSPResponseTemplate(.good)
+        let revoked = OCSPResponseTemplate(.revoked(now, reason: .keyCompromise))
+        let unknown = OCSPResponseTemplate(.unknown)
+        var ended = good
+        ended.nextUpdate = now.addingTimeInterval(-2)
+        var endless = good
+        endless.nextUpdate = nil
+        var early = good
+        early.thisUpdate = now.addingTimeInterval(3_600)
+        var older = revoked
+        (older.thisUpdate, older.nextUpdate) = (now.addingTimeInterval(-7_200), now.addingTimeInterval(-3_600))
+        var strange = good
+        strange.extensions = [TestExtension(oid: "1.2.3.4", isCritical: true, value: [5, 0])]
+        for pair in [
+            [good, revoked], [revoked, good], [unknown, revoked], [good, unknown, revoked], [good, older],
+        ] {
+            #expect(try await outcome(pair).contains("was revoked"))
+        }
+        #expect(try await outcome([good, unknown]).contains("does not know"))
+        #expect(try await outcome([good, ended]).contains("ended at"))
+        #expect(try await outcome([good, endless]).contains("nextUpdate"))
+        #expect(try await outcome([good, early]).contains("a time to come"))
+        #expect(try await outcome([good, strange]).contains("1.2.3.4"))
+        #expect(try await outcome([good, good]) == "")
+        // One that ends sooner ends them all.
+        var short = good
+        short.nextUpdate = now.addingTimeInterval(100)
+        let fixture = try RevocationFixture(ocsp: [RevocationFixture.ocspURL])
+        var both = good
+        both.others = [short]
+        try fixture.answer(both)
+        let end = try await fixture.check().get() ?? .distantFuture
+        #expect(end <= now.addingTimeInterval(101))
+    }
+
+    @Test func signedInATimeToCome() async throws {
+        let fixture = try RevocationFixture(ocsp: [RevocationFixture.ocspURL])
+        var template = OCSPResponseTemplate(.good)
+        template.producedAt = fixture.now.addingTimeInterval(3_600)
+        try fixture.answer(template)
+        #expect(await fixture.refusal().contains("a time to come"))
+    }
+
     @Test func whatIsPassing() async throws {
         let fixture = try RevocationFixture(ocsp: [RevocationFixture.ocspURL])
         for answer: TableHTTP.Answer in [
@@ -104,6 +157,29 @@ import Testing
         let reason = await fixture.refusal()
         #expect(reason.contains("http URLs only") && reason.contains(url) && reason.contains("CN=leaf"))
         #expect(fixture.http.requests.isEmpty)
+    }
+
+    /// A responder that is named by something else than a URL, and a list of none: not the same as no source.
+    @Test func sourcesThatCannotBeAsked() async throws {
+        let root = try CertificateAuthority(name: "root")
+        var template = CertificateTemplate.codeSigning("leaf")
+        let name = DERWriter.explicit(4, root.certificate.subject.der)
+        template.extensions.append(
+            TestExtension(
+                oid: CertificateExtension.Identifier.authorityInformationAccess, isCritical: false,
+                value: DERWriter.sequence([
+                    DERWriter.sequence([DERWriter.objectIdentifier("1.3.6.1.5.5.7.48.1"), name])
+                ])))
+        let leaf = try root.issue(template)
+        for checker: any RevocationChecking in [RevocationChecker(http: TableHTTP()), OfflineRevocation()] {
+            await #expect(throws: ValidationFailure.self) {
+                _ = try await checker.check(
+                    leaf.chain, isTrusted: true, authenticSigningTime: nil, now: Date(), deadline: .now + .seconds(600))
+            }
+        }
+        var empty = CertificateTemplate.codeSigning("leaf")
+        empty.extensions.append(.crlDistributionPoints([]))
+        #expect(throws: PKIError.self) { _ = try root.issue(empty) }
     }
 
     /// Each limit has its own error, and nobody is asked.

@@ -50,7 +50,8 @@ import Testing
     private func refusal(_ fixture: RevocationFixture, _ checker: RevocationChecker) async -> String {
         do throws(ValidationFailure) {
             _ = try await checker.check(
-                fixture.leaf.chain, authenticSigningTime: nil, now: Date(), deadline: .now + .seconds(600))
+                fixture.leaf.chain, isTrusted: true, authenticSigningTime: nil, now: Date(),
+                deadline: .now + .seconds(600))
             return ""
         } catch { return error.description }
     }

@@ -26,6 +26,95 @@ import Testing
         #expect(fixture.http.requests.count == 2)
     }
 
+    /// An end in ten years does not keep an answer for ten years: its source is asked again, and what it says then counts.
+    @Test(arguments: [86_400, 1_000])
+    func askedAgainWhateverItsEnd(maximumAge: Double) async throws {
+        var fixture = try RevocationFixture(ocsp: [RevocationFixture.ocspURL], lists: [Self.list])
+        if maximumAge != 86_400 { fixture.options.maximumAge = maximumAge }
+        let end = fixture.now.addingTimeInterval(10 * 365 * 86_400)
+        var list = RevocationListTemplate()
+        list.nextUpdate = end
+        try fixture.publish(list)
+        var answer = OCSPResponseTemplate(.good)
+        answer.nextUpdate = end
+        for isList in [true, false] {
+            if !isList { try fixture.answer(answer) }
+            let asked = fixture.http.requests.count
+            let until = try #require(try await fixture.check().get())
+            #expect(abs(until.timeIntervalSince(fixture.now) - maximumAge) < 1, "\(until)")
+            #expect(try await fixture.check(now: fixture.now.addingTimeInterval(maximumAge - 1)).get() == until)
+            let once = fixture.http.requests.count
+            #expect(once - asked == (isList ? 3 : 1))
+            #expect(
+                try await fixture.check(now: fixture.now.addingTimeInterval(maximumAge + 1)).get()
+                    == fixture.now.addingTimeInterval(2 * maximumAge + 1))
+            #expect(fixture.http.requests.count > once)
+        }
+        // What is not to be had any more is not known any more.
+        fixture.http[RevocationFixture.ocspURL] = .failure(.connect)
+        fixture.http[Self.list] = .failure(.connect)
+        #expect(await fixture.refusal(now: fixture.now.addingTimeInterval(3 * maximumAge)).hasPrefix("passing: "))
+    }
+
+    /// Verifiers share answers, each to the age that it accepts.
+    @Test func theYoungestCounts() async throws {
+        var fixture = try RevocationFixture(lists: [Self.list])
+        try fixture.publish(RevocationListTemplate())
+        #expect(await fixture.refusal() == "")
+        fixture.options.maximumAge = 100
+        #expect(await fixture.refusal(now: fixture.now.addingTimeInterval(99)) == "")
+        #expect(fixture.http.requests.count == 1)
+        #expect(await fixture.refusal(now: fixture.now.addingTimeInterval(101)) == "")
+        #expect(fixture.http.requests.count == 2)
+    }
+
+    /// How old an answer is cannot be known once the clock has been set back.
+    @Test func notWhenTheClockIsSetBack() async throws {
+        let fixture = try RevocationFixture(lists: [Self.list])
+        try fixture.publish(RevocationListTemplate())
+        #expect(await fixture.refusal() == "")
+        #expect(await fixture.refusal(now: fixture.now.addingTimeInterval(-200)) == "")
+        #expect(fixture.http.requests.count == 1)
+        #expect(await fixture.refusal(now: fixture.now.addingTimeInterval(-600)) == "")
+        #expect(fixture.http.requests.count == 2)
+    }
+
+    /// A newer list is taken though it ends before the kept one does; an older one is not though it ends later.
+    @Test(arguments: [true, false])
+    func theNewerAnswerIsKept(isNewer: Bool) async throws {
+        let fixture = try RevocationFixture(lists: [Self.list])
+        func publish(of time: Double, until end: Double, revoking: Bool) throws {
+            var template = RevocationListTemplate(revoking ? [.init(fixture.leaf.certificate)] : [])
+            template.thisUpdate = fixture.now.addingTimeInterval(time)
+            template.nextUpdate = fixture.now.addingTimeInterval(end)
+            try fixture.publish(template)
+        }
+        try publish(of: -100, until: 100, revoking: !isNewer)
+        #expect(await fixture.refusal().isEmpty == isNewer)
+        if isNewer {
+            try publish(of: -50, until: 90, revoking: true)
+        } else {
+            try publish(of: -200, until: 1_000, revoking: false)
+        }
+        await fixture.cache.refresh(now: fixture.now.addingTimeInterval(80))
+        #expect(fixture.http.requests.count == 2)
+        #expect(await fixture.refusal(now: fixture.now.addingTimeInterval(81)).contains("was revoked"))
+        #expect(fixture.http.requests.count == 2)
+    }
+
+    /// A responder that no longer knows a certificate is not hidden by what it said before.
+    @Test func unknownEndsAKeptAnswer() async throws {
+        let fixture = try RevocationFixture(ocsp: [RevocationFixture.ocspURL])
+        var template = OCSPResponseTemplate(.good)
+        template.nextUpdate = fixture.now.addingTimeInterval(100)
+        try fixture.answer(template)
+        #expect(await fixture.refusal() == "")
+        try fixture.answer(OCSPResponseTemplate(.unknown))
+        await fixture.cache.refresh(now: fixture.now.addingTimeInterval(80))
+        #expect(fixture.cache.counts.entries == 0)
+        #expect(await fixture.refusal(now: fixture.now.addingTimeInterval(81)).contains("does not know"))
+    }
+
     @Test func fetchedOnceForAll() async throws {
         let fixture = try RevocationFixture(lists: [Self.list], delay: .milliseconds(100))
         try fixture.publish(RevocationListTemplate())
@@ -106,7 +195,7 @@ import Testing
             let leaf = try root.issue(template)
             http[url] = .content(try RevocationListTemplate().sign(by: root))
             _ = try await checker.check(
-                leaf.chain, authenticSigningTime: nil, now: Date(), deadline: .now + .seconds(600))
+                leaf.chain, isTrusted: true, authenticSigningTime: nil, now: Date(), deadline: .now + .seconds(600))
             #expect(cache.counts.cost <= 4_000)
         }
         #expect((1...11).contains(cache.counts.entries))
@@ -145,7 +234,7 @@ import Testing
         http["http://crl.test/issuing.crl"] = .content(try RevocationListTemplate().sign(by: issuing))
         await #expect(throws: ValidationFailure.self) {
             _ = try await RevocationChecker(http: http).check(
-                leaf.chain, authenticSigningTime: nil, now: Date(), deadline: .now + .seconds(600))
+                leaf.chain, isTrusted: true, authenticSigningTime: nil, now: Date(), deadline: .now + .seconds(600))
         }
         #expect(http.requests.count == 2)
     }

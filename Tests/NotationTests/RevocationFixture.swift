@@ -102,19 +102,25 @@ struct RevocationFixture {
 
     /// The outcome of a check, and until when it is good.
     func check(
-        signingTime: Date? = nil, now: Date? = nil, deadline: Duration = .seconds(600)
+        signingTime: Date? = nil, now: Date? = nil, isTrusted: Bool = true, deadline: Duration = .seconds(600)
     ) async -> Result<Date?, ValidationFailure> {
         let checker = RevocationChecker(http: http, cache: cache, options: options)
         do throws(ValidationFailure) {
             return .success(
                 try await checker.check(
-                    leaf.chain, authenticSigningTime: signingTime, now: now ?? self.now, deadline: .now + deadline))
+                    leaf.chain, isTrusted: isTrusted, authenticSigningTime: signingTime, now: now ?? self.now,
+                    deadline: .now + deadline))
         } catch { return .failure(error) }
     }
 
     /// Why a check failed: empty when it did not.
-    func refusal(signingTime: Date? = nil, deadline: Duration = .seconds(600)) async -> String {
-        guard case .failure(let failure) = await check(signingTime: signingTime, deadline: deadline) else { return "" }
+    func refusal(
+        signingTime: Date? = nil, now: Date? = nil, isTrusted: Bool = true, deadline: Duration = .seconds(600)
+    ) async -> String {
+        guard
+            case .failure(let failure) = await check(
+                signingTime: signingTime, now: now, isTrusted: isTrusted, deadline: deadline)
+        else { return "" }
         return (failure.isPassing ? "passing: " : "") + failure.description
     }
 }

@@ -130,7 +130,8 @@ import TestSupport
 
         struct Unreachable: RevocationChecking {
             func check(
-                _ chain: [Certificate], authenticSigningTime: Date?, now: Date, deadline: ContinuousClock.Instant
+                _ chain: [Certificate], isTrusted: Bool, authenticSigningTime: Date?, now: Date,
+                deadline: ContinuousClock.Instant
             ) async throws(ValidationFailure) -> Date? { throw ValidationFailure("no answer", isPassing: true) }
         }
         let passing = try await fixture.verify(envelope, revocation: Unreachable())
@@ -169,7 +170,9 @@ import TestSupport
             let range: ClosedRange<Date>
             func verify(
                 token: [UInt8], over signature: [UInt8], roots: [Certificate]
-            ) throws(ValidationFailure) -> VerifiedTimestamp { VerifiedTimestamp(range: range, chain: roots) }
+            ) throws(ValidationFailure) -> VerifiedTimestamp {
+                VerifiedTimestamp(time: range.lowerBound, range: range, chain: roots)
+            }
         }
         let leaf = fixture.identity.certificate
         let expired = leaf.notAfter.addingTimeInterval(1_000_000)

@@ -119,6 +119,35 @@ import Testing
         #expect(try outcome(authority).reason.contains("accuracy"))
     }
 
+    /// A time to come proves nothing, neither to who verifies nor to who signs.
+    @Test func timesToCome() async throws {
+        let fixture = try SigningFixture()
+        let trustStore = try InMemoryTrustStore([
+            TrustStoreName(.ca, "main"): [fixture.root.root], TrustStoreName(.tsa, "times"): [root.certificate],
+        ])
+        for (ahead, isGood) in [(60.0, true), (3_600, false)] {
+            var tsa = try authority()
+            tsa.time = SigningFixture.now.addingTimeInterval(ahead)
+            tsa.accuracy = (7_200, 0, 0)
+            let client = TimestampClient(
+                url: "http://tsa.test", roots: [root.certificate], http: StampingHTTP(tsa),
+                revocation: OfflineRevocation())
+            func sign(now: Date) async throws -> [UInt8] {
+                try await fixture.signer.sign(
+                    SigningFixture.image, SigningOptions(), now: now, timestamps: client, deadline: .now + .seconds(600)
+                )
+            }
+            if !isGood { await #expect(throws: SigningError.self) { _ = try await sign(now: SigningFixture.now) } }
+            let envelope = try await sign(now: SigningFixture.now.addingTimeInterval(ahead))
+            let outcome = try await fixture.verify(
+                envelope, statement: fixture.statement(stores: ["ca:main", "tsa:times"]), now: SigningFixture.now,
+                trustStore: trustStore)
+            #expect(outcome.isVerified == isGood, "\(outcome.refusal?.description ?? "")")
+            let reason = outcome[.authenticTimestamp]?.message ?? ""
+            #expect(isGood || reason.contains("a time to come"), "\(reason)")
+        }
+    }
+
     /// The whole way through an envelope: accepted after the expiry of the signer, and the authority's revocation counts.
     @Test(arguments: EnvelopeFormat.allCases)
     func envelopes(format: EnvelopeFormat) async throws {

@@ -80,6 +80,10 @@ package struct OCSPResponseTemplate: Sendable {
     package var namesResponderByKey = false
     /// The certificates to send along.
     package var certificates: [Certificate] = []
+    /// When it was signed; `thisUpdate` when nil.
+    package var producedAt: Date?
+    /// What else is said of the same certificate, after this.
+    package var others: [OCSPResponseTemplate] = []
 
     package init(_ status: OCSPResponse.Single.Status) { self.status = status }
 
@@ -92,6 +96,30 @@ package struct OCSPResponseTemplate: Sendable {
         var reader = DERReader(request.der)
         for _ in 0..<4 { reader = try reader.sequence() }
         let identifier = Array(try reader.any().encoded)
+        let signed = DERWriter.sequence([
+            namesResponderByKey
+                ? DERWriter.explicit(2, DERWriter.octetString(try certificateKeyHash(responder.certificate)))
+                : DERWriter.explicit(1, responder.certificate.subject.der),
+            DERWriter.generalizedTime(producedAt ?? thisUpdate),
+            DERWriter.sequence(([self] + others).map { $0.single(identifier) }),
+        ])
+        var basic = [
+            signed, algorithm.der, DERWriter.bitString(try responder.key.signature(over: signed, scheme: scheme)),
+        ]
+        if !certificates.isEmpty { basic.append(DERWriter.explicit(0, DERWriter.sequence(certificates.map(\.der)))) }
+        return DERWriter.sequence([
+            DERWriter.element(DER.enumerated, [0]),
+            DERWriter.explicit(
+                0,
+                DERWriter.sequence([
+                    DERWriter.objectIdentifier("1.3.6.1.5.5.7.48.1.1"),
+                    DERWriter.octetString(DERWriter.sequence(basic)),
+                ])),
+        ])
+    }
+
+    /// What is said of the certificate of an identifier.
+    private func single(_ identifier: [UInt8]) -> [UInt8] {
         var single = [identifier]
         switch status {
         case .good: single.append(DERWriter.element(DER.context(0), []))
@@ -108,26 +136,7 @@ package struct OCSPResponseTemplate: Sendable {
         if !extensions.isEmpty {
             single.append(DERWriter.explicit(1, DERWriter.sequence(extensions.map(\.encoded))))
         }
-        let name =
-            if namesResponderByKey {
-                DERWriter.explicit(2, DERWriter.octetString(try certificateKeyHash(responder.certificate)))
-            } else { DERWriter.explicit(1, responder.certificate.subject.der) }
-        let signed = DERWriter.sequence([
-            name, DERWriter.generalizedTime(thisUpdate), DERWriter.sequence([DERWriter.sequence(single)]),
-        ])
-        var basic = [
-            signed, algorithm.der, DERWriter.bitString(try responder.key.signature(over: signed, scheme: scheme)),
-        ]
-        if !certificates.isEmpty { basic.append(DERWriter.explicit(0, DERWriter.sequence(certificates.map(\.der)))) }
-        return DERWriter.sequence([
-            DERWriter.element(DER.enumerated, [0]),
-            DERWriter.explicit(
-                0,
-                DERWriter.sequence([
-                    DERWriter.objectIdentifier("1.3.6.1.5.5.7.48.1.1"),
-                    DERWriter.octetString(DERWriter.sequence(basic)),
-                ])),
-        ])
+        return DERWriter.sequence(single)
     }
 
     /// SHA-1 of the key, by way of the identifier that names an issuer.
