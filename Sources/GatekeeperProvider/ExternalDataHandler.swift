@@ -13,6 +13,7 @@ extension JSONAnswer {
             case .tooLarge: .contentTooLarge
             case .route: .notFound
             case .method: .methodNotAllowed
+            case .client: .forbidden
             }
         self.init(
             status: status,

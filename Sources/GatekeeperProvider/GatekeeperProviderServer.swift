@@ -76,10 +76,16 @@ package final class GatekeeperProviderServer: Service {
         }
     }
 
-    /// Refuses a listener for Kyverno that could not tell its callers apart.
+    /// Refuses names that nobody vouches for, and a listener for Kyverno that could not tell its callers apart.
     private static func check(
         _ configuration: ProviderConfiguration, _ callers: (any CallerAuthenticator)?
     ) throws(ProviderServerError) {
+        guard configuration.clientNames == nil || configuration.certificates?.clientAuthorities.isEmpty == false else {
+            throw ProviderServerError(
+                description:
+                    "the name of a client certificate says nothing when nobody vouches for it: with --client-name give the authorities of client certificates (--ca-cert-file or --ca-cert-secret)"
+            )
+        }
         guard configuration.kyverno != nil else { return }
         guard let certificates = configuration.certificates else {
             throw ProviderServerError(
@@ -166,7 +172,8 @@ package final class GatekeeperProviderServer: Service {
                 service: service, metrics: metrics, logger: logger, maximumKeys: configuration.maximumKeys,
                 deadlines: AnswerDeadlines(margin: configuration.deadlineMargin)),
             maximumBodyBytes: configuration.maximumBodyBytes,
-            kyverno: asksForCertificates ? kyvernoRoute(authenticator: nil, users: []) : nil)
+            kyverno: asksForCertificates ? kyvernoRoute(authenticator: nil, users: []) : nil,
+            clientNames: configuration.clientNames)
         var tls: (@Sendable () throws -> NIOSSLContext)?
         if let certificates { tls = { try certificates.context } }
         return secure(configuration.address, .provider, tls: tls, responder: routes)
@@ -188,7 +195,7 @@ package final class GatekeeperProviderServer: Service {
                 maximumImages: min(configuration.maximumKeys, KyvernoHandler.mostImages),
                 deadlines: AnswerDeadlines(margin: configuration.deadlineMargin)),
             maximumBodyBytes: configuration.maximumBodyBytes, asksForCertificates: asksForCertificates,
-            authenticator: authenticator, users: users)
+            clientNames: configuration.clientNames, authenticator: authenticator, users: users)
     }
 
     /// A listener with the limits and times of connections from outside.

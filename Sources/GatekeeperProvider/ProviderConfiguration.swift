@@ -4,6 +4,8 @@ package struct ProviderConfiguration: Sendable, Hashable {
     package var address: ListenAddress
     /// Certificate, key and client authorities; `nil` serves plain HTTP, as Ratify's `serve` does without `--cert-dir`.
     package var certificates: ServingCertificateFiles?
+    /// The names of which a client's certificate must have one; `nil` lets in every certificate of the client authorities.
+    package var clientNames: ClientNames?
     /// The listener for Kyverno; `nil` for none.
     package var kyverno: KyvernoListener?
     /// Where `/healthz` and `/readyz` are; `nil` for nowhere.

@@ -116,6 +116,7 @@ package struct ProviderRequestError: Error, Sendable, Hashable, CustomStringConv
         case tooLarge = "body too large"
         case route = "unknown route"
         case method = "method not allowed"
+        case client = "client not named"
     }
 
     /// What is wrong.

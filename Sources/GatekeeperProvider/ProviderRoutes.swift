@@ -13,12 +13,19 @@ struct ProviderRoutes: ProviderResponder {
     let maximumBodyBytes: Int
     /// Kyverno's route, where client certificates are asked for: who comes here with one may use that too.
     let kyverno: KyvernoRoute?
+    /// Who may ask, of those with a certificate of the client authorities; `nil` for all of them.
+    let clientNames: ClientNames?
 
     func receive(_ head: HTTPRequestHead, on channel: any Channel) -> Reception {
         let path = head.path
         if path.utf8.elementsEqual(KyvernoRoute.path.utf8), let kyverno { return kyverno.receive(head, on: channel) }
         let arrival = ContinuousClock.now
         let traceID = TraceID.of(head.headers, names: handler.service.settings.traceIDHeaderNames)
+        if let fault = clientNames?.fault(of: channel) {
+            // An answer in full: Gatekeeper shows it to whoever is refused, and an end of the connection would say nothing.
+            let error = ProviderRequestError(.client, fault)
+            return .answer(handler.refuse(error, operation: ProviderRoutes.operation(path), traceID: traceID))
+        }
         guard let operation = ProviderRoutes.operation(path) else {
             let error = ProviderRequestError(
                 .route,

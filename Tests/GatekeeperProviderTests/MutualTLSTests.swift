@@ -85,6 +85,63 @@ import Testing
         #expect(reply.status == 200)
     }
 
+    /// What comes back when a client whose certificate has these names asks for an image.
+    private func reply(
+        to template: CertificateTemplate, named names: [String]
+    ) async throws -> (TestClient.Reply, RunningProvider) {
+        let provider = try await RunningProvider { $0.clientNames = ClientNames(names) }
+        var options = provider.gatekeeper
+        options.identity = try provider.files.clientAuthority.issue(template)
+        let reply = try await TestClient.post(
+            port: provider.ports.provider, options, body: TestClient.request(["signed"]))
+        return (reply, provider)
+    }
+
+    private static let gatekeeper = "gatekeeper-webhook-service.gatekeeper-system.svc"
+
+    @Test func anotherCertificateOfGatekeepersAuthorityIsLetInUnlessANameIsAskedFor() async throws {
+        let (reply, provider) = try await reply(to: .client("somebody"), named: [])
+        #expect(reply.status == 200)
+        #expect(provider.service.keys == ["signed"])
+    }
+
+    @Test(arguments: [gatekeeper, "GATEKEEPER-webhook-service.gatekeeper-system.SVC"])
+    func theNameThatIsAskedForIsLetIn(name: String) async throws {
+        let (reply, _) = try await reply(to: .client(Self.gatekeeper), named: ["kyverno.example", name])
+        #expect(reply.status == 200)
+        #expect(try reply.json["response"]?["items"]?.array?.first?["value"]?["isSuccess"] == true)
+    }
+
+    @Test(arguments: ["somebody", "x.\(gatekeeper)", "\(gatekeeper).example", "a\"b\nc", ""])
+    func anotherNameOfGatekeepersAuthorityIsRefusedWithAReason(name: String) async throws {
+        let (reply, provider) = try await reply(to: .client(name), named: [Self.gatekeeper])
+        #expect(reply.status == 403)
+        #expect(provider.service.keys.isEmpty)
+        // Gatekeeper looks at the body alone.
+        let error = try #require(try reply.json["response"]?["systemError"]?.string)
+        #expect(error.contains("only \"\(Self.gatekeeper)\" may ask, see --client-name"))
+        #expect(!error.contains("\n"))
+        #expect(try reply.json["response"]?["items"]?.array?.isEmpty != false)
+        #expect(await provider.hasLogged("request refused", "client not named"))
+    }
+
+    @Test func aNameWithoutAuthoritiesIsRefusedAtTheStart() async throws {
+        let files = try CertificateDirectory()
+        await #expect(throws: ProviderServerError.self) {
+            try await RunningProvider(files: files) {
+                $0.certificates = ServingCertificateFiles(directory: files.url.path)
+                $0.clientNames = ClientNames([Self.gatekeeper])
+            }
+        }
+        #expect(ClientNames([]) == nil)
+        #expect(ClientNames(["a", ""]) == nil)
+    }
+
+    @Test func whatIsNoCertificateHasNoName() throws {
+        let names = try #require(ClientNames(["a"]))
+        #expect(names.fault(ofCertificate: [1, 2, 3])?.contains("cannot be read") == true)
+    }
+
     @Test func tls12IsRefused() async throws {
         let provider = try await RunningProvider()
         var options = provider.gatekeeper

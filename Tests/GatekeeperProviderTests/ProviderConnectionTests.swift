@@ -158,7 +158,7 @@ import Verification
                 handler: ExternalDataHandler(
                     service: service, metrics: metrics, logger: logger, maximumKeys: 10,
                     deadlines: AnswerDeadlines(margin: .zero)),
-                maximumBodyBytes: 10_000, kyverno: nil)
+                maximumBodyBytes: 10_000, kyverno: nil, clientNames: nil)
             let connection = ProviderConnection(responder: routes, limits: limits)
             let decoder = ByteToMessageHandler(RequestDecoder(connection))
             try channel.pipeline.syncOperations.addHandlers([decoder, connection])

@@ -48,6 +48,7 @@ def test_names(objects):
         ("ServiceAccount", "ratify-admin"),
         ("ConfigMap", "ratify-configuration"),
         ("PodDisruptionBudget", "ratify"),
+        ("NetworkPolicy", "ratify"),
         ("Provider", "ratify-provider"),
         ("Provider", "ratify-mutation-provider"),
         ("ConstraintTemplate", "ratifyverification"),
@@ -68,6 +69,21 @@ def test_namespaces(objects):
 
 def test_no_namespace_object(objects):
     assert not [o for o in objects if o["kind"] == "Namespace"]
+
+
+# ---- who may connect
+
+
+def test_only_gatekeepers_namespace_reaches_the_provider(objects):
+    spec = one(objects, "NetworkPolicy")["spec"]
+    assert spec["podSelector"] == one(objects, "Deployment")["spec"]["selector"]
+    # Registries, vaults and revocation are where they are: nothing is said about outgoing connections.
+    assert spec["policyTypes"] == ["Ingress"] and "egress" not in spec
+    ports = {p["name"] for p in container(objects)["ports"]}
+    allowed = {port["port"]: rule.get("from") for rule in spec["ingress"] for port in rule["ports"]}
+    assert allowed.keys() == ports
+    gatekeeper = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": NAMESPACE}}}]
+    assert allowed == {"https": gatekeeper, "health": None, "metrics": None}
 
 
 # ---- the pod

@@ -14,6 +14,8 @@ struct KyvernoRoute: ProviderResponder {
     let maximumBodyBytes: Int
     /// Whether the listener asks for client certificates, so that one that is there has been verified.
     let asksForCertificates: Bool
+    /// The names of which a certificate must have one; `nil` for any.
+    let clientNames: ClientNames?
     /// Who confirms tokens; `nil` lets in nobody by token.
     let authenticator: (any CallerAuthenticator)?
     /// The users that a token may belong to.
@@ -96,7 +98,9 @@ struct KyvernoRoute: ProviderResponder {
     /// Who asks: by a verified client certificate, or else by token.
     private func caller(_ head: HTTPRequestHead, _ channel: any Channel) -> Caller {
         if asksForCertificates, (try? channel.pipeline.syncOperations.nioSSL_peerCertificate()) != nil {
-            return .allowed("client certificate")
+            guard let fault = clientNames?.fault(of: channel) else { return .allowed("client certificate") }
+            // A certificate with another name is none; a token still counts.
+            if authenticator == nil { return .refused(Refusal(.forbidden, "client not named", fault)) }
         }
         guard let authenticator else {
             return .refused(

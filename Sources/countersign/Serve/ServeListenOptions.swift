@@ -29,6 +29,13 @@ struct ServeListenOptions: ParsableArguments {
     var caCertSecret: String?
 
     @Option(
+        name: .customLong("client-name"),
+        help: ArgumentHelp(
+            "A name of which a client's certificate must have one, as DNS name or common name; repeat, or separate with commas. Gatekeeper's is gatekeeper-webhook-service.gatekeeper-system.svc. Without it every certificate of the CAs is good.",
+            valueName: "name"))
+    var clientNames: [String] = []
+
+    @Option(
         help: ArgumentHelp(
             "With RATIFY_CERT_ROTATION=true: the Provider objects whose caBundle is kept.", valueName: "name,name"))
     var rotateProviders = "ratify-provider,ratify-mutation-provider"
@@ -73,6 +80,7 @@ struct ServeListenOptions: ParsableArguments {
         var configuration = ProviderConfiguration(
             address: try ListenAddress(flag: "--http", http),
             certificates: certDir.map { ServingCertificateFiles(directory: $0, clientAuthorities: authorities) })
+        configuration.clientNames = try names()
         guard (1024...(64 << 20)).contains(maxBodyBytes) else {
             throw CommandFailure(.usage, "--max-body-bytes is \(maxBodyBytes): expected 1024 to \(64 << 20)")
         }
@@ -98,5 +106,17 @@ struct ServeListenOptions: ParsableArguments {
             throw CommandFailure(.usage, "--idle-timeout is \(idleTimeout): expected 100ms or more")
         }
         return configuration
+    }
+
+    /// The names of `--client-name`; `nil` when it was not given.
+    private func names() throws -> ClientNames? {
+        guard !clientNames.isEmpty else { return nil }
+        let names = clientNames.flatMap { $0.split(separator: ",", omittingEmptySubsequences: false).map(String.init) }
+        guard let result = ClientNames(names) else {
+            throw CommandFailure(
+                .usage,
+                "--client-name is empty: expected a name such as gatekeeper-webhook-service.gatekeeper-system.svc")
+        }
+        return result
     }
 }

@@ -182,6 +182,19 @@ import Verification
         await #expect(throws: (any Error).self) { try await kyverno.ask(body, port: main) }
     }
 
+    @Test func aCertificateWithAnotherNameIsNone() async throws {
+        let kyverno = try await RunningKyverno { $0.clientNames = ClientNames(["kyverno.example"]) }
+        let named = try kyverno.files.clientAuthority.issue(.client("kyverno.example"))
+        let main = kyverno.provider.ports.provider
+        #expect(try await kyverno.ask(body, token: nil, identity: named).status == 200)
+        #expect(try await kyverno.ask(body, token: nil, identity: named, port: main).status == 200)
+        let other = kyverno.files.client
+        #expect(try await kyverno.ask(body, token: nil, identity: other).status == 401)
+        #expect(try await kyverno.ask(body, token: nil, identity: other, port: main).status == 403)
+        // A token still counts, where tokens do.
+        #expect(try await kyverno.ask(body, identity: other).status == 200)
+    }
+
     @Test func withoutAuthoritiesOnlyTokensCount() async throws {
         let kyverno = try await RunningKyverno {
             $0.certificates = $0.certificates.map { files in

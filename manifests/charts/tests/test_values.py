@@ -241,6 +241,89 @@ def test_changed_log_level_or_formatter_rolls_out(install):
     assert first["metadata"]["annotations"]["checksum/config"] != second["metadata"]["annotations"]["checksum/config"]
 
 
+# ---- who may connect
+
+
+def deployment(server, into, name, host_network=False):
+    labels = {"app": name}
+    server.put({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": into}, "spec": {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": {"containers": [], **({"hostNetwork": True} if host_network else {})}}}})
+
+
+def labelled(server, name):
+    server.objects.pop(("", "namespaces", None, name), None)
+    server.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {"kubernetes.io/metadata.name": name}}})
+
+
+def policies(helm, server, *assignments):
+    values = {**parse_set(*assignments), "notationCerts": [CA]}
+    (helm.upgrade if "ratify" in {d["metadata"]["name"] for d in server.find("Deployment")} else helm.install)(values)
+    return [p["spec"] for p in server.find("NetworkPolicy")]
+
+
+def test_only_gatekeepers_namespace_gets_in_where_that_can_be_seen(helm, server):
+    labelled(server, NAMESPACE)
+    deployment(server, NAMESPACE, "gatekeeper-controller-manager")
+    deployment(server, NAMESPACE, "gatekeeper-audit")
+    (policy,) = policies(helm, server)
+    selector = server.one("Deployment", "ratify")["spec"]["selector"]
+    gatekeeper = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": NAMESPACE}}}]
+    assert policy == {"podSelector": selector, "policyTypes": ["Ingress"], "ingress": [{"from": gatekeeper, "ports": [{"port": "https"}]}, {"ports": [{"port": "health"}]}, {"ports": [{"port": "metrics"}]}]}
+    assert "NetworkPolicy" not in helm.notes()
+    assert policies(helm, server, "networkPolicy.enabled=false") == []
+    assert "NetworkPolicy" not in helm.notes(), "it was asked for"
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        {},
+        {"ratify-something": False},
+        {"gatekeeper-controller-manager": True, "gatekeeper-audit": False},
+        {"gatekeeper-controller-manager": False, "gatekeeper-audit": True},
+    ],
+    ids=["no Gatekeeper", "others", "host network", "audit on the host network"],
+)
+def test_nobody_is_kept_out_who_must_get_in(helm, server, found):
+    labelled(server, NAMESPACE)
+    for name, host_network in found.items():
+        deployment(server, NAMESPACE, name, host_network)
+    assert policies(helm, server) == []
+    assert "There is no NetworkPolicy" in helm.notes()
+    assert len(policies(helm, server, "networkPolicy.enabled=true")) == 1
+
+
+def test_a_namespace_without_its_label_is_not_selected_by_it(helm, server):
+    deployment(server, NAMESPACE, "gatekeeper-controller-manager")
+    assert policies(helm, server) == []
+
+
+@pytest.mark.parametrize("host_network", [None, False, True], ids=["no Kyverno", "Kyverno", "host network"])
+def test_kyverno_gets_in_too(helm, server, host_network):
+    for name in [NAMESPACE, "kyverno"]:
+        labelled(server, name)
+    deployment(server, NAMESPACE, "gatekeeper-controller-manager")
+    if host_network is not None:
+        deployment(server, "kyverno", "kyverno-admission-controller", host_network)
+    found = policies(helm, server, "kyverno.enabled=true")
+    assert len(found) == (1 if host_network is False else 0)
+    if found:
+        assert {"from": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kyverno"}}}], "ports": [{"port": "kyverno"}]} in found[0]["ingress"]
+
+
+def test_outgoing_connections_are_limited_only_when_asked(install):
+    assert "egress" not in spec(install("networkPolicy.enabled=true"), "NetworkPolicy", "ratify")
+    limited = spec(install("networkPolicy.enabled=true", "networkPolicy.egress=true"), "NetworkPolicy", "ratify")
+    assert limited["policyTypes"] == ["Ingress", "Egress"]
+    assert {"ports": [{"port": 443}, {"port": 6443}, {"port": 80}]} in limited["egress"]
+
+
+def test_names_of_clients(install):
+    name = "gatekeeper-webhook-service.gatekeeper-system.svc"
+    release = install({"provider": {"clientAuth": {"names": [name, "kyverno.example"]}}})
+    assert [a for a in release.container["args"] if a.startswith("--client-name")] == [f"--client-name={name}", "--client-name=kyverno.example"]
+    assert "--client-name" not in install({}).flags
+
+
 # ---- notes
 
 
@@ -332,6 +415,9 @@ def test_notes_do_not_warn_of_what_no_value_changes(helm, server, seconds):
         ({"provider": {"cache": {"type": "redis"}}}, "provider.cache.redis.endpoint"),
         ({"provider": {"cache": {"type": "redis", "redis": {"endpoint": "r:1", "user": "u"}}}}, "user needs provider.cache.redis.passwordSecret"),
         ({"gatekeeper": {"clientAuthoritySecret": ""}}, "whose client certificates are good"),
+        ({"provider": {"clientAuth": {"names": ["a"], "anonymous": True}}, "gatekeeper": {"clientAuthoritySecret": ""}}, "nobody vouches for the names"),
+        ({"provider": {"clientAuth": {"names": ["a,b"]}}}, "names"),
+        ({"provider": {"clientAuth": {"names": [""]}}}, "names"),
         ({"monitoring": {"serviceMonitor": {"enabled": True}, "podMonitor": {"enabled": True}}}, "not both"),
     ],
 )

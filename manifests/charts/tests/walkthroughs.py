@@ -112,7 +112,7 @@ MAXIMAL = {
     "monitoring": {"serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}}, "prometheusRule": {"enabled": True}, "dashboard": {"enabled": True}},
     "kyverno": {"enabled": True},
     "upgradeCRDs": {"enabled": True},
-    "networkPolicy": {"enabled": True, "metricsFrom": ["monitoring"]},
+    "networkPolicy": {"enabled": True, "egress": True, "metricsFrom": ["monitoring"]},
 }
 
 MINIMAL = {

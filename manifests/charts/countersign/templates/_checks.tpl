@@ -53,6 +53,9 @@ Ratify refused, or leave registries unreadable.
 {{- if not (or .Values.gatekeeper.clientAuthoritySecret .Values.provider.clientAuth.caCerts .Values.provider.clientAuth.anonymous) }}
 {{- fail "Nobody says whose client certificates are good: give gatekeeper.clientAuthoritySecret or provider.clientAuth.caCerts, or serve everybody with provider.clientAuth.anonymous=true" }}
 {{- end }}
+{{- if and .Values.provider.clientAuth.names (not (or .Values.gatekeeper.clientAuthoritySecret .Values.provider.clientAuth.caCerts)) }}
+{{- fail "provider.clientAuth.names: nobody vouches for the names: give gatekeeper.clientAuthoritySecret or provider.clientAuth.caCerts" }}
+{{- end }}
 {{- if and .Values.autoscaling.enabled (gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) }}
 {{- fail "autoscaling.minReplicas is more than autoscaling.maxReplicas" }}
 {{- end }}

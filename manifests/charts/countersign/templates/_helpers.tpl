@@ -100,6 +100,34 @@ mutations.gatekeeper.sh/{{ if include "countersign.isNewGatekeeper" . }}v1{{ els
 {{- end }}
 {{- end }}
 
+{{/*
+Whether a NetworkPolicy keeps others out. Said by the value; otherwise where it cannot keep out those who must get in: the Deployments of
+Gatekeeper (and Kyverno) are there, have no host network, and their namespace has the label that selects it.
+*/}}
+{{- define "countersign.networkPolicy" -}}
+{{- $said := .Values.networkPolicy.enabled }}
+{{- if kindIs "bool" $said }}
+{{- if $said }}true{{ end }}
+{{- else }}
+{{- $callers := list (list (include "countersign.gatekeeperNamespace" .) "^gatekeeper-(controller-manager|audit)") }}
+{{- if .Values.kyverno.enabled }}{{ $callers = append $callers (list .Values.kyverno.namespace "^kyverno-") }}{{ end }}
+{{- $all := true }}
+{{- range $caller := $callers }}
+{{- $namespace := index $caller 0 }}
+{{- $found := 0 }}
+{{- range dig "items" list (lookup "apps/v1" "Deployment" $namespace "") }}
+{{- if regexMatch (index $caller 1) .metadata.name }}
+{{- $found = add1 $found }}
+{{- if dig "spec" "template" "spec" "hostNetwork" false . }}{{ $all = false }}{{ end }}
+{{- end }}
+{{- end }}
+{{- if not $found }}{{ $all = false }}{{ end }}
+{{- if ne $namespace (dig "metadata" "labels" "kubernetes.io/metadata.name" "" (lookup "v1" "Namespace" "" $namespace)) }}{{ $all = false }}{{ end }}
+{{- end }}
+{{- if $all }}true{{ end }}
+{{- end }}
+{{- end }}
+
 {{/* Whether verdicts are shared in Redis. */}}
 {{- define "countersign.usesRedis" -}}
 {{- if and .Values.provider.cache.enabled (eq (lower .Values.provider.cache.type) "redis") }}true{{ end }}
