@@ -2,8 +2,8 @@
 
 It is faithful where a chart can go wrong: discovery, kinds that exist only when their CustomResourceDefinition does, objects that
 exist already, immutable selectors, the four ways to change an object (replace, merge patch, strategic merge patch,
-server-side apply), and the order in which everything arrives (`ApiServer.log`). It runs nothing: a Job is complete
-as soon as it is there, a Pod has succeeded, a Deployment has its replicas.
+server-side apply), and the order in which everything arrives (`ApiServer.log`). It runs nothing: a Job has applied its definitions and is
+complete as soon as it is there, a Pod has succeeded, a Deployment has its replicas.
 """
 
 import copy
@@ -396,6 +396,7 @@ class ApiServer:
         if kind == "Secret":
             item.setdefault("type", "Opaque")
         if kind == "Job":
+            self.apply_definitions(item, namespace)
             item["status"] = {"succeeded": 1, "conditions": [{"type": "Complete", "status": "True"}]}
         if kind == "Pod":
             item["status"] = {"phase": "Succeeded"}
@@ -411,6 +412,15 @@ class ApiServer:
         self.applied[key] = copy.deepcopy(sent)
         self.stamp("create", kind, group, plural, item)
         return item
+
+    def apply_definitions(self, job, namespace):
+        """What `countersign crds apply` does, as far as definitions are missing."""
+        for volume in job["spec"]["template"]["spec"].get("volumes") or []:
+            held = self.objects.get(("", "configmaps", namespace, (volume.get("configMap") or {}).get("name")))
+            for text in (held or {}).get("data", {}).values():
+                definition = yaml.safe_load(text)
+                if definition["kind"] == "CustomResourceDefinition" and not self.find("CustomResourceDefinition", definition["metadata"]["name"]):
+                    self.put(definition)
 
     def roll_out(self, deployment):
         """As many Pods as wanted are ready at once."""

@@ -276,6 +276,36 @@ def test_without_adoption_what_is_not_wanted_is_named(helm, server):
     assert "still counted" in helm.notes() and "Verifier verifier-notation" in helm.notes()
 
 
+@pytest.fixture
+def before_1_2(empty, ratify):
+    """A cluster with Ratify 1.1: without KeyManagementProviders."""
+    helm = Helm(empty)
+    helm.install(VALUES, chart=ratify)
+    for key in [k for k in empty.objects if "keymanagementprovider" in k[1] or (k[1] == "customresourcedefinitions" and "keymanagementprovider" in k[3])]:
+        del empty.objects[key]
+    for group_version in empty.kinds:
+        for kind in ["KeyManagementProvider", "NamespacedKeyManagementProvider"]:
+            empty.kinds[group_version].pop(kind, None)
+    return helm
+
+
+def test_an_upgrade_from_before_1_2_brings_the_kind_that_it_needs(before_1_2):
+    server = before_1_2.server
+    before_1_2.upgrade({**VALUES, "upgradeCRDs": {"enabled": True}})
+    assert server.one("KeyManagementProvider", "ratify-notation-inline-cert-0")["spec"]["parameters"]["value"] == CA
+    before_1_2.upgrade({**VALUES, "upgradeCRDs": {"enabled": True}})
+    assert names(server) >= KEPT
+    before_1_2.uninstall()
+    assert left(server) == []
+
+
+def test_without_the_job_an_upgrade_from_before_1_2_says_what_to_do(before_1_2):
+    before_1_2.server.log.clear()
+    with pytest.raises(Exception, match="kubectl apply --server-side --force-conflicts -f crds/"):
+        before_1_2.upgrade(VALUES)
+    assert before_1_2.server.log == []
+
+
 def test_sources_of_certificates_before_1_2_go(helm, server):
     """Ratify 1.0 and 1.1 had CertificateStores, as hooks."""
     for name in ["certstore-akv", "ratify-notation-inline-cert-0"]:

@@ -33,6 +33,21 @@ empty: the API server fills in defaults. */}}
 {{- end }}
 
 {{/*
+Whether the cluster does not have the kind of an object yet, and the Job before the upgrade brings it: Ratify had no
+KeyManagementProviders before 1.2. Helm looks at all kinds before any hook runs, but at those of hooks only when they do.
+*/}}
+{{- define "countersign.comes" -}}
+{{- if and (eq .object.kind "KeyManagementProvider") .root.Release.IsUpgrade }}
+{{- $definitions := "apiextensions.k8s.io/v1" }}
+{{- if and (lookup $definitions "CustomResourceDefinition" "" "stores.config.ratify.deislabs.io") (not (lookup $definitions "CustomResourceDefinition" "" "keymanagementproviders.config.ratify.deislabs.io")) }}
+{{- if not .root.Values.upgradeCRDs.enabled }}
+{{- fail "the CustomResourceDefinitions are those of Ratify before 1.2, without KeyManagementProvider, and upgradeCRDs.enabled is false: kubectl apply --server-side --force-conflicts -f crds/ (of this chart) first" }}
+{{- end }}true
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/*
 An object of the release, as one document or more. Takes root and object, without labels and annotations.
 
 - Nobody's: made anew by a hook, with the marks of an owner; from the next upgrade on it is like every other object. The
@@ -45,8 +60,10 @@ An object of the release, as one document or more. Takes root and object, withou
 {{- define "countersign.owned" -}}
 {{- $root := .root }}
 {{- $object := deepCopy .object }}
-{{- $state := include "countersign.state" . | fromJson }}
-{{- $asHook := or (eq $root.Values.adoption "always") (and (eq $root.Values.adoption "auto") $state.ownerless) }}
+{{- $comes := include "countersign.comes" . }}
+{{- $state := dict }}
+{{- if not $comes }}{{ $state = include "countersign.state" . | fromJson }}{{ end }}
+{{- $asHook := or $comes (eq $root.Values.adoption "always") (and (eq $root.Values.adoption "auto") $state.ownerless) }}
 {{- $_ := set $object.metadata "labels" (include "countersign.labels" $root | fromYaml) }}
 {{- $marks := dict
     "helm.sh/hook" "post-install,post-upgrade"
