@@ -107,10 +107,19 @@ def test_the_older_single_certificate(install):
 
 def test_timeouts_for_gatekeepers_own_defaults(install):
     release = install("provider.timeout.validationTimeoutSeconds=3", "provider.timeout.mutationTimeoutSeconds=1")
-    assert spec(release, "Provider", "ratify-provider")["timeout"] == 2
+    assert spec(release, "Provider", "ratify-provider")["timeout"] == 1
     assert spec(release, "Provider", "ratify-mutation-provider")["timeout"] == 1
     executor = json.loads(release.one("ConfigMap", "ratify-configuration")["data"]["config.json"])["executor"]
-    assert executor == {"verificationRequestTimeout": 1900, "mutationRequestTimeout": 950}
+    assert executor == {"verificationRequestTimeout": 900, "mutationRequestTimeout": 950}
+
+
+@pytest.mark.parametrize("webhook, provider, deadline", [(2, 1, 400), (3, 1, 900), (4, 1, 900), (5, 2, 1900), (10, 4, 3900), (30, 14, 13900)])
+def test_two_kinds_of_constraints_and_the_policy_fit_into_the_webhooks_time(install, webhook, provider, deadline):
+    release = install(f"provider.timeout.validationTimeoutSeconds={webhook}")
+    assert spec(release, "Provider", "ratify-provider")["timeout"] == provider
+    executor = json.loads(release.one("ConfigMap", "ratify-configuration")["data"]["config.json"])["executor"]
+    assert executor["verificationRequestTimeout"] == deadline < provider * 1000
+    assert 2 * deadline + 1000 <= webhook * 1000
 
 
 def test_limits_and_outages(install):
@@ -352,6 +361,21 @@ def test_notes_warn_of_a_webhook_that_gives_up_first(helm, server):
     assert "admits images unverified" in helm.notes()
     helm.upgrade({"notationCerts": [CA], **parse_set("provider.timeout.validationTimeoutSeconds=3")})
     assert "WARNING: webhook" not in helm.notes(), "it goes on when the value is set"
+
+
+@pytest.mark.parametrize("name", ["gatekeeper-validating-webhook-configuration", "azure-policy-validating-webhook-configuration"])
+@pytest.mark.parametrize("policy, warns", [("Ignore", True), (None, True), ("Fail", False)])
+def test_notes_say_when_what_is_not_answered_is_admitted(helm, server, name, policy, warns):
+    webhooks = [{"name": "check-ignore-label.gatekeeper.sh", "timeoutSeconds": 5, "failurePolicy": "Fail"}, {"name": "validation.gatekeeper.sh", "timeoutSeconds": 5, "failurePolicy": policy}]
+    if policy is None:
+        del webhooks[1]["failurePolicy"]
+    server.put({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration", "metadata": {"name": name}, "webhooks": webhooks})
+    helm.install({"notationCerts": [CA]})
+    notes = " ".join(helm.notes().split())
+    assert (f"WARNING: failurePolicy of validation.gatekeeper.sh in {name} is {policy or 'not said'}: " in notes) == warns
+    assert ("is admitted unverified" in notes) == warns
+    assert ("--set validatingWebhookFailurePolicy=Fail" in notes) == warns
+    assert (f"kubectl patch validatingwebhookconfiguration {name} --type=json -p '[{{\"op\":\"add\",\"path\":\"/webhooks/1/failurePolicy\"" in notes) == warns
 
 
 def test_a_mutation_that_is_too_late_does_not_skip_verification(helm, server):

@@ -152,6 +152,19 @@ Gatekeeper (and Kyverno) are there, have no host network, and their namespace ha
 {{- max 1 (sub (int .) 1) }}
 {{- end }}
 
+{{/*
+Seconds of the Provider that verifies, of a webhook that has so many. Kinds of constraints ask one after the other, and what is not
+answered yet is asked again: two of them and a second for the policy have to fit (docs/limits.md).
+*/}}
+{{- define "countersign.validationTimeout" -}}
+{{- max 1 (div (sub (int .) 1) 2) }}
+{{- end }}
+
+{{/* Milliseconds until the answer: less than the Provider has, and with a webhook of 2 s less than its whole second. */}}
+{{- define "countersign.validationDeadline" -}}
+{{- min (sub (mul 1000 (include "countersign.validationTimeout" . | int)) 100) (sub (mul 500 (max 1 (sub (int .) 1))) 100) }}
+{{- end }}
+
 {{/* The name of the KeyManagementProvider that a trust store's reference means. */}}
 {{- define "countersign.trusted" -}}
 {{- $root := .root }}
