@@ -12,9 +12,7 @@ public final class CodeSigningChain: Sendable {
     public let violation: CertificateRuleError?
     /// The leaf's key, `nil` when it is of a kind that may not sign.
     let key: VerificationKey?
-    /// The leaf's subject as identities are compared with it. It is printed and read again by the rules of policies, so
-    /// that the names are refused that the reference verifier refuses: those without C, ST or O, those with one type
-    /// twice, and those with a type that has no short name.
+    /// The leaf's subject as identities are compared with it.
     let leafName: Result<SubjectName, TrustPolicyError>
 
     /// The leaf: the signing certificate.
@@ -44,7 +42,7 @@ public final class CodeSigningChain: Sendable {
         violation = Self.violation(in: certificates)
         key = VerificationKey(leaf.publicKey)
         do throws(TrustPolicyError) {
-            leafName = .success(try SubjectName(parsing: leaf.subject.rfc2253))
+            leafName = .success(try SubjectName(leaf.subject))
         } catch { leafName = .failure(error) }
     }
 

@@ -90,6 +90,16 @@ public struct DistinguishedName: Hashable, Sendable, CustomStringConvertible {
     ///
     /// It is made for people and for the identity rules of the trust policy; names are compared by ``der``.
     public var rfc2253: String {
+        var text = rfc2253OfNamedTypes
+        for attribute in attributes.reversed() where !attribute.hasShortName {
+            if !text.isEmpty { text += "," }
+            text += "\(attribute.oid)=#\(Hex.text(DirectoryString.encode(attribute.value)))"
+        }
+        return text
+    }
+
+    /// The part of ``rfc2253`` whose types have a short name.
+    public var rfc2253OfNamedTypes: String {
         let attributes = self.attributes
         var text = ""
         // Of these two the last value counts, and an empty one not at all.
@@ -103,10 +113,6 @@ public struct DistinguishedName: Hashable, Sendable, CustomStringConvertible {
                 DistinguishedName.write(type, attribute.value, after: separator, to: &text)
                 separator = "+"
             }
-        }
-        for attribute in attributes.reversed() where !attribute.hasShortName {
-            if !text.isEmpty { text += "," }
-            text += "\(attribute.oid)=#\(Hex.text(DirectoryString.encode(attribute.value)))"
         }
         return text
     }
