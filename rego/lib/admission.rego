@@ -455,7 +455,7 @@ registry(text) = name {
 	whole := lower(text)
 	port := concat("", regex.find_n(`:[0-9]+$`, whole, 1))
 	host := known_host(trim_suffix(trim_suffix(whole, port), "."))
-	name := concat("", [host, port_text(trim_left(port, ":0"))])
+	name := concat("", [host, port_text(port)])
 }
 
 known_host(host) = "docker.io" {
@@ -467,12 +467,12 @@ known_host(host) = "docker.io" {
 docker_hub := {"docker.io", "index.docker.io", "registry-1.docker.io"}
 
 port_text(port) = "" {
-	default_ports[port]
+	port == ""
+} else = "" {
+	trim_left(port, ":0") == "443"
 } else = text {
-	text := concat("", [":", port])
+	text := concat("", [":", trim_left(port, ":0")])
 }
-
-default_ports := {"", "443"}
 
 is_exemption(entry) {
 	is_filled_string(entry)
