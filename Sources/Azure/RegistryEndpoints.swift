@@ -1,14 +1,21 @@
+import OCI
 import Quotation
 
 /// The registries that an identity may be shown to.
 package struct RegistryEndpoints: Hashable, Sendable {
-    /// Names, and names that begin with `*.`.
+    /// Canonical names of registries over https, and such names with `*.` in front.
     package let patterns: [String]
 
     /// The registries of Azure's clouds.
     package static let azure = RegistryEndpoints(validated: AzureCloud.all.map { "*.\($0.registrySuffix)" })
 
-    private init(validated: [String]) { patterns = validated }
+    private init(validated: [String]) { patterns = validated.compactMap(RegistryEndpoints.canonical) }
+
+    /// A pattern with its registry's canonical name; `nil` when it has none.
+    private static func canonical(_ pattern: String) -> String? {
+        let star = pattern.hasPrefix("*.") ? "*." : ""
+        return RegistryName(parsing: pattern.dropFirst(star.utf8.count)).map { "\(star)\($0.canonical())" }
+    }
 
     /// Reads a list as Ratify does: host names with their port if there is one, or `*.` and a domain, where the star
     /// stands for exactly one label. An empty list is ``azure``.
@@ -29,15 +36,20 @@ package struct RegistryEndpoints: Hashable, Sendable {
                 guard pattern.utf8.count > 2 else { throw fault("has no domain after the star") }
             default: throw fault("has more than one star")
             }
+            guard RegistryEndpoints.canonical(pattern) != nil else {
+                throw fault(
+                    "is not the name of a registry: write a host name, with its port if there is one, and no more")
+            }
         }
-        self.patterns = patterns.isEmpty ? RegistryEndpoints.azure.patterns : patterns
+        self = patterns.isEmpty ? .azure : RegistryEndpoints(validated: patterns)
     }
 
-    /// Whether a registry is one of these. Host names have no case (RFC 4343).
+    /// Whether a registry is one of these.
     package func contain(_ host: String) -> Bool {
-        let host = Array(host.lowercased().utf8)
+        guard let name = RegistryName(parsing: host)?.canonical().description else { return false }
+        let host = Array(name.utf8)
         return patterns.contains { pattern in
-            let pattern = Array(pattern.lowercased().utf8)
+            let pattern = Array(pattern.utf8)
             if pattern == host { return true }
             guard pattern.first == UInt8(ascii: "*"), let dot = host.firstIndex(of: UInt8(ascii: ".")), dot > 0 else {
                 return false

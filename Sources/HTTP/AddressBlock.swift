@@ -33,10 +33,21 @@ public struct AddressBlock: Sendable, Hashable, CustomStringConvertible {
 }
 
 extension IPAddress: CustomStringConvertible {
-    /// In the usual form; groups of an IPv6 address are not shortened.
-    var description: String {
+    /// Dotted, or as RFC 5952 writes an IPv6 address.
+    package var description: String {
         guard bytes.count == 16 else { return bytes.map(String.init).joined(separator: ".") }
-        return stride(from: 0, to: 16, by: 2)
-            .map { String(UInt16(bytes[$0]) << 8 | UInt16(bytes[$0 + 1]), radix: 16) }.joined(separator: ":")
+        let groups = stride(from: 0, to: 16, by: 2).map { UInt16(bytes[$0]) << 8 | UInt16(bytes[$0 + 1]) }
+        // The longest run of at least two zeros, the first of those.
+        var run = 0..<0
+        var start = 0
+        for index in 0...groups.count where index == groups.count || groups[index] != 0 {
+            if index - start > max(run.count, 1) { run = start..<index }
+            start = index + 1
+        }
+        func text(_ groups: ArraySlice<UInt16>) -> String {
+            groups.map { String($0, radix: 16) }.joined(separator: ":")
+        }
+        guard !run.isEmpty else { return text(groups[...]) }
+        return "\(text(groups[..<run.lowerBound]))::\(text(groups[run.upperBound...]))"
     }
 }

@@ -5,14 +5,14 @@
 #endif
 
 /// An IPv4 or IPv6 address, for `NO_PROXY`, for telling addresses from names, and for judging where to connect.
-struct IPAddress: Sendable, Hashable {
+package struct IPAddress: Sendable, Hashable {
     private static let mapped: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF]
 
     /// 4 or 16 bytes.
-    let bytes: [UInt8]
+    package let bytes: [UInt8]
 
     /// Reads an address in dotted or colon notation; `nil` when the text is a name.
-    init?(_ text: String) {
+    package init?(_ text: String) {
         var buffer = [UInt8](repeating: 0, count: 16)
         if inet_pton(AF_INET, text, &buffer) == 1 {
             bytes = Array(buffer.prefix(4))
@@ -32,7 +32,7 @@ struct IPAddress: Sendable, Hashable {
     }
 
     /// Whether it was written as an IPv6 address.
-    private(set) var isIPv6 = false
+    package private(set) var isIPv6 = false
 
     /// 127.0.0.0/8 and ::1.
     var isLoopback: Bool {

@@ -61,6 +61,7 @@ public struct ImageVerifier: Sendable {
         _ reference: ImageReference, subject: Descriptor? = nil, userMetadata: [String: String] = [:],
         maximumSignatures: Int? = nil, now: Date, deadline: ContinuousClock.Instant
     ) async -> ImageOutcome {
+        let reference = reference.over(store.transport ?? reference.transport)
         func end(
             _ failure: ValidationFailure?, _ subject: Descriptor?, _ statement: TrustPolicyStatement? = nil
         ) -> ImageOutcome {

@@ -1,24 +1,53 @@
+import OCI
 import Quotation
 
-/// The scopes of a trust policy statement: repositories, or everything (trust store and trust policy specification, "OCI
-/// Trust Policy Constraints").
-enum RegistryScope {
+/// A scope of a trust policy statement that is a repository: `registry.example/team/app` (trust store and trust policy
+/// specification, "OCI Trust Policy Constraints").
+///
+/// The specification compares texts. One registry has several spellings, though, all of which lead to the same image: whoever
+/// may choose the spelling would choose the statement. So the registry's canonical name counts, ``RegistryName``.
+struct RegistryScope: Sendable {
     /// The global scope.
     static let global = "*"
 
-    /// Checks that a scope is one fully qualified repository: `registry.example/team/app`.
-    static func check(_ scope: String) throws(TrustPolicyError) {
+    /// The registry as it was written.
+    let registry: RegistryName
+    /// The repository.
+    let repository: String
+
+    /// The repository at all registries that this one may be: what scopes are looked up by.
+    var place: String { "\(registry.place)/\(repository)" }
+
+    /// The scope as it was written, but for its repository's whole name.
+    var description: String { "\(registry)/\(repository)" }
+
+    /// The scope of an image.
+    init(of reference: ImageReference) {
+        registry = reference.written
+        repository = reference.repository
+    }
+
+    /// Reads a scope, which is one fully qualified repository.
+    init(parsing scope: String) throws(TrustPolicyError) {
         guard scope.utf8.count <= 1 || !scope.utf8.contains(UInt8(ascii: "*")) else {
             throw TrustPolicyError(
                 "the registry scope \"\(scope.quoted)\" has a wildcard in it; only \"*\" alone is possible")
         }
         let parts = scope.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
-        guard parts.count >= 2, let domain = parts.first, isDomain(domain), parts.dropFirst().allSatisfy(isComponent)
+        guard parts.count >= 2, let domain = parts.first, Self.isDomain(domain),
+            parts.dropFirst().allSatisfy(Self.isComponent)
         else {
             throw TrustPolicyError(
                 "the registry scope \"\(scope.quoted)\" is not a repository: expected registry/repository, without "
                     + "scheme, tag or digest, for example registry.example.com/team/app")
         }
+        guard let registry = RegistryName(parsing: scope[domain.startIndex..<domain.endIndex]) else {
+            throw TrustPolicyError(
+                "the registry scope \"\(scope.quoted)\" names a registry that no image can have: expected a host "
+                    + "name, or an address of four numbers, and a port from 1 to 65535 if there is one")
+        }
+        self.registry = registry
+        repository = registry.canonical().fullRepository(scope[domain.endIndex...].dropFirst())
     }
 
     private static func isAlphanumeric(_ byte: UInt8) -> Bool {

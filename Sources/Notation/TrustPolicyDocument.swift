@@ -8,8 +8,9 @@ public struct TrustPolicyDocument: Sendable {
     /// The statements, in their order.
     public let statements: [TrustPolicyStatement]
 
-    /// Where the statement of each scope is: a policy may have hundreds, and one is chosen for every verification.
-    private let positions: [String: Int]
+    /// Where the statement of each scope is, by the scope's place: a policy may have hundreds, and one is chosen for every
+    /// verification.
+    private let positions: [String: (position: Int, scope: RegistryScope)]
     /// Where the statement of all other repositories is.
     private let globalPosition: Int?
 
@@ -46,16 +47,25 @@ public struct TrustPolicyDocument: Sendable {
     /// A document of statements, validated as a whole: each name and each scope once.
     public init(statements: [TrustPolicyStatement]) throws(TrustPolicyError) {
         var names: Set<[UInt8]> = []
-        var positions: [String: Int] = [:]
+        var positions: [String: (position: Int, scope: RegistryScope)] = [:]
+        var texts: [String: String] = [:]
         for (position, statement) in statements.enumerated() {
             guard names.insert(Array(statement.name.utf8)).inserted else {
                 throw TrustPolicyError("two statements of the trust policy have the name \"\(statement.name.quoted)\"")
             }
-            for scope in statement.registryScopes {
+            for text in statement.registryScopes {
+                let scope = statement.isGlobal ? nil : try RegistryScope(parsing: text)
                 // "For a given OCI artifact there MUST be only one applicable trust policy"
-                guard positions.updateValue(position, forKey: scope) == nil else {
-                    throw TrustPolicyError("the registry scope \"\(scope.quoted)\" is in the trust policy twice")
+                guard let former = texts.updateValue(text, forKey: scope?.place ?? text) else {
+                    if let scope { positions[scope.place] = (position, scope) }
+                    continue
                 }
+                guard former != text else {
+                    throw TrustPolicyError("the registry scope \"\(text.quoted)\" is in the trust policy twice")
+                }
+                throw TrustPolicyError(
+                    "the registry scopes \"\(former.quoted)\" and \"\(text.quoted)\" are one repository in two spellings (443 is the port of https, 80 that of plain HTTP); keep one of them"
+                )
             }
         }
         self.statements = statements
@@ -68,17 +78,26 @@ public struct TrustPolicyDocument: Sendable {
     ///
     /// - Throws: ``TrustPolicyError`` when there is none: the artifact is untrusted then.
     public func statement(for reference: ImageReference) throws(TrustPolicyError) -> TrustPolicyStatement {
-        try statement(forScope: reference.scopeName)
+        // What the specification has no words for, an IPv6 address for instance, has no statement, not even "*".
+        _ = try RegistryScope(parsing: reference.scopeName)
+        return try statement(for: RegistryScope(of: reference), over: reference.transport)
     }
 
-    /// The statement for a repository, `registry/repository`. There is no expansion: `nginx` is not
-    /// `docker.io/library/nginx` here.
+    /// The statement for a repository, `registry/repository`. The registry counts in any spelling,
+    /// over https; `nginx` alone is no repository here.
     public func statement(forScope scope: String) throws(TrustPolicyError) -> TrustPolicyStatement {
-        try RegistryScope.check(scope)
-        // Scopes have been checked to be ASCII, so that equal strings are equal bytes.
-        guard let position = positions[scope] ?? globalPosition else {
+        try statement(for: RegistryScope(parsing: scope), over: .https)
+    }
+
+    private func statement(
+        for scope: RegistryScope, over transport: RegistryTransport
+    ) throws(TrustPolicyError) -> TrustPolicyStatement {
+        let own = positions[scope.place].flatMap { known in
+            known.scope.registry.mayBeSame(as: scope.registry, over: transport) ? known.position : nil
+        }
+        guard let position = own ?? globalPosition else {
             throw TrustPolicyError(
-                "no statement of the trust policy applies to \"\(scope)\"; add the repository, or \"*\", to the "
+                "no statement of the trust policy applies to \"\(scope.description.quoted)\"; add the repository, or \"*\", to the "
                     + "registryScopes of one")
         }
         return statements[position]

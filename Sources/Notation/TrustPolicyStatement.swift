@@ -113,6 +113,6 @@ public struct TrustPolicyStatement: Sendable {
             }
             return
         }
-        for scope in scopes { try RegistryScope.check(scope) }
+        for scope in scopes { _ = try RegistryScope(parsing: scope) }
     }
 }

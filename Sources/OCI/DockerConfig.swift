@@ -23,6 +23,8 @@ package struct DockerConfig: Hashable, Sendable {
         package let description: String
     }
 
+    /// The keys of `auths`, of those without a credential too.
+    private(set) var names: [RegistryKey] = []
     /// The entries of `auths` that hold a credential, or should.
     private(set) var entries: [Entry] = []
     /// Helpers by the host that they are for.
@@ -45,6 +47,7 @@ package struct DockerConfig: Hashable, Sendable {
             throw Fault(description: "it is \(document.kind), not a JSON object")
         }
         for (key, value) in try Self.members(object, "auths") {
+            names.append(RegistryKey(key))
             let content: Result<RegistryCredential, Fault>
             do throws(Fault) {
                 // Docker leaves an empty entry behind for what a helper keeps.
@@ -135,13 +138,21 @@ package struct DockerConfig: Hashable, Sendable {
         user == "<token>" ? .identityToken(password) : .basic(user: user, password: password)
     }
 
-    /// The helper to ask for a registry; one that names the registry goes before the store for all. `nil` where there is
-    /// none, or only one that is not valid.
-    func helper(for endpoint: String) -> String? { try? content(ofHelperFor: endpoint)?.get() }
+    /// The helper to ask for a registry, and what it knows the registry as; one that names the registry goes before the store
+    /// for all. `nil` where there is none, or only one that is not valid.
+    func helper(for endpoint: String) -> (name: String, server: String)? {
+        guard let name = try? content(ofHelperFor: endpoint)?.get() else { return nil }
+        // Docker writes the name under which somebody logged in, which may have a port.
+        let keys = helpers.map(\.key) + names
+        return (name, keys.first { Self.isMeant($0, endpoint) }?.written ?? endpoint)
+    }
+
+    private static func isMeant(_ key: RegistryKey, _ endpoint: String) -> Bool {
+        key.matches(endpoint: endpoint, repository: "") == .exactly(components: 0)
+    }
 
     private func content(ofHelperFor endpoint: String) -> Result<String, Fault>? {
-        helpers.first { $0.key.matches(endpoint: endpoint, repository: "") == .exactly(components: 0) }?.content
-            ?? store
+        helpers.first { Self.isMeant($0.key, endpoint) }?.content ?? store
     }
 
     /// What `auths` says for a repository: the longest path that fits, and of those a host in full before a pattern.
@@ -178,8 +189,10 @@ struct RegistryKey: Hashable, Sendable {
         static func < (left: Fit, right: Fit) -> Bool { left.rank < right.rank }
     }
 
-    /// The host with its port, in lower case; `docker.io` for all its names.
+    /// The registry's canonical name; for a pattern, the host with its port in lower case.
     let host: String
+    /// The host with its port as it was written: what a helper that keeps its credentials knows it as.
+    let written: String
     /// The components of the path, those that name an API's version left out.
     let path: [String]
 
@@ -189,17 +202,20 @@ struct RegistryKey: Hashable, Sendable {
             rest = rest.dropFirst(scheme.count)
         }
         let parts = rest.split(separator: "/", omittingEmptySubsequences: true).map(String.init)
-        host = RegistryKey.canonical(parts.first ?? "")
+        written = parts.first ?? ""
+        host = RegistryKey.canonical(written)
         var path = Array(parts.dropFirst())
         // `https://index.docker.io/v1/` is Docker Hub's name of old.
         if let first = path.first, first == "v1" || first == "v2" { path.removeFirst() }
         self.path = path
     }
 
-    /// Docker Hub has many names and one set of users.
+    /// One name for all spellings of a registry.
     static func canonical(_ host: String) -> String {
+        if let name = RegistryName(parsing: host) { return name.canonical().description }
+        // A pattern. The port of https is never in what it is compared with.
         let host = host.lowercased()
-        return ["index.docker.io", "registry-1.docker.io"].contains(host) ? "docker.io" : host
+        return host.utf8.reversed().starts(with: ":443".utf8.reversed()) ? String(host.dropLast(4)) : host
     }
 
     /// How well this key fits a repository; `nil` when it does not.

@@ -67,7 +67,7 @@ public final class DockerConfigCredentials: RegistryCredentials {
     ) async throws(RegistryError) -> RegistryCredential {
         let config = try config(endpoint)
         if let helper = config.helper(for: endpoint) {
-            let answer = try await ask(helper, endpoint, deadline)
+            let answer = try await ask(Self.question(helper, endpoint), endpoint, deadline)
             if answer != .anonymous { return answer }
         }
         do { return try config.credential(for: endpoint, repository: repository) ?? .anonymous } catch {
@@ -86,20 +86,21 @@ public final class DockerConfigCredentials: RegistryCredentials {
     /// Forgets what a helper answered.
     public func credentialRejected(_ credential: RegistryCredential, for endpoint: String, repository: String) async {
         guard let helper = (try? config(endpoint))?.helper(for: endpoint) else { return }
-        answers.remove(HelperQuestion(helper: helper, server: Self.server(endpoint))) { $0 == credential }
+        answers.remove(Self.question(helper, endpoint)) { $0 == credential }
     }
 
-    /// What helpers know Docker Hub as.
-    private static func server(_ endpoint: String) -> String {
-        RegistryKey.canonical(endpoint) == "docker.io" ? "https://index.docker.io/v1/" : endpoint
+    private static func question(_ helper: (name: String, server: String), _ endpoint: String) -> HelperQuestion {
+        // What helpers know Docker Hub as.
+        let isDockerHub = RegistryKey.canonical(endpoint) == RegistryName.dockerHub
+        return HelperQuestion(
+            helper: helper.name, server: isDockerHub ? "https://index.docker.io/v1/" : helper.server)
     }
 
     private func ask(
-        _ helper: String, _ endpoint: String, _ deadline: ContinuousClock.Instant
+        _ question: HelperQuestion, _ endpoint: String, _ deadline: ContinuousClock.Instant
     ) async throws(RegistryError) -> RegistryCredential {
-        let question = HelperQuestion(helper: helper, server: Self.server(endpoint))
         if let known = answers.value(for: question) { return known }
-        let program = CredentialHelper(name: helper, path: helperPath)
+        let program = CredentialHelper(name: question.helper, path: helperPath)
         return try await asking.value(
             for: question, deadline: min(deadline, .now + helperTime), workTime: helperTime,
             timeout: RegistryError(

@@ -96,7 +96,9 @@ public final class ImageLayout: ReferrerStore, ArtifactPushing {
         let wanted = reference.description
         var found = manifests.filter { entry in
             ImageLayout.names(entry).contains { name in
-                name == wanted || (name.contains("/") && (try? ImageReference(parsing: name)) == reference)
+                name == wanted
+                    || (name.contains("/")
+                        && (try? ImageReference(parsing: name, over: reference.transport)) == reference)
             }
         }
         if found.isEmpty, let tag = reference.tag { found = manifests.filter { ImageLayout.names($0).contains(tag) } }

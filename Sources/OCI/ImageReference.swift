@@ -5,10 +5,9 @@ import Quotation
 /// The grammar is the one of `distribution/reference`, which kubelets, containerd and Docker use, with Docker's
 /// normalisation: `nginx` is `docker.io/library/nginx:latest`. Where they keep a spelling that leads to the same
 /// place, this type has one spelling, so that a trust policy's scope cannot be dodged by writing it another way:
-/// hosts are in lower case, and `index.docker.io` and `registry-1.docker.io` are `docker.io`.
+/// the registry is a canonical ``RegistryName``.
 public struct ImageReference: Hashable, Sendable, CustomStringConvertible {
-    /// The registry as in the reference: a host with its port if one was given, in lower case; `docker.io` for
-    /// Docker Hub. An IPv6 address is in brackets.
+    /// The registry: its canonical name, without the port that ``transport`` means anyway; `docker.io` for Docker Hub.
     public let registry: String
     /// The repository: `library/nginx`.
     public let repository: String
@@ -16,6 +15,13 @@ public struct ImageReference: Hashable, Sendable, CustomStringConvertible {
     public let tag: String?
     /// The digest, which decides when there is one.
     public let digest: Digest?
+    /// How the registry is spoken to: what a name without a port means.
+    public let transport: RegistryTransport
+    /// The registry with the port that was written.
+    ///
+    /// It is no part of what a reference is: two spellings of a registry make equal references. Who pulls an image may have
+    /// credentials and mirrors by the spelling, though, so that what is handed back to be pulled keeps it.
+    package let written: RegistryName
 
     /// The most bytes a reference's text may have.
     public static let maximumLength = 1024
@@ -26,8 +32,9 @@ public struct ImageReference: Hashable, Sendable, CustomStringConvertible {
 
     /// Parses and normalises a reference.
     ///
+    /// - Parameter transport: how registries are spoken to.
     /// - Throws: ``ImageReferenceError`` that says which part is wrong and what is expected.
-    public init(parsing text: String) throws(ImageReferenceError) {
+    public init(parsing text: String, over transport: RegistryTransport = .https) throws(ImageReferenceError) {
         func fault(_ problem: ImageReferenceError.Problem) -> ImageReferenceError {
             ImageReferenceError(text: text, problem: problem)
         }
@@ -52,7 +59,7 @@ public struct ImageReference: Hashable, Sendable, CustomStringConvertible {
         }
         guard !name.isEmpty else { throw fault(.noRepository) }
 
-        let (registry, repository) = try Self.split(name, fault)
+        let (registry, repository) = try Self.split(name, transport, fault)
         guard !repository.isEmpty else { throw fault(.noRepository) }
         guard repository.utf8.count <= Self.maximumRepositoryLength else { throw fault(.repositoryTooLong) }
         guard ReferenceGrammar.isRepository(repository) else {
@@ -61,25 +68,43 @@ public struct ImageReference: Hashable, Sendable, CustomStringConvertible {
                     ? .upperCase(String(repository)) : .repository(String(repository)))
         }
         self.init(
-            registry: registry, repository: repository, tag: tag ?? (digest == nil ? "latest" : nil), digest: digest)
+            written: registry, repository: repository, tag: tag ?? (digest == nil ? "latest" : nil), digest: digest,
+            transport: transport)
     }
 
-    init(registry: String, repository: String, tag: String?, digest: Digest?) {
-        self.registry = registry
+    init(written: RegistryName, repository: String, tag: String?, digest: Digest?, transport: RegistryTransport) {
+        self.written = written
+        self.registry = written.canonical(over: transport).description
         self.repository = repository
         self.tag = tag
         self.digest = digest
+        self.transport = transport
+    }
+
+    /// References are equal when they name the same thing, however its registry was written.
+    public static func == (left: ImageReference, right: ImageReference) -> Bool {
+        left.digest == right.digest && left.tag == right.tag && left.repository == right.repository
+            && left.registry == right.registry && left.transport == right.transport
+    }
+
+    /// Hashes what equality looks at.
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(registry)
+        hasher.combine(repository)
+        hasher.combine(tag)
+        hasher.combine(digest)
     }
 
     /// Docker's rule (`distribution/reference`, `splitDockerDomain`): the first component is a registry when it is
     /// `localhost` or has a dot or a colon.
     private static func split(
-        _ name: Substring, _ fault: (ImageReferenceError.Problem) -> ImageReferenceError
-    ) throws(ImageReferenceError) -> (registry: String, repository: String) {
+        _ name: Substring, _ transport: RegistryTransport,
+        _ fault: (ImageReferenceError.Problem) -> ImageReferenceError
+    ) throws(ImageReferenceError) -> (registry: RegistryName, repository: String) {
         guard let slash = name.utf8.firstIndex(of: UInt8(ascii: "/")) else {
             // 64 hexadecimal characters are an image's ID on a node, not a name that can be pulled.
             guard !ReferenceGrammar.isImageID(name) else { throw fault(.imageID) }
-            return ("docker.io", "library/\(name)")
+            return (.dockerHubName, "library/\(name)")
         }
         let first = name[..<slash]
         let rest = name[name.index(after: slash)...]
@@ -89,34 +114,60 @@ public struct ImageReference: Hashable, Sendable, CustomStringConvertible {
             // `Foo/bar` is a registry "Foo" to `distribution/reference`, and a typing error to everyone else: with
             // the host in lower case it would name another image, so it is refused.
             guard host == first else { throw fault(.upperCase(String(name))) }
-            return ("docker.io", String(name))
+            return (.dockerHubName, String(name))
         }
-        guard ReferenceGrammar.isRegistry(host) else { throw fault(.registry(String(first))) }
-        guard ["docker.io", "index.docker.io", "registry-1.docker.io"].contains(host) else {
-            return (host, String(rest))
+        // Node runtimes refuse a dot at the end and leading zeros of the port: only what they can pull is a reference.
+        guard ReferenceGrammar.isRegistry(host), let registry = RegistryName(parsing: host) else {
+            throw fault(.registry(String(first)))
         }
-        return ("docker.io", rest.isEmpty || rest.utf8.contains(UInt8(ascii: "/")) ? String(rest) : "library/\(rest)")
+        return (registry, registry.canonical(over: transport).fullRepository(rest))
     }
 
     /// The host, with its port if there is one, to talk to.
-    public var endpoint: String { registry == "docker.io" ? "registry-1.docker.io" : registry }
+    public var endpoint: String { registry == RegistryName.dockerHub ? "registry-1.docker.io" : registry }
 
     /// `registry/repository`: what the `registryScopes` of a trust policy name.
     public var scopeName: String { "\(registry)/\(repository)" }
 
     /// The normalised text: `registry/repository[:tag][@digest]`.
-    public var description: String {
+    public var description: String { text(scopeName) }
+
+    /// ``scopeName`` with the port that was written, for whoever pulls the image.
+    package var writtenScopeName: String { written.port == nil ? scopeName : "\(written)/\(repository)" }
+
+    /// ``description`` with the port that was written, for whoever pulls the image.
+    package var writtenDescription: String { text(writtenScopeName) }
+
+    private func text(_ scopeName: String) -> String {
         var text = scopeName
         if let tag { text += ":\(tag)" }
         if let digest { text += "@\(digest)" }
         return text
     }
 
+    /// Every spelling of the registry that may lead to where this one does, whatever it is spoken to by: for lists of what is
+    /// to be verified, which nobody may get past.
+    package var registrySpellings: [String] { written.spellings }
+
+    /// The same reference where registries are spoken to in another way.
+    package func over(_ transport: RegistryTransport) -> ImageReference {
+        guard transport != self.transport else { return self }
+        return ImageReference(
+            written: written, repository: written.canonical(over: transport).fullRepository(repository[...]), tag: tag,
+            digest: digest, transport: transport)
+    }
+
     /// This reference with a digest, which decides from here on.
     ///
     /// - Parameter keepingTag: whether the tag stays, for messages.
     public func with(digest: Digest, keepingTag: Bool = true) -> ImageReference {
-        ImageReference(registry: registry, repository: repository, tag: keepingTag ? tag : nil, digest: digest)
+        ImageReference(
+            written: written, repository: repository, tag: keepingTag ? tag : nil, digest: digest, transport: transport)
+    }
+
+    /// The same repository with a tag and no digest.
+    func with(tag: String) -> ImageReference {
+        ImageReference(written: written, repository: repository, tag: tag, digest: nil, transport: transport)
     }
 
     /// The repository and what is meant in it, without the registry: for messages.

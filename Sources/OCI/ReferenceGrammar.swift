@@ -43,7 +43,7 @@ enum ReferenceGrammar {
         let bytes = Array(text.utf8)
         guard bytes.first == UInt8(ascii: "[") else {
             let parts = bytes.split(separator: UInt8(ascii: ":"), maxSplits: 1, omittingEmptySubsequences: false)
-            guard let host = parts.first, isHostName(Array(host)) else { return false }
+            guard let host = parts.first, isHostName(host) else { return false }
             return parts.count == 1 || isPort(Array(parts[1]))
         }
         guard let close = bytes.firstIndex(of: UInt8(ascii: "]")) else { return false }
@@ -55,7 +55,8 @@ enum ReferenceGrammar {
         return rest.isEmpty || (rest.first == UInt8(ascii: ":") && isPort(Array(rest.dropFirst())))
     }
 
-    private static func isHostName(_ bytes: [UInt8]) -> Bool {
+    /// Labels of letters, digits and inner hyphens, joined by dots.
+    static func isHostName(_ bytes: ArraySlice<UInt8>) -> Bool {
         guard bytes.count <= 253 else { return false }
         return bytes.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false).allSatisfy { label in
             guard let first = label.first, let last = label.last, label.count <= 63 else { return false }

@@ -5,6 +5,9 @@ public protocol ReferrerStore: Sendable {
     /// The name of this store in reports.
     var name: String { get }
 
+    /// How this store speaks to registries; `nil` when it speaks to none.
+    var transport: RegistryTransport? { get }
+
     /// The descriptor of what a reference means. The digest decides when the reference has one.
     func resolve(
         _ reference: ImageReference, deadline: ContinuousClock.Instant
@@ -42,6 +45,9 @@ public protocol ReferrerStore: Sendable {
 }
 
 extension ReferrerStore {
+    /// Speaks to no registry.
+    public var transport: RegistryTransport? { nil }
+
     /// Keeps nothing.
     public func forget(_ descriptor: Descriptor, of reference: ImageReference) {}
 

@@ -83,7 +83,7 @@ extension RegistryClient {
         }
         if let tag {
             tags.remove(
-                ImageReference(registry: reference.registry, repository: reference.repository, tag: tag, digest: nil))
+                reference.with(tag: tag))
         }
         return (descriptor, response)
     }

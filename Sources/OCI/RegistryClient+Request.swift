@@ -64,10 +64,8 @@ extension RegistryClient {
     /// Sends a call, answering the registry's challenge with the caller's credential, and returns the answer, of
     /// whatever status except 401.
     func send(_ call: RegistryCall) async throws(RegistryError) -> HTTPResponse {
-        let endpoint = call.reference.endpoint
         let repository = call.reference.repository
-        let credential = try await credentials.credential(
-            for: endpoint, repository: repository, deadline: call.deadline)
+        let (endpoint, credential) = try await credential(for: call)
         do { return try await send(call, credential) } catch {
             guard error.kind == .unauthorized, credential != .anonymous else { throw error }
             // The source may have kept it beyond its life, or it was renewed meanwhile: once more with another one.
@@ -77,6 +75,25 @@ extension RegistryClient {
             guard renewed != credential else { throw error }
             return try await send(call, renewed)
         }
+    }
+
+    /// The credential for a call, and the endpoint that it is kept for. In plain HTTP a registry without a port is also
+    /// the one at port 80.
+    private func credential(
+        for call: RegistryCall
+    ) async throws(RegistryError) -> (endpoint: String, credential: RegistryCredential) {
+        let reference = call.reference
+        var endpoint = reference.endpoint
+        var credential = try await credentials.credential(
+            for: endpoint, repository: reference.repository, deadline: call.deadline)
+        if credential == .anonymous, options.plainHTTP,
+            let name = RegistryName(parsing: endpoint)?.with(defaultPort: 80), name.description != endpoint
+        {
+            endpoint = name.description
+            credential = try await credentials.credential(
+                for: endpoint, repository: reference.repository, deadline: call.deadline)
+        }
+        return (endpoint, credential)
     }
 
     private func send(

@@ -83,6 +83,10 @@ public final class RegistryClient: ReferrerStore, ArtifactPushing {
         return statistics
     }
 
+    /// How registries are spoken to. Registries on the loopback, in plain HTTP by their port, make no difference to what a
+    /// name without a port means.
+    public var transport: RegistryTransport? { options.plainHTTP ? .http : .https }
+
     /// Whether a registry is talked to in plain HTTP.
     func isPlain(_ endpoint: String) -> Bool {
         options.plainHTTP || (options.plainHTTPForLoopback && Self.isLoopbackWithPort(endpoint))

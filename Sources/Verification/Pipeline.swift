@@ -12,6 +12,8 @@ package struct ConfigurationSnapshot: Sendable {
     package let fingerprint: String?
     /// Where images and their signatures are looked up: the first store that has the image serves it.
     package let stores: [any ReferrerStore]
+    /// How the stores speak to registries, which says what a registry without a port means.
+    package let transport: RegistryTransport
     /// Who judges artifacts: each judges every artifact of its types, and speaks for itself alone.
     package let verifiers: [any ArtifactVerifier]
     /// What their reports mean.
@@ -30,6 +32,8 @@ package struct ConfigurationSnapshot: Sendable {
         self.generation = generation
         self.fingerprint = fingerprint
         self.stores = stores
+        let transports = Set(stores.compactMap(\.transport))
+        transport = transports.count > 1 ? .either : transports.first ?? .https
         self.verifiers = verifiers
         self.policy = policy
         self.settings = settings
@@ -96,6 +100,7 @@ package struct Pipeline: Sendable {
 
     /// The verdict on an image.
     package func run(_ reference: ImageReference, deadline: ContinuousClock.Instant) async -> PipelineResult {
+        let reference = reference.over(snapshot.transport)
         let panel = Panel(snapshot.verifiers, reference)
         if !panel.verifiers.isEmpty, panel.active.isEmpty {
             // Trust policy specification, level "skip": no look at the image at all.

@@ -17,7 +17,7 @@ extension PipelineService {
     /// How much longer the verdict on a key is kept; `nil` when there is none.
     package func remainingLife(of key: VerificationKey) -> Duration? {
         guard case .success(let snapshot) = source.snapshot(for: key.namespace) else { return nil }
-        return cache.remainingLife(for: cacheKey(key, snapshot))
+        return cache.remainingLife(for: cacheKey(key.over(snapshot.transport), snapshot))
     }
 
     /// Reaches the verdict on a key as a request would, and keeps it, if nobody's request is held up by that.
@@ -35,6 +35,7 @@ extension PipelineService {
         case .failure(let error):
             return .fault(PassingFault(stage: .configuration, host: nil, cause: error.description))
         }
+        let key = key.over(snapshot.transport)
         guard snapshot.stores.allSatisfy({ $0.hindrance(for: key.reference) == nil }) else { return .postponed }
         let cacheKey = cacheKey(key, snapshot)
         let host = key.reference.endpoint

@@ -46,6 +46,13 @@ package struct ConfigurationUnavailable: Error, Sendable, CustomStringConvertibl
 
 /// Answers the provider: decision cache, then one flight for all who ask the same, then the pipeline.
 package final class PipelineService: VerificationService {
+    /// What a reference means now.
+    enum Resolution: Sendable {
+        case digest(Digest)
+        case refused(String)
+        case fault(PassingFault)
+    }
+
     struct FlightKey: Hashable, Sendable {
         let decision: DecisionCache.Key
         let isMutation: Bool
@@ -56,7 +63,7 @@ package final class PipelineService: VerificationService {
     private let shared: (any SharedDecisions)?
     let metrics: MetricsRegistry
     let verifications = SingleFlight<FlightKey, PipelineResult>()
-    let resolutions = SingleFlight<FlightKey, MutationAnswer>()
+    let resolutions = SingleFlight<FlightKey, Resolution>()
     /// The answers that there are most of, counted without looking for their counter.
     private let admissions: MetricCounter
     let places = WorkPlaces()
@@ -96,7 +103,7 @@ package final class PipelineService: VerificationService {
 
     package func verdictAtHand(_ key: VerificationKey) -> KeyAnswer? {
         guard case .success(let snapshot) = source.snapshot(for: key.namespace),
-            let decision = cache.decisionAtHand(for: cacheKey(key, snapshot))
+            let decision = cache.decisionAtHand(for: cacheKey(key.over(snapshot.transport), snapshot))
         else { return nil }
         let answer = KeyAnswer.decided(decision)
         count(answer)
@@ -134,6 +141,7 @@ package final class PipelineService: VerificationService {
         case .failure(let error):
             return .fault(PassingFault(stage: .configuration, host: nil, cause: error.description))
         }
+        let key = key.over(snapshot.transport)
         let cacheKey = cacheKey(key, snapshot)
         if let decision = cache.decision(for: cacheKey) { return .decided(decision) }
 
@@ -266,11 +274,12 @@ package final class PipelineService: VerificationService {
         case .failure(let error):
             return .fault(PassingFault(stage: .configuration, host: nil, cause: error.description))
         }
+        let key = key.over(snapshot.transport)
         let flightKey = FlightKey(
             decision: DecisionCache.Key(
                 generation: snapshot.generation, trustGeneration: 0, namespace: key.namespace, reference: key.name),
             isMutation: true)
-        let answer = await resolutions.value(for: flightKey, deadline: deadline) { [metrics, places] in
+        let resolution = await resolutions.value(for: flightKey, deadline: deadline) { [metrics, places] in
             let end = ContinuousClock.now + PipelineService.minimumFlightTime
             return await places.work(
                 at: key.reference.endpoint, limits: snapshot.settings.limits, patience: deadline, deadline: end,
@@ -279,14 +288,21 @@ package final class PipelineService: VerificationService {
                 do throws(RegistryError) {
                     let (descriptor, _) = try await Pipeline(snapshot: snapshot, metrics: metrics)
                         .resolve(key.reference, deadline: end)
-                    return MutationAnswer.reference("\(key.reference.scopeName)@\(descriptor.digest)")
+                    return Resolution.digest(descriptor.digest)
                 } catch {
                     guard error.isPassing else { return .refused(error.description) }
                     return .fault(PassingFault(stage: .resolve, host: error.host, cause: error.description))
                 }
             }
         }
-        return answer ?? .fault(PipelineService.late(.resolve, key, snapshot))
+        return switch resolution {
+        // Whoever asked by another spelling of the registry has a name of its own for the image: nodes have credentials and
+        // mirrors by it.
+        case .digest(let digest): .reference("\(key.reference.writtenScopeName)@\(digest)")
+        case .refused(let reason): .refused(reason)
+        case .fault(let fault): .fault(fault)
+        case nil: .fault(PipelineService.late(.resolve, key, snapshot))
+        }
     }
 
     static func late(

@@ -41,9 +41,22 @@ package struct VerificationKey: Sendable, Hashable, CustomStringConvertible {
 
     private init(namespace: Substring?, text: Substring) throws(VerificationKeyError) {
         if let namespace, !VerificationKey.isNamespace(namespace) { throw .namespace(String(namespace.prefix(80))) }
-        self.namespace = namespace.map(String.init)
-        self.text = String(text)
-        do { reference = try ImageReference(parsing: self.text) } catch { throw .reference(error) }
+        let text = String(text)
+        let reference: ImageReference
+        do { reference = try ImageReference(parsing: text) } catch { throw .reference(error) }
+        self.init(namespace: namespace.map(String.init), text: text, reference: reference)
+    }
+
+    /// The same key where registries are spoken to in another way: two spellings of one registry then have one name.
+    func over(_ transport: RegistryTransport) -> VerificationKey {
+        guard transport != reference.transport else { return self }
+        return VerificationKey(namespace: namespace, text: text, reference: reference.over(transport))
+    }
+
+    private init(namespace: String?, text: String, reference: ImageReference) {
+        self.namespace = namespace
+        self.text = text
+        self.reference = reference
         name = reference.description
     }
 

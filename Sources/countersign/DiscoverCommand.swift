@@ -37,7 +37,7 @@ struct DiscoverCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let reference = try image.parse()
+        let reference = try image.parse(over: store.transport)
         let source = try store.open()
         let deadline = store.deadline()
         let tree = try await asking { () async throws(RegistryError) in

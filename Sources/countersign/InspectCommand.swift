@@ -33,7 +33,7 @@ struct InspectCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let reference = try image.parse()
+        let reference = try image.parse(over: store.transport)
         let source = try store.open()
         let deadline = store.deadline()
         let (subject, listed) = try await asking { () async throws(RegistryError) -> (Descriptor, [Descriptor]) in

@@ -19,12 +19,12 @@ struct ResolveCommand: AsyncParsableCommand {
     var output = OutputFormat.text
 
     func run() async throws {
-        let reference = try image.parse()
+        let reference = try image.parse(over: store.transport)
         let source = try store.open()
         let descriptor = try await asking { () async throws(RegistryError) in
             try await source.resolve(reference, deadline: store.deadline())
         }
-        let pinned = "\(reference.scopeName)@\(descriptor.digest)"
+        let pinned = "\(reference.writtenScopeName)@\(descriptor.digest)"
         switch output {
         case .text: print(pinned)
         case .json:

@@ -101,7 +101,7 @@ struct SignCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let reference = try image.parse()
+        let reference = try image.parse(over: store.transport)
         let now = Date()
         let options = try signingOptions(now: now)
         let deadline = store.deadline()
@@ -120,7 +120,7 @@ struct SignCommand: AsyncParsableCommand {
             signed = try await ImageSigner(signer: signer, destination: destination, timestamps: timestamps)
                 .sign(subject, in: reference, options, now: now, deadline: deadline)
         } catch { throw CommandFailure(error.isPassing ? .undetermined : .notVerified, "\(error)") }
-        let pinned = "\(reference.scopeName)@\(subject.digest)"
+        let pinned = "\(reference.writtenScopeName)@\(subject.digest)"
         switch output {
         case .text: print("Signed \(pinned)\nPushed the signature \(signed.manifest.digest)")
         case .json:

@@ -29,6 +29,9 @@ struct StoreOptions: ParsableArguments {
         guard (1...3600).contains(timeout) else { throw ValidationError("--timeout is \(timeout): expected 1 to 3600") }
     }
 
+    /// How registries are spoken to.
+    var transport: RegistryTransport { plainHTTP ? .http : .https }
+
     /// When the command gives up.
     func deadline() -> ContinuousClock.Instant { .now + .seconds(timeout) }
 
@@ -60,8 +63,13 @@ struct ReferenceArgument: ParsableArguments {
     @Argument(help: ArgumentHelp("The image: registry/repository:tag or @digest.", valueName: "ref"))
     var reference: String
 
-    func parse() throws -> ImageReference {
-        do { return try ImageReference(parsing: reference) } catch { throw CommandFailure(.usage, "\(error)") }
+    /// The reference.
+    ///
+    /// - Parameter transport: how the command speaks to registries.
+    func parse(over transport: RegistryTransport = .https) throws -> ImageReference {
+        do { return try ImageReference(parsing: reference, over: transport) } catch {
+            throw CommandFailure(.usage, "\(error)")
+        }
     }
 }
 

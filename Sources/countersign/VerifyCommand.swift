@@ -69,7 +69,7 @@ struct VerifyCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let reference = try image.parse()
+        let reference = try image.parse(over: store.transport)
         let result = try await config == nil ? verifyByTrustPolicy(reference) : verifyByConfiguration(reference)
         switch output {
         case .json: print(result.json.prettyText, terminator: "")

@@ -74,6 +74,25 @@ import TestSupport
         #expect(store.requests == 0)
     }
 
+    /// Two statements, and an image that only the laxer one would take: no spelling of its registry leads there.
+    @Test(arguments: ["registry.example", "registry.example:443", "REGISTRY.Example", "Registry.example:443"])
+    func noSpellingChoosesAnotherStatement(_ registry: String) async throws {
+        let policy = try TrustPolicyDocument(
+            json: Array(
+                """
+                {"version":"1.0","trustPolicies":[
+                {"name":"prod","registryScopes":["registry.example/app"],"signatureVerification":{"level":"strict"},
+                "trustStores":["ca:main"],"trustedIdentities":["*"]},
+                {"name":"rest","registryScopes":["*"],"signatureVerification":{"level":"skip"}}]}
+                """.utf8))
+        let image = try ImageReference(parsing: "\(registry)/app@\(SigningFixture.image.digest)")
+        let outcome = await ImageVerifier(
+            store: store, policy: policy, verifier: SignatureVerifier(trustStore: fixture.trustStore)
+        ).verify(image, subject: SigningFixture.image, now: SigningFixture.now, deadline: .now + .seconds(5))
+        #expect(!outcome.isAccepted && outcome.statement?.name == "prod")
+        #expect(reason(outcome).contains("registry.example/app@\(SigningFixture.image.digest) has no signature"))
+    }
+
     @Test func limit() async throws {
         let stranger = try SigningFixture()
         for _ in 0..<3 { _ = try await sign(with: stranger) }

@@ -66,13 +66,67 @@ import Testing
         }
         #expect(try name("registry.example/team/app:v1") == "exact")
         #expect(try name("registry.example/team/app/sub:v1") == "rest")
-        #expect(try name("registry.example:443/team/app:v1") == "rest")
+        #expect(try name("registry.example:443/team/app:v1") == "exact")
+        #expect(try name("registry.example:80/team/app:v1") == "rest")
         #expect(try name("nginx") == "exact")
         let only = try TrustPolicyDocument(
             json: Self.document(Self.statement(scopes: #"["registry.example/team/app"]"#)))
         #expect(throws: TrustPolicyError.self) {
             try only.statement(for: ImageReference(parsing: "registry.example/other"))
         }
+    }
+
+    /// A scope is a place, not a spelling: nobody chooses another statement by writing the registry in another way.
+    @Test(arguments: [
+        // scope, image, which statement over https, in plain HTTP, and where both are possible
+        ("reg.example/app", "reg.example/app", "prod", "prod", "prod"),
+        ("reg.example/app", "reg.example:443/app", "prod", "rest", "prod"),
+        ("reg.example/app", "reg.example:80/app", "rest", "prod", "prod"),
+        ("reg.example/app", "REG.example:443/app", "prod", "rest", "prod"),
+        ("reg.example:443/app", "reg.example/app", "prod", "rest", "prod"),
+        ("reg.example:80/app", "reg.example/app", "rest", "prod", "prod"),
+        ("reg.example:80/app", "reg.example:443/app", "rest", "rest", "rest"),
+        ("reg.example:0443/app", "reg.example/app", "prod", "rest", "prod"),
+        ("REG.Example/app", "reg.example/app", "prod", "prod", "prod"),
+        ("reg.example:5000/app", "reg.example:5000/app", "prod", "prod", "prod"),
+        ("reg.example:5000/app", "reg.example/app", "rest", "rest", "rest"),
+        ("index.docker.io/library/nginx", "nginx", "prod", "prod", "prod"),
+        ("registry-1.docker.io:443/library/nginx", "nginx", "prod", "rest", "prod"),
+        ("docker.io/nginx", "index.docker.io:443/nginx", "prod", "rest", "prod"),
+        ("10.0.0.1/app", "[::ffff:a00:1]/app", "prod", "prod", "prod"),
+    ])
+    func spellings(_ scope: String, _ image: String, _ https: String, _ http: String, _ either: String) throws {
+        let policy = try TrustPolicyDocument(
+            json: Self.document(
+                Self.statement(name: "prod", scopes: "[\"\(scope)\"]") + "," + Self.statement(name: "rest")))
+        for (transport, name) in [(RegistryTransport.https, https), (.http, http), (.either, either)] {
+            let reference = try ImageReference(parsing: image, over: transport)
+            #expect(try policy.statement(for: reference).name == name, "\(transport)")
+        }
+    }
+
+    @Test(arguments: [
+        ("reg.example/app", "reg.example:443/app"), ("reg.example/app", "REG.example/app"),
+        ("reg.example/app", "reg.example:80/app"), ("reg.example:80/app", "reg.example:443/app"),
+        ("docker.io/library/nginx", "index.docker.io/library/nginx"), ("docker.io/nginx", "docker.io/library/nginx"),
+        ("reg.example:443/app", "reg.example:00443/app"),
+    ])
+    func onePlaceInTwoSpellings(_ one: String, _ other: String) {
+        for scopes in [(one, other), (other, one)] {
+            let twice = Self.statement(name: "both", scopes: "[\"\(scopes.0)\",\"\(scopes.1)\"]")
+            #expect(problem(Self.document(twice))?.contains("are one repository in two spellings") == true)
+            let two =
+                Self.statement(name: "a", scopes: "[\"\(scopes.0)\"]") + ","
+                + Self.statement(name: "b", scopes: "[\"\(scopes.1)\"]")
+            #expect(problem(Self.document(two))?.contains("\"\(scopes.0)\" and \"\(scopes.1)\" are one") == true)
+        }
+    }
+
+    @Test(arguments: [
+        "reg.example:0/app", "reg.example:65536/app", "10.1/app", "10.0.0.01:5000/app", "reg.example./app",
+    ])
+    func aScopeThatNoImageHas(_ scope: String) {
+        #expect(problem(Self.document(Self.statement(scopes: "[\"\(scope)\"]"))) != nil)
     }
 
     @Test func overlap() {

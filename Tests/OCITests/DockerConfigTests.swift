@@ -42,7 +42,9 @@ import Testing
         try await expect("f.example", .anonymous)
         try await expect("g.example:8443", .basic(user: "g", password: "g"))
         try await expect("g.example", .anonymous)
-        try await expect("a.example:443", .anonymous)
+        try await expect("a.example:443", .basic(user: "user", password: "pass:word"))
+        try await expect("a.example:80", .anonymous)
+        try await expect("a.example:5000", .anonymous)
         try await expect("registry-1.docker.io", .basic(user: "hub", password: "pw"))
         try await expect("evil-a.example", .anonymous)
         try await expect("a.example.evil", .anonymous)
@@ -194,8 +196,8 @@ import Testing
         Self.helper("empty", in: directory, "echo 'credentials not found in native keychain'; exit 1")
         let file = directory.write(
             """
-            {"auths":{"plain.example":{"username":"file","password":"p"}},
-             "credHelpers":{"two.example":"two","plain.example":"empty"},"credsStore":"one"}
+            {"auths":{"plain.example":{"username":"file","password":"p"},"port.example:443":{}},
+             "credHelpers":{"two.example:443":"two","plain.example":"empty"},"credsStore":"one"}
             """, to: "config.json")
         let credentials = DockerConfigCredentials(path: file, helperPath: Self.path(directory))
         func ask(_ endpoint: String) async throws -> RegistryCredential {
@@ -210,11 +212,13 @@ import Testing
         #expect(try await ask("r.example:5000") == kept)
         await credentials.credentialRejected(kept, for: "r.example:5000", repository: "a")
         #expect(try await ask("r.example:5000") == kept)
+        // A helper is asked by the name under which somebody logged in.
+        #expect(try await ask("port.example") == kept)
         let log = try String(contentsOfFile: directory.path("log"), encoding: .utf8)
         #expect(
             log.split(separator: "\n") == [
-                "get r.example:5000", "get https://index.docker.io/v1/", "get two.example", "get plain.example",
-                "get r.example:5000",
+                "get r.example:5000", "get https://index.docker.io/v1/", "get two.example:443",
+                "get plain.example", "get r.example:5000", "get port.example:443",
             ])
     }
 

@@ -23,7 +23,13 @@ import TestSupport
         ("[::1]:5000/a", "[::1]:5000", "a", "latest", "[::1]:5000"),
         ("[FD00::1]/a:t", "[fd00::1]", "a", "t", "[fd00::1]"),
         ("a.b/c__d/e--f/g.h_i", "a.b", "c__d/e--f/g.h_i", "latest", "a.b"),
-        ("host.example:443/a:TAG", "host.example:443", "a", "TAG", "host.example:443"),
+        ("host.example:443/a:TAG", "host.example", "a", "TAG", "host.example"),
+        ("host.example:80/a", "host.example:80", "a", "latest", "host.example:80"),
+        ("index.docker.io:443/nginx", "docker.io", "library/nginx", "latest", "registry-1.docker.io"),
+        ("registry-1.docker.io:443/user/app", "docker.io", "user/app", "latest", "registry-1.docker.io"),
+        ("docker.io:443/library/nginx:v1", "docker.io", "library/nginx", "v1", "registry-1.docker.io"),
+        ("[0:0:0::1]:443/a", "[::1]", "a", "latest", "[::1]"),
+        ("[::ffff:a00:1]:5000/a", "10.0.0.1:5000", "a", "latest", "10.0.0.1:5000"),
     ])
     func normalises(text: String, registry: String, repository: String, tag: String, endpoint: String) throws {
         let reference = try ImageReference(parsing: text)
@@ -49,6 +55,41 @@ import TestSupport
         #expect(try ImageReference(parsing: "a.b/c@\(long)").digest?.description == long)
     }
 
+    /// Two spellings of a registry are one reference, and what is handed back to be pulled keeps the spelling.
+    @Test func spellingsOfARegistryAreOneReference() throws {
+        for (one, other) in [
+            ("r.example/a:v1", "R.example:443/a:v1"), ("nginx", "index.docker.io:443/library/nginx:latest"),
+            ("[::1]/a", "[0::1]:443/a"),
+        ] {
+            let (left, right) = (try ImageReference(parsing: one), try ImageReference(parsing: other))
+            #expect(left == right && left.hashValue == right.hashValue && left.description == right.description)
+        }
+        let written = try ImageReference(parsing: "R.example:443/a:v1")
+        #expect(written.writtenDescription == "r.example:443/a:v1" && written.writtenScopeName == "r.example:443/a")
+        #expect(
+            try ImageReference(parsing: "index.docker.io/nginx").writtenDescription == "docker.io/library/nginx:latest")
+        #expect(try ImageReference(parsing: "r.example/a") != ImageReference(parsing: "r.example:80/a"))
+    }
+
+    /// In plain HTTP port 80 is meant without one, and port 443 is another registry.
+    @Test func theTransportSaysWhatNoPortMeans() throws {
+        for text in ["r.example/a", "r.example:80/a", "r.example:443/a", "docker.io:80/nginx", "nginx", "[::1]:5000/a"]
+        {
+            for transport in [RegistryTransport.http, .either, .https] {
+                let reference = try ImageReference(parsing: text, over: transport)
+                #expect(try ImageReference(parsing: text).over(transport) == reference, "\(text)")
+                #expect(reference.transport == transport)
+            }
+        }
+        func plain(_ text: String) throws -> ImageReference { try ImageReference(parsing: text, over: .http) }
+        #expect(try plain("r.example:80/a") == plain("r.example/a"))
+        #expect(try plain("r.example:443/a").endpoint == "r.example:443")
+        #expect(try plain("docker.io:80/nginx").description == "docker.io/library/nginx:latest")
+        func either(_ text: String) throws -> ImageReference { try ImageReference(parsing: text, over: .either) }
+        #expect(try either("r.example:443/a").registry == "r.example:443")
+        #expect(try either("r.example:443/a") != either("r.example/a"))
+    }
+
     @Test func pinsToADigest() throws {
         let digest = try Digest(parsing: Self.digest)
         let reference = try ImageReference(parsing: "nginx:1.27")
@@ -66,6 +107,7 @@ import TestSupport
         "nginx@sha256:abc", "nginx@sha1:da39a3ee5e6b4b0d3255bfef95601890afd80709",
         "nginx@SHA256:" + String(repeating: "a", count: 64),
         "nginx@sha256:" + String(repeating: "A", count: 64), "nginx@\(digest)@\(digest)", "nginx@\(digest):tag",
+        "reg.example./a", "reg.example.:443/a", "10.1/a", "10.0.0.01/a", "0x7f.0.0.1:5000/a", "2130706433:5000/a",
         String(repeating: "a", count: 64), "a.b/../c", "a.b/%2e%2e/c", "a\0b",
     ])
     func refuses(text: String) {

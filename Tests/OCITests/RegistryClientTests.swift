@@ -27,6 +27,36 @@ import Testing
         #expect(http.lines == ["HEAD https://registry-1.docker.io/v2/library/nginx/manifests/latest"])
     }
 
+    private struct KeptForAPort: RegistryCredentials {
+        func credential(
+            for endpoint: String, repository: String, deadline: ContinuousClock.Instant
+        ) async throws(RegistryError) -> RegistryCredential {
+            endpoint == "r.example:80" ? .bearer("kept") : .anonymous
+        }
+    }
+
+    /// The default port is written or not: it is one registry, asked once and with the same credentials. The other default
+    /// port is another registry.
+    @Test func oneRegistryHasOneName() async throws {
+        for (isPlain, own, other) in [(false, "https://r.example", ":443"), (true, "http://r.example", ":80")] {
+            let http = ScriptedHTTP { .answer(200, $0, Self.head) }
+            var options = RegistryOptions()
+            options.plainHTTP = isPlain
+            options.tagCacheLifetime = .seconds(300)
+            let client = RegistryClient(http: http, credentials: KeptForAPort(), options: options)
+            for text in ["r.example/app:v1", "r.example\(other)/app:v1", "R.Example\(other)/app:v1"] {
+                let reference = try ImageReference(parsing: text, over: client.transport ?? .https)
+                _ = try await client.resolve(reference, deadline: Sample.deadline)
+            }
+            #expect(http.lines == ["HEAD \(own)/v2/app/manifests/v1"])
+            #expect(http.requests[0].headers["Authorization"] == (isPlain ? "Bearer kept" : nil))
+            let second = try ImageReference(
+                parsing: "r.example:\(isPlain ? 443 : 80)/app:v1", over: client.transport ?? .https)
+            _ = try await client.resolve(second, deadline: Sample.deadline)
+            #expect(http.lines.last == "HEAD \(own):\(isPlain ? 443 : 80)/v2/app/manifests/v1")
+        }
+    }
+
     @Test(arguments: [
         ("localhost:5000/a:t", "http://localhost:5000"), ("127.0.0.1:5000/a:t", "http://127.0.0.1:5000"),
         ("[::1]:5000/a:t", "http://[::1]:5000"), ("localhost/a:t", "https://localhost"),

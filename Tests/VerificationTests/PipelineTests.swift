@@ -14,18 +14,20 @@ final class ScriptedStore: ReferrerStore {
     let listing: Result<[Descriptor], RegistryError>
     let delay: Duration
     let gate: Gate?
+    let transport: RegistryTransport?
     private let calls = Mutex<[String]>([])
 
     init(
         name: String = "store", resolution: Result<Descriptor, RegistryError> = .success(ScriptedStore.image),
         listing: Result<[Descriptor], RegistryError> = .success([]), delay: Duration = .zero,
-        gate: Gate? = nil
+        gate: Gate? = nil, transport: RegistryTransport? = nil
     ) {
         self.name = name
         self.resolution = resolution
         self.listing = listing
         self.delay = delay
         self.gate = gate
+        self.transport = transport
     }
 
     static let image = Descriptor(of: Array("image".utf8), mediaType: MediaType.ociManifest)
@@ -320,6 +322,35 @@ struct ScriptedVerifier: ArtifactVerifier {
         #expect(try !first.hasAtHand("[team-a]r.example/a:v1"))
         #expect(try !service(generation: 2).hasAtHand("r.example/a:v1"))
         #expect(store.log.count { $0 == "resolve" } == 1)
+    }
+
+    /// What is kept of an image is kept under its registry's one name; what is handed back to be pulled has the name that
+    /// was asked for.
+    @Test(arguments: [(RegistryTransport.https, ":443", ":80"), (.http, ":80", ":443")])
+    func spellingsOfARegistryShareAnswers(_ transport: RegistryTransport, _ port: String, _ other: String) async throws
+    {
+        let store = ScriptedStore(listing: .success([]), transport: transport)
+        let service = service(store)
+        for name in ["r.example", "r.example\(port)", "R.Example\(port)"] {
+            let key = try VerificationKey(parsing: "\(name)/a:v1")
+            guard case .decided(let decision) = await service.verify(key, traceID: "t", deadline: .now + .seconds(60))
+            else {
+                Issue.record("no verdict on \(name)")
+                return
+            }
+            #expect(decision.reference == "r.example/a:v1")
+            guard
+                case .reference(let pinned) = await service.mutate(key, traceID: "t", deadline: .now + .seconds(60))
+            else {
+                Issue.record("\(name) was not resolved")
+                return
+            }
+            #expect(pinned == "\(name.lowercased())/a@\(ScriptedStore.image.digest)")
+        }
+        #expect(store.log.count { $0.hasPrefix("referrers") } == 1)
+        _ = await service.verify(
+            try VerificationKey(parsing: "r.example\(other)/a:v1"), traceID: "t", deadline: .now + .seconds(60))
+        #expect(store.log.count { $0.hasPrefix("referrers") } == 2)
     }
 
     @Test func whatIsPinnedIsAtHand() throws {

@@ -112,8 +112,8 @@ struct SignatureCondition: Sendable, CustomStringConvertible {
     /// Where it stands in the request.
     let path: String
     private var verifier: String?
-    private var subject: ImagePattern?
-    private var issuer: ImagePattern?
+    private var subject: WildcardPattern?
+    private var issuer: WildcardPattern?
     /// SHA-256 of certificates of which one must be in the signature's chain.
     private var certificates: Set<String>?
 
@@ -131,8 +131,8 @@ struct SignatureCondition: Sendable, CustomStringConvertible {
             }
             switch name {
             case "verifier": verifier = try text()
-            case "subject": subject = ImagePattern(text: try text())
-            case "issuer": issuer = ImagePattern(text: try text())
+            case "subject": subject = WildcardPattern(text: try text())
+            case "issuer": issuer = WildcardPattern(text: try text())
             case "certificates":
                 certificates = try SignatureCondition.certificates(value, path: "\(path).certificates")
             default:

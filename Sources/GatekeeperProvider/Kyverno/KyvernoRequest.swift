@@ -125,6 +125,6 @@ struct KyvernoRequest: Sendable {
         guard strings.count <= 1000, !strings.contains(where: { $0.isEmpty || $0.utf8.count > 1024 }) else {
             throw KyvernoRequestError("\(name) has an empty pattern, one of more than 1024 bytes, or more than 1000")
         }
-        return strings.map(ImagePattern.init)
+        return strings.map { ImagePattern($0) }
     }
 }

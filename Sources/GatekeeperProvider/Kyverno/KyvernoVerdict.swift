@@ -55,12 +55,10 @@ struct KyvernoVerdict: Sendable {
 extension KyvernoRequest {
     /// Whether no pattern chooses an image.
     func isSkipped(_ reference: ImageReference) -> Bool {
-        let texts = reference.patternTexts
         if let imageReferences {
-            let all = texts + reference.taggedTexts
-            guard imageReferences.contains(where: { all.contains(where: $0.matches) }) else { return true }
+            guard imageReferences.contains(where: { $0.chooses(reference) }) else { return true }
         }
-        return skipImageReferences.contains { texts.contains(where: $0.matches) }
+        return skipImageReferences.contains { $0.exempts(reference) }
     }
 
     /// What a decision about an image means for this request.
@@ -92,7 +90,7 @@ extension KyvernoRequest {
         }
         return KyvernoVerdict(
             status: .verified, digest: digest?.description,
-            pinned: digest.map { reference.with(digest: $0).description })
+            pinned: digest.map { reference.with(digest: $0).writtenDescription })
     }
 
     /// Why an image was refused, by every report that failed.
