@@ -96,13 +96,13 @@ An object of the release, as one document or more. Takes root and object, withou
 {{- end }}
 
 {{/* A hook that removes an object: Helm deletes one of that name before it makes the hook's, and the hook's when that is made. Takes
-root, object, and when. */}}
+root, object, and when. Providers go last: their kind may be gone with Gatekeeper, and the first hook that fails is the last one. */}}
 {{- define "countersign.removed" -}}
 {{- $object := deepCopy .object }}
 {{- $_ := set $object.metadata "labels" (include "countersign.labels" .root | fromYaml) }}
 {{- $_ := set $object.metadata "annotations" (dict
     "helm.sh/hook" .when
-    "helm.sh/hook-weight" "6"
+    "helm.sh/hook-weight" (ternary "7" "6" (eq $object.kind "Provider"))
     "helm.sh/hook-delete-policy" "before-hook-creation,hook-succeeded") }}
 {{- $_ := unset $object "data" }}
 {{ toYaml $object }}
