@@ -146,7 +146,17 @@ package final class TokenReviewer: CallerAuthenticator {
         }
         // A server that knows nothing of audiences names none: then the token is for the server itself
         // (authentication.k8s.io/v1, TokenReviewStatus.audiences).
-        let granted = status["audiences"]?.strings ?? []
+        let granted: [String]
+        switch status["audiences"] {
+        case nil, .null: granted = []
+        case .some(let list):
+            guard let audiences = list.strings else {
+                return .unavailable(
+                    "the Kubernetes API server \(client.host) answered a token review with audiences that are no list of texts"
+                )
+            }
+            granted = audiences
+        }
         guard
             audiences.isEmpty || granted.contains(where: audiences.contains)
                 || (granted.isEmpty && acceptsServersAudience)

@@ -47,9 +47,9 @@ extension Pipeline {
     ) -> [VerifierReport] {
         let missing = snapshot.policy.missingTypes(in: evidence)
         guard !evidence.outcomes.isEmpty else {
-            let report = unsigned(reference, digest, by: verifier, isAlone: isAlone)
-            let others = missing.filter { $0 != report.artifactType }
-            return [report] + others.map { absence(of: $0, verifier, reference, digest) }
+            let own = verifier.artifactTypes.first { $0 != "*" }
+            return [unsigned(reference, digest, by: verifier, isAlone: isAlone)]
+                + missing.filter { $0 != own }.map { absence(of: $0, verifier, reference, digest) }
         }
         return missing.map { absence(of: $0, verifier, reference, digest) }
     }
@@ -78,10 +78,12 @@ extension Pipeline {
         let what =
             isAboutSignatures
             ? VerifierReport.unsigned : "no artifact of type \(types.joined(separator: " or ")) is associated with"
-        let whom = isAlone ? "" : verifier.map { ", which the verifier \"\($0.name)\" asks for" } ?? ""
+        // Alone it needs no name, and the report has the members that Ratify's has.
+        let named = isAlone ? nil : verifier
+        let whom = named.map { ", which the verifier \"\($0.name)\" asks for" } ?? ""
         var report = VerifierReport(
-            subject: reference.description, isSuccess: false, verifierName: verifier?.name,
-            verifierType: verifier?.type, artifactType: types.first { $0 != "*" },
+            subject: reference.description, isSuccess: false, verifierName: named?.name, verifierType: named?.type,
+            artifactType: named?.artifactTypes.first { $0 != "*" },
             message: "failed to verify artifact: \(reference)",
             errorReason: "\(what) \"\(name(reference, digest))\"\(whom)",
             remediation: isAboutSignatures

@@ -211,6 +211,7 @@ import Testing
     @Test(arguments: [
         [ScriptedServer.Step.reply(403, body: #"{"kind": "Status", "message": "tokenreviews is forbidden"}"#)],
         [.reply(201, body: "garbage")], [.reply(201, body: "{}")], [.reply(200, body: #"{"status": null}"#)],
+        [.reply(201, body: #"{"status":{"authenticated":true,"user":{"username":"x"},"audiences":"kyverno"}}"#)],
     ])
     func anAPIServerInTroubleConfirmsNobody(_ steps: [ScriptedServer.Step]) async throws {
         try await withReviews({ server, reviewer in

@@ -110,7 +110,7 @@ import Testing
         }
     }
 
-    /// What the one that is not valid would have said is not known: that is no verdict, for or against.
+    /// What the one that is not valid would have asked for is not known, whatever is there: that is no verdict, for or against.
     @Test func aVerifierThatIsNotValidIsNoVerdict() async throws {
         try await withResources { cluster, app, services in
             let service = services[0]
@@ -121,11 +121,12 @@ import Testing
             }
             second("application/spdx+json")
             #expect(try await cluster.has(.verifier, "aaa", error: "known is \"notation\""))
-            expectAdmitted(try await service.verify(app.name("v1")))
-            second("*")
-            expectFault(
-                try await service.verify(app.name("v1")) { $0.systemError != nil }, nil,
-                "Verifier \"aaa\" is not valid")
+            for types in ["application/spdx+json", "*"] {
+                second(types)
+                expectFault(
+                    try await service.verify(app.name("v1")) { $0.systemError != nil }, nil,
+                    "Verifier \"aaa\" is not valid", "correct or delete it")
+            }
             cluster.delete(.verifier, "aaa")
             expectAdmitted(try await service.verify(app.name("v1")) { $0.admits() })
         }

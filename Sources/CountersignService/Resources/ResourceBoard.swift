@@ -334,7 +334,7 @@ struct ResourceBoard {
                     continue
                 } catch { failure = error.description }
             }
-            let problem = invalid(id, failure)
+            let problem = "\(invalid(id, failure)); correct or delete it: what it would say is not known until then"
             firstProblem = firstProblem ?? problem
             result.append(
                 UnavailableVerifier(
