@@ -36,11 +36,12 @@ demo-azure: setup ## The same on Azure, on an emulator: identity, registry, key 
 run: release ## Serve demo images on loopback until Ctrl-C, with a request to copy
 	@python3 demo/demo.py --countersign "$$($(SWIFT) build $(RELEASE_FLAGS) --show-bin-path)/countersign" --stay
 
-test: setup-tests lint test-rego test-swift test-sbom test-chart ## Everything: lint, Rego and manifest tests, Swift tests, the program as the chart starts it
+test: setup-tests ## Everything: lint, Rego and manifest tests, Swift tests, the program as the chart starts it; nothing is left behind
+	@scripts/tidy $(MAKE) --no-print-directory lint test-rego test-swift test-sbom test-chart
 
 test-swift: ## Unit and integration tests (a real registry process, real TLS)
 	@Tests/AzureSDK/setup
-	@SWIFT="$(SWIFT)" scripts/test-swift
+	@SWIFT="$(SWIFT)" scripts/tidy scripts/test-swift
 
 test-chart: setup-tests ## The program on what the chart installs: its flags, files, rights, rotation
 	$(SWIFT) build --product countersign

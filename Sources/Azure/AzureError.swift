@@ -58,6 +58,14 @@ package struct AzureError: Error, Hashable, Sendable, CustomStringConvertible {
         }
     }
 
+    /// Whether what is configured, here or at Azure, is at fault: asking again is of no use before somebody has mended it.
+    package var isConfiguration: Bool {
+        switch kind {
+        case .configuration, .assertion, .refused, .missing, .disabled: true
+        case .throttled, .unavailable, .timeout, .cancelled, .malformed: false
+        }
+    }
+
     /// What happened, where, and what to do, for a person.
     package var description: String { endpoint.isEmpty ? detail : "\(endpoint): \(detail)" }
 

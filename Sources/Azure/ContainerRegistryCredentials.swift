@@ -72,7 +72,8 @@ package final class ContainerRegistryCredentials: RegistryCredentials {
                 case .configuration, .assertion, .refused, .missing, .disabled, .malformed: .credentials
                 }
             throw RegistryError(
-                kind, host: endpoint, detail: "getting credentials from Azure: \(error)", retryAfter: error.retryAfter)
+                kind, host: endpoint, detail: "getting credentials from Azure: \(error)", retryAfter: error.retryAfter,
+                isConfiguration: error.isConfiguration)
         }
     }
 

@@ -183,7 +183,9 @@ package final class KeyVaultCertificates: CertificateProvider {
             state.failures = faults.isEmpty ? 0 : state.failures + 1
             state.retryAfter = faults.compactMap(\.retryAfter).max()
         }
-        install(known, problems: Self.distinct(ordered.flatMap(\.problems)), notes: ordered.flatMap(\.notes))
+        install(
+            known, problems: Self.distinct(ordered.flatMap(\.problems)),
+            areLasting: faults.allSatisfy(\.isConfiguration), notes: ordered.flatMap(\.notes))
         tell(faults)
     }
 
@@ -199,7 +201,9 @@ package final class KeyVaultCertificates: CertificateProvider {
         return reading
     }
 
-    private func install(_ known: [Place: [KeyVaultFinding]], problems: [String], notes: [String]) {
+    private func install(
+        _ known: [Place: [KeyVaultFinding]], problems: [String], areLasting: Bool = false, notes: [String]
+    ) {
         var offered: [TrustedCertificate] = []
         var others: [ProviderStatus.Properties] = []
         var keys: [ProviderStatus.PublicKeyProperties] = []
@@ -230,8 +234,9 @@ package final class KeyVaultCertificates: CertificateProvider {
         if offersCertificates {
             holder.install(keys: keys)
             holder.install(
-                offered, problems: problems, findings: notes, others: others, warnings: warnings, keepsFormer: false,
-                at: now())
+                offered, problems: problems, findings: notes, others: others, warnings: warnings,
+                areLasting: areLasting,
+                keepsFormer: false, at: now())
         } else {
             holder.install(onlyKeys: keys, problems: problems + notes, at: now())
         }

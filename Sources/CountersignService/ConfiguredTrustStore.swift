@@ -29,7 +29,8 @@ struct ConfiguredTrustStore: TrustStore {
                 // A provider that never had certificates may still be fetching them; one that is not in the file is not.
                 throw TrustStoreError(
                     "trust store \"\(type.rawValue):\(name)\": \(error)",
-                    isPassing: error.kind == .noCertificates || areProvidersAwaited)
+                    isPassing: error.kind == .noCertificates || areProvidersAwaited,
+                    isConfiguration: error.isConfiguration && !areProvidersAwaited)
             }
         }
         for certificate in certificates {

@@ -65,8 +65,12 @@ package struct NotationVerifier: ArtifactVerifier {
             return .fault(
                 // After the fetch it is not the registry that is in trouble; the cause names who is.
                 outcome.envelope == nil
-                    ? PassingFault(stage: .fetch, host: reference.endpoint, cause: refusal.description)
-                    : PassingFault(stage: .verify, host: nil, cause: refusal.description))
+                    ? PassingFault(
+                        stage: .fetch, host: reference.endpoint, cause: refusal.description,
+                        isConfiguration: refusal.isConfiguration)
+                    : PassingFault(
+                        stage: .verify, host: nil, cause: refusal.description, isConfiguration: refusal.isConfiguration)
+            )
         }
         return .judged(report(on: artifact, of: reference, outcome), validUntil: validUntil(outcome, verified: now))
     }
@@ -89,6 +93,7 @@ package struct NotationVerifier: ArtifactVerifier {
             report.errorReason = refusal.description
             report.remediation = outcome.remediation
             report.contradictsDescriptor = refusal.contradictsDescriptor
+            report.isConfiguration = refusal.isConfiguration
             // Beside the validations: it could not be read, is about something else, lacks what is demanded.
             report.failureClass =
                 outcome.failure == nil ? outcome.results.first(where: \.isCritical)?.type.rawValue : "signature"

@@ -49,8 +49,10 @@ package struct TrustOverview: Sendable {
         case good
         /// Something has expired, is disabled or refused, or is not there.
         case lacking
-        /// A provider could not be read at all.
+        /// A provider could not be read at all, which may pass.
         case unknown
+        /// A provider could not be read at all, and cannot before what it is configured with is mended.
+        case misconfigured
     }
 
     /// All providers, by their names.
@@ -91,8 +93,9 @@ package struct TrustOverview: Sendable {
 
     /// Whether all is well.
     package var verdict: Verdict {
-        let unread = providers.contains { $0.status.lastFetched == nil && $0.status.properties.isEmpty }
-        if unread { return .unknown }
+        let unread = providers.filter { $0.status.lastFetched == nil && $0.status.properties.isEmpty }
+        if unread.contains(where: { !$0.status.isConfiguration }) { return .unknown }
+        if !unread.isEmpty { return .misconfigured }
         let isLacking = providers.contains { provider in
             !provider.status.isSuccess || provider.status.properties.contains { !$0.isInForce }
                 || provider.status.keys.contains { $0.problem != nil }

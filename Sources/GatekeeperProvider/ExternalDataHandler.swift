@@ -191,7 +191,7 @@ package final class ExternalDataHandler: Sendable {
                 writer.item(key: key, error: reason)
                 lines.add(key, .refused, reason: reason, timed?.duration)
             case .fault(let fault):
-                faults.add(key, fault.description)
+                faults.add(key, fault.description, isConfiguration: fault.isConfiguration)
                 lines.add(key, .fault, reason: fault.description, timed?.duration)
             case nil:
                 let reason = deadlines.unanswered(arrival)
@@ -223,7 +223,7 @@ package final class ExternalDataHandler: Sendable {
                 writer.item(key: key, error: reason)
                 lines.add(key, .refused, reason: reason, timed?.duration)
             case .fault(let fault):
-                faults.add(key, fault.description)
+                faults.add(key, fault.description, isConfiguration: fault.isConfiguration)
                 lines.add(key, .fault, reason: fault.description, timed?.duration)
             case nil:
                 let reason = deadlines.unanswered(arrival)
@@ -286,15 +286,21 @@ struct PassingFaults: Sendable {
     /// How many keys were asked for.
     let asked: Int
     private var faults: [(key: String, cause: String)] = []
+    /// Whether one of them may be gone in a moment.
+    private var mayPass = false
 
     init(asked: Int) { self.asked = asked }
 
-    mutating func add(_ key: String, _ cause: String) { faults.append((key, cause)) }
+    mutating func add(_ key: String, _ cause: String, isConfiguration: Bool = false) {
+        faults.append((key, cause))
+        if !isConfiguration { mayPass = true }
+    }
 
     /// Every key with its stage, host and cause; `nil` when there was no fault.
     var text: String? {
         guard !faults.isEmpty else { return nil }
-        var text = "\(faults.count) of \(asked) \(asked == 1 ? "key" : "keys") could not be decided, ask again: "
+        var text = "\(faults.count) of \(asked) \(asked == 1 ? "key" : "keys") could not be decided"
+        text += mayPass ? ", ask again: " : " until this is mended: "
         for (index, fault) in faults.enumerated() {
             if index > 0 { text += "; " }
             // The key whole: it must be found in the text. The cause bounded: it may quote a registry's answer.

@@ -80,7 +80,8 @@ struct CurlReport {
         let said = text.isEmpty ? String(cString: curl_easy_strerror(code)) : text
         // One printable line: the text may quote what a peer sent.
         let printable = exchange.sent.shown(
-            String(decoding: said.utf8.prefix(300).map { $0 < 0x20 || $0 > 0x7E ? 0x20 : $0 }, as: UTF8.self))
+            String(decoding: said.utf8.prefix(300).map { $0 < 0x20 || $0 > 0x7E ? 0x20 : $0 }, as: UTF8.self)
+        ).withoutFinalStop
         return Fault(kind: kind, detail: "\(what): \(printable)\(hint)", isWorthRetrying: isWorthRetrying)
     }
 }

@@ -42,12 +42,14 @@ package final class CertificateHolder: Sendable {
     ///     the status as problems do, but keep nothing in force.
     ///   - others: what the source has besides and does not offer: disabled versions, those that could not be read.
     ///   - warnings: what an administrator should change although everything works.
+    ///   - areLasting: whether the problems stay until somebody mends what they name.
     ///   - keepsFormer: whether a look with problems that gave nothing leaves what was. A provider that has already put
     ///     what stays of the former into `offered` says no.
     ///   - moment: when the source was read.
     package func install(
         _ offered: [TrustedCertificate], problems: [String] = [], findings: [String] = [],
-        others: [ProviderStatus.Properties] = [], warnings: [String] = [], keepsFormer: Bool = true, at moment: Date
+        others: [ProviderStatus.Properties] = [], warnings: [String] = [], areLasting: Bool = true,
+        keepsFormer: Bool = true, at moment: Date
     ) {
         let (trusted, refused) = CertificateSet.part(offered)
         var errors = problems + findings
@@ -62,6 +64,8 @@ package final class CertificateHolder: Sendable {
         let (generation, listeners) = state.withLock { state -> (UInt64, [AsyncStream<UInt64>.Continuation]) in
             state.status.isSuccess = errors.isEmpty
             state.status.error = errors.isEmpty ? nil : errors.joined(separator: "; ")
+            // A source that was read whole and has nothing says so itself.
+            state.status.isConfiguration = !errors.isEmpty && (problems.isEmpty || areLasting)
             state.status.refused = refused
             state.status.warnings = warnings
             if problems.isEmpty { state.status.lastFetched = moment }

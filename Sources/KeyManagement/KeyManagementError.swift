@@ -17,9 +17,16 @@ package struct KeyManagementError: Error, Hashable, Sendable, CustomStringConver
     /// What happened, where and what to do, for a person.
     package let description: String
 
+    /// Whether asking again is of no use before somebody has mended what is configured, or what it names.
+    package let isConfiguration: Bool
+
     /// An error with its text.
-    package init(_ kind: Kind, _ description: String) {
+    ///
+    /// - Parameter isConfiguration: whether it lasts until it is mended; unless told otherwise, all but missing
+    ///   certificates do, which may just be on their way.
+    package init(_ kind: Kind, _ description: String, isConfiguration: Bool? = nil) {
         self.kind = kind
         self.description = description
+        self.isConfiguration = isConfiguration ?? (kind != .noCertificates)
     }
 }

@@ -22,6 +22,8 @@ package struct ProviderStatus: Hashable, Sendable {
     package var keys: [PublicKeyProperties] = []
     /// What an administrator should change although everything works.
     package var warnings: [String] = []
+    /// Whether the error lasts until somebody mends what is configured or what it names.
+    package var isConfiguration = false
 
     /// A provider that was not read yet.
     package static let notRead = ProviderStatus(

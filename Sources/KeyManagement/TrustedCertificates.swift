@@ -68,7 +68,8 @@ package final class TrustedCertificates: Sendable {
         guard let set = provider.current() else {
             throw KeyManagementError(
                 .noCertificates,
-                "key management provider \"\(name)\" has no certificates: \(provider.status.error ?? "reason unknown")")
+                "key management provider \"\(name)\" has no certificates: \(provider.status.error ?? "reason unknown")",
+                isConfiguration: provider.status.isConfiguration)
         }
         return set
     }

@@ -99,7 +99,7 @@ package struct ExecPlugin: Sendable {
                         result.standardOutput, isSuccess: result.terminationStatus.isSuccess,
                         status: "\(result.terminationStatus)")
                 } catch {
-                    return Task.isCancelled ? .cancelled : .fault("\(error)")
+                    return Task.isCancelled ? .cancelled : .fault("\(error)".withoutFinalStop)
                 }
             }
             group.addTask {

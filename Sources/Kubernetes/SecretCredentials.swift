@@ -70,8 +70,8 @@ package final class SecretCredentials: RegistryCredentials {
             throw RegistryError(
                 .credentials, host: endpoint,
                 detail:
-                    "the registry credentials cannot be read: \(faults.prefix(3).joined(separator: "; ")); correct this, or remove it to go without credentials"
-            )
+                    "the registry credentials cannot be read: \(faults.prefix(3).joined(separator: "; ")); correct this, or remove it to go without credentials",
+                isConfiguration: true)
         }
         return .anonymous
     }
@@ -174,7 +174,7 @@ package final class SecretCredentials: RegistryCredentials {
             return .failure(
                 RegistryError(
                     .credentials, host: endpoint, detail: "the registry credentials cannot be read: \(error)",
-                    retryAfter: error.retryAfter))
+                    retryAfter: error.retryAfter, isConfiguration: !error.isPassing))
         }
     }
 

@@ -37,13 +37,16 @@ public struct ImageOutcome: Sendable {
         if let failure, failure.isPassing { return .undetermined(failure) }
         if let refusal = signatures.first(where: \.isUndetermined)?.refusal { return .undetermined(refusal) }
         if let failure { return .notVerified(failure) }
-        let reasons = signatures.compactMap(\.refusal).map(\.description)
+        let refusals = signatures.compactMap(\.refusal)
+        let reasons = refusals.map(\.description)
         return .notVerified(
             ValidationFailure(
                 reasons.count == 1
                     ? reasons[0]
                     : "none of \(reasons.count) signatures is good: "
-                        + reasons.enumerated().map { "(\($0 + 1)) \($1)" }.joined(separator: "; ")))
+                        + reasons.enumerated().map { "(\($0 + 1)) \($1)" }.joined(separator: "; "),
+                // Whichever signature is the good one might be so when it is mended.
+                isConfiguration: refusals.contains(where: \.isConfiguration)))
     }
 
     /// Whether the image may be admitted as far as signatures go.

@@ -102,7 +102,8 @@ public struct ImageVerifier: Sendable {
             failure = ValidationFailure(
                 "none of the first \(limit) of \(listed.count) signatures is good, and no more are tried: remove "
                     + "signatures that are out of date, or raise the limit"
-                    + (outcomes.first?.refusal).map { "; the first one: \($0)" }.orEmpty)
+                    + (outcomes.first?.refusal).map { "; the first one: \($0)" }.orEmpty,
+                isConfiguration: outcomes.contains { $0.refusal?.isConfiguration == true })
         }
         return ImageOutcome(
             reference: reference, subject: resolved, statement: statement, signatures: outcomes,
@@ -206,7 +207,8 @@ public struct ImageVerifier: Sendable {
     }
 
     private static func failure(_ error: RegistryError) -> ValidationFailure {
-        ValidationFailure(error.description, isPassing: error.isPassing)
+        ValidationFailure(
+            error.description, isPassing: error.isPassing, isConfiguration: error.isConfiguration)
     }
 }
 

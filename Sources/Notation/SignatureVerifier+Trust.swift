@@ -12,7 +12,8 @@ extension SignatureVerifier {
         do throws(TrustStoreError) {
             trusted = try await certificates(type, statement)
         } catch {
-            return ValidationFailure(error.description, isPassing: error.isPassing)
+            return ValidationFailure(
+                error.description, isPassing: error.isPassing, isConfiguration: error.isConfiguration)
         }
         guard !trusted.isEmpty else {
             return ValidationFailure(

@@ -21,7 +21,7 @@ public struct TrustPolicyDocument: Sendable {
     public init(json bytes: [UInt8]) throws(TrustPolicyError) {
         let value: JSONValue
         do { value = try StrictJSON.parse(bytes) } catch {
-            throw TrustPolicyError("the trust policy is not valid JSON: \(error)")
+            throw TrustPolicyError("the trust policy is not valid JSON: \(error.description(showing: bytes))")
         }
         try self.init(json: value)
     }

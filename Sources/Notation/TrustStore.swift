@@ -70,10 +70,16 @@ public struct TrustStoreError: Error, Hashable, Sendable, CustomStringConvertibl
     /// Whether it may well be gone in a moment: certificates that are still being fetched.
     public let isPassing: Bool
 
+    /// Whether asking again is of no use before somebody has mended the store, or what fills it.
+    public let isConfiguration: Bool
+
     /// An error.
-    public init(_ description: String, isPassing: Bool = false) {
+    ///
+    /// - Parameter isConfiguration: whether the store must be mended; unless told otherwise, when it is not passing.
+    public init(_ description: String, isPassing: Bool = false, isConfiguration: Bool? = nil) {
         self.description = description
         self.isPassing = isPassing
+        self.isConfiguration = isConfiguration ?? !isPassing
     }
 }
 

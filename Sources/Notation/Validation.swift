@@ -33,10 +33,18 @@ public struct ValidationFailure: Error, Hashable, Sendable, CustomStringConverti
     /// does: one of them has it wrong, so it is worth a second question to the registry before it counts.
     public let contradictsDescriptor: Bool
 
+    /// Whether it says nothing about the signature, but that something configured must be mended: a trust store that cannot
+    /// be used, credentials that cannot be read.
+    public let isConfiguration: Bool
+
     /// A failure with its reason.
-    public init(_ description: String, isPassing: Bool = false, contradictsDescriptor: Bool = false) {
+    public init(
+        _ description: String, isPassing: Bool = false, isConfiguration: Bool = false,
+        contradictsDescriptor: Bool = false
+    ) {
         self.description = description
         self.isPassing = isPassing
+        self.isConfiguration = isConfiguration
         self.contradictsDescriptor = contradictsDescriptor
     }
 }

@@ -2,6 +2,12 @@ import Quotation
 import StrictJSON
 import Subprocess
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
 /// A program that keeps credentials: `docker-credential-NAME get` reads a registry's name and writes JSON (the
 /// protocol of docker-credential-helpers).
 struct CredentialHelper: Sendable {
@@ -18,7 +24,7 @@ struct CredentialHelper: Sendable {
 
     private enum Ending: Sendable {
         case output(Output)
-        case fault(String)
+        case fault(String, isLasting: Bool)
         case timeout
         case cancelled
     }
@@ -27,19 +33,23 @@ struct CredentialHelper: Sendable {
 
     /// The credential that the helper has for a server; `nil` when it says that it has none.
     func get(_ server: String, deadline: ContinuousClock.Instant) async throws(RegistryError) -> RegistryCredential? {
-        func error(_ kind: RegistryError.Kind, _ detail: String) -> RegistryError {
-            RegistryError(kind, host: server, detail: "asking the credential helper \(program): \(detail)")
+        func error(_ kind: RegistryError.Kind, _ detail: String, isConfiguration: Bool = false) -> RegistryError {
+            RegistryError(
+                kind, host: server, detail: "asking the credential helper \(program): \(detail)",
+                isConfiguration: isConfiguration)
         }
         switch await run(server, deadline) {
         case .timeout: throw error(.timeout, "no answer within the time allowed")
         case .cancelled: throw error(.cancelled, "the caller gave up waiting")
-        case .fault(let problem): throw error(.credentials, "\(problem); check that it is installed and works")
+        case .fault(let problem, let isLasting):
+            throw error(
+                .credentials, "\(problem); check that it is installed and works", isConfiguration: isLasting)
         case .output(let output):
             guard output.isSuccess else {
                 let said = String(decoding: output.text.prefix(1024), as: UTF8.self)
                 // The one thing that every helper says in the same words.
                 if said.lowercased().contains("credentials not found") { return nil }
-                let line = said.split(whereSeparator: \.isNewline).first.map(String.init) ?? ""
+                let line = said.split(whereSeparator: \.isNewline).first.map { String($0).withoutFinalStop } ?? ""
                 throw error(
                     .credentials, "it ended with \(output.status)\(line.isEmpty ? "" : ": \(line.quoted)")")
             }
@@ -48,6 +58,15 @@ struct CredentialHelper: Sendable {
             else { throw error(.credentials, "its answer is not JSON with Username and Secret") }
             return DockerConfig.of(user: user, password: secret)
         }
+    }
+
+    /// Whether the program is not there, or is none that can be run. A machine that has no process to spare may have one in a
+    /// moment.
+    private static func isLasting(_ error: any Error) -> Bool {
+        guard let error = error as? SubprocessError else { return false }
+        return error.code == .executableNotFound
+            || error.code == .spawnFailed
+                && [ENOENT, ENOTDIR, EACCES, ENOEXEC].contains(error.underlyingError?.rawValue)
     }
 
     /// Runs the program until the deadline, and kills it and its children then.
@@ -70,7 +89,11 @@ struct CredentialHelper: Sendable {
                             isSuccess: result.terminationStatus.isSuccess, status: "\(result.terminationStatus)",
                             text: result.standardOutput))
                 } catch {
-                    return Task.isCancelled ? .cancelled : .fault("it cannot be run: \(error)")
+                    return Task.isCancelled
+                        ? .cancelled
+                        : .fault(
+                            "it cannot be run: \("\(error)".withoutFinalStop)",
+                            isLasting: CredentialHelper.isLasting(error))
                 }
             }
             group.addTask {

@@ -71,16 +71,16 @@ public final class DockerConfigCredentials: RegistryCredentials {
             if answer != .anonymous { return answer }
         }
         do { return try config.credential(for: endpoint, repository: repository) ?? .anonymous } catch {
-            throw Self.fault(endpoint, "\(path): \(error)")
+            throw Self.fault(endpoint, "\(path): \(error)", isConfiguration: true)
         }
     }
 
-    private static func fault(_ endpoint: String, _ problem: String) -> RegistryError {
+    private static func fault(_ endpoint: String, _ problem: String, isConfiguration: Bool) -> RegistryError {
         RegistryError(
             .credentials, host: endpoint,
             detail:
-                "the credentials cannot be read: \(problem); correct the docker configuration, or remove it to go without credentials"
-        )
+                "the credentials cannot be read: \(problem); correct the docker configuration, or remove it to go without credentials",
+            isConfiguration: isConfiguration)
     }
 
     /// Forgets what a helper answered.
@@ -135,7 +135,7 @@ public final class DockerConfigCredentials: RegistryCredentials {
             }
             for problem in config.problems { onProblem?("\(file.path): \(problem); the rest is in force") }
             return config
-        } catch { throw Self.fault(endpoint, "\(error)") }
+        } catch { throw Self.fault(endpoint, "\(error)", isConfiguration: error.isLasting) }
     }
 
     private func find() throws(FileAccess.Fault) -> (path: String, version: FileAccess.Version)? {

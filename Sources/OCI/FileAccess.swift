@@ -25,6 +25,12 @@ enum FileAccess {
 
         var isMissing: Bool { Fault.meansMissing(code) }
 
+        /// Whether it stays until somebody mends it: nothing is there, or what is there is not what it should be, or may not
+        /// be used. Trouble of the machine, such as too many open files, may pass.
+        var isLasting: Bool {
+            isMissing || [0, EACCES, EPERM, EISDIR, ELOOP, ENAMETOOLONG, EROFS, EINVAL].contains(code)
+        }
+
         static func meansMissing(_ code: Int32) -> Bool { code == ENOENT || code == ENOTDIR }
 
         init(_ action: String, _ path: String, _ code: Int32) {
@@ -32,8 +38,8 @@ enum FileAccess {
             description = "cannot \(action) \(path.quotedPath): \(String(cString: strerror(code)))"
         }
 
-        init(_ path: String, problem: String) {
-            code = 0
+        init(_ path: String, problem: String, code: Int32 = 0) {
+            self.code = code
             description = "\(path.quotedPath) \(problem)"
         }
     }
@@ -88,7 +94,9 @@ enum FileAccess {
                 count += read
             }
         }
-        guard count <= Int(status.st_size) else { throw Fault(path, problem: "grows while it is being read") }
+        guard count <= Int(status.st_size) else {
+            throw Fault(path, problem: "grows while it is being read", code: EAGAIN)
+        }
         content.removeLast(content.count - count)
         return content
     }

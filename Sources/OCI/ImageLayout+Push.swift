@@ -11,10 +11,10 @@ extension ImageLayout {
         if (try? self.content(descriptor.digest, size: descriptor.size, maximumBytes: content.count)) != nil {
             return descriptor
         }
-        do {
+        do throws(FileAccess.Fault) {
             try FileAccess.makeDirectory("\(directory)/blobs/\(descriptor.digest.algorithm.rawValue)")
             try FileAccess.write(content, to: path(of: descriptor.digest))
-        } catch { throw self.error(.storage, descriptor.digest.description, "\(error)") }
+        } catch { throw self.error(error, descriptor.digest.description) }
         return descriptor
     }
 
@@ -72,7 +72,7 @@ extension ImageLayout {
         object["manifests"] = .array(ImageLayout.withoutRepetitions(entries))
         json = .object(object)
         do { try FileAccess.write(json.bytes, to: "\(directory)/index.json") } catch {
-            throw self.error(.storage, "index.json", "\(error)")
+            throw self.error(error, "index.json")
         }
     }
 
@@ -96,7 +96,7 @@ extension ImageLayout {
             try checkTime(deadline, "index.json")
             do {
                 if let lock = try FileAccess.tryLock("\(directory)/.index.json.lock") { return lock }
-            } catch { throw self.error(.storage, "index.json", "\(error)") }
+            } catch { throw self.error(error, "index.json") }
             try? await Task.sleep(for: .milliseconds(5))
         }
     }

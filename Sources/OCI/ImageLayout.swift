@@ -62,7 +62,7 @@ public final class ImageLayout: ReferrerStore, ArtifactPushing {
         } catch {
             throw RegistryError(
                 error.isMissing ? .notFound : .storage, host: self.directory,
-                detail: "this is not an OCI image layout: \(error)")
+                detail: "this is not an OCI image layout: \(error)", isConfiguration: error.isLasting)
         }
     }
 
@@ -70,12 +70,18 @@ public final class ImageLayout: ReferrerStore, ArtifactPushing {
         RegistryError(kind, host: directory, subject: subject, detail: detail)
     }
 
+    /// A file that cannot be read or written.
+    func error(_ fault: FileAccess.Fault, _ subject: String) -> RegistryError {
+        RegistryError(
+            .storage, host: directory, subject: subject, detail: fault.description, isConfiguration: fault.isLasting)
+    }
+
     /// The content of `index.json` as it stands.
     func index() throws(RegistryError) -> (index: Index, json: JSONValue) {
         let path = "\(directory)/index.json"
         let content: [UInt8]
         do { content = try FileAccess.read(path, maximumBytes: limits.maximumManifestBytes) } catch {
-            throw self.error(error.isMissing ? .notFound : .storage, "index.json", "\(error)")
+            throw error.isMissing ? self.error(.notFound, "index.json", "\(error)") : self.error(error, "index.json")
         }
         do {
             let index = try Index(parsing: content)
@@ -172,7 +178,7 @@ public final class ImageLayout: ReferrerStore, ArtifactPushing {
         let content: [UInt8]
         do { content = try FileAccess.read(path(of: digest), maximumBytes: maximumBytes) } catch {
             if error.isMissing { throw self.error(.notFound, subject, "the layout has no such blob") }
-            throw self.error(error.code == 0 ? .tooLarge : .storage, subject, "\(error)")
+            throw error.code == 0 ? self.error(.tooLarge, subject, "\(error)") : self.error(error, subject)
         }
         if let size, content.count != size {
             throw error(.sizeMismatch, subject, "the content has \(content.count) bytes, its descriptor says \(size)")

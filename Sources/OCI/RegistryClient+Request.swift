@@ -191,7 +191,8 @@ extension RegistryClient {
         return try await transmit(request) { error in
             RegistryError(
                 Self.kind(of: error), host: call.reference.endpoint, subject: call.subject,
-                detail: "\(call.purpose): \(error)", retryAfter: error.retryAfter)
+                detail: "\(call.purpose): \(error)", retryAfter: error.retryAfter,
+                isConfiguration: error.kind == .configuration)
         }
     }
 
@@ -221,13 +222,13 @@ extension RegistryClient {
     /// What an ``HTTPError`` means to a caller of this room.
     static func kind(of error: HTTPError) -> RegistryError.Kind {
         switch error.kind {
-        case .dns, .connect, .connectionLost, .tls, .proxy, .protocolFault, .status: .unavailable
+        case .dns, .connect, .connectionLost, .tls, .proxy, .protocolFault, .status, .configuration: .unavailable
         case .timeout: .timeout
         case .cancelled: .cancelled
         case .throttled: .throttled
         case .responseTooLarge: .tooLarge
         case .tooManyRedirects, .redirectRefused: .malformed
-        case .invalidURL, .invalidRequest, .configuration, .addressRefused: .refused
+        case .invalidURL, .invalidRequest, .addressRefused: .refused
         }
     }
 

@@ -45,16 +45,25 @@ public struct RegistryError: Error, Hashable, Sendable, CustomStringConvertible 
     /// When the registry said how long to wait: that long.
     public let retryAfter: Duration?
 
+    /// Whether what we were configured with is at fault: a file that is not there, a program that is not installed. Asking
+    /// again is of no use before somebody has mended it.
+    public let isConfiguration: Bool
+
     /// An error with the given fields.
-    public init(_ kind: Kind, host: String, subject: String = "", detail: String, retryAfter: Duration? = nil) {
+    public init(
+        _ kind: Kind, host: String, subject: String = "", detail: String, retryAfter: Duration? = nil,
+        isConfiguration: Bool = false
+    ) {
         self.kind = kind
         self.host = host
         self.subject = subject
         self.detail = detail
         self.retryAfter = retryAfter
+        self.isConfiguration = isConfiguration
     }
 
-    /// Whether the same question may well have another answer in a moment. Such a fault says nothing about the image
+    /// Whether the same question may well have another answer in a moment, or when somebody has mended what is
+    /// configured (``isConfiguration``). Such a fault says nothing about the image
     /// and must never be kept as a verdict on it.
     public var isPassing: Bool {
         switch kind {

@@ -19,12 +19,24 @@ extension StringProtocol {
     }
 }
 
+extension String {
+    /// This text without full stops at its end: somebody else's words, after which a sentence of ours goes on.
+    package var withoutFinalStop: String {
+        var text = self[...]
+        while let last = text.last, last == "." || last.isWhitespace { text = text.dropLast() }
+        return String(text)
+    }
+}
+
 /// How messages quote what others wrote.
 package enum Quotation {
     /// The most characters of a quotation, escapes and the "…" counted.
     package static let maximumCharacters = 80
     /// The longest path of Linux is longer, but no sensible one is.
     package static let maximumPathCharacters = 1024
+
+    /// Whether a text may be key material, or have some in it.
+    package static func mayHoldKey(_ text: some StringProtocol) -> Bool { KeyMaterial.isPossible(in: text) }
 
     /// In place of what may be key material.
     static let withheldKey = "(not shown: it may be key material)"

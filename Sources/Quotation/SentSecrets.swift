@@ -31,7 +31,7 @@ package struct SentSecrets: Sendable {
     /// Text of an answer as a message may quote it: as ``Swift/StringProtocol/quoted``, and not at all when it holds a
     /// secret.
     package func quote(_ text: some StringProtocol) -> String {
-        areRepeated(in: text) ? Quotation.withheldSecret : text.quoted
+        areRepeated(in: text) ? Quotation.withheldSecret : text.quoted.withoutFinalStop
     }
 
     /// A host's name that an answer chose, or a text of ours with words of an answer in it: as it is, or not at all.

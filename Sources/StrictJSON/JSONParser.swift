@@ -1,5 +1,3 @@
-import Quotation
-
 /// Reads JSON strictly (RFC 8259): one value and nothing after it, each member name once in its object, valid
 /// UTF-8, paired surrogates, bounded depth. `JSONDecoder` keeps one of two equal names silently, which lets two
 /// readers of one signed text disagree about what it says.
@@ -16,62 +14,35 @@ public enum StrictJSON {
     ///   - bytes: UTF-8; white space around the value is accepted, a byte order mark is not.
     ///   - maximumDepth: how many arrays and objects may be open at once.
     ///   - maximumValues: how many values there may be in all, arrays and objects included.
-    /// - Throws: ``JSONError`` with the byte offset of the fault.
+    /// - Throws: ``JSONError`` with the place of the fault.
     public static func parse(
         _ bytes: some Sequence<UInt8>, maximumDepth: Int = defaultMaximumDepth,
         maximumValues: Int = defaultMaximumValues
     ) throws(JSONError) -> JSONValue {
         let array = ContiguousArray(bytes)
+        // RFC 8259, section 8.1: no byte order mark. Editors write one that nobody sees, so it is named.
+        for (mark, encoding) in byteOrderMarks where array.starts(with: mark) {
+            throw JSONError(.byteOrderMark(encoding), at: 0, of: array)
+        }
         // Whole-text UTF-8 validation first: after it every string slice is known to be valid.
         guard String(validating: array, as: UTF8.self) != nil else {
-            throw JSONError(problem: .invalidUTF8, offset: 0)
+            throw JSONError(.invalidUTF8, at: lengthOfValidUTF8(array), of: array)
         }
         var parser = Parser(bytes: array, maximumDepth: maximumDepth, maximumValues: maximumValues)
         return try parser.parseDocument()
     }
-}
 
-/// Why a text is not the JSON that ``StrictJSON`` accepts.
-public struct JSONError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// The kinds of fault.
-    public enum Problem: Hashable, Sendable {
-        case invalidUTF8
-        case unexpectedEnd
-        case unexpectedByte(UInt8)
-        case trailingBytes
-        case duplicateName(String)
-        case tooDeep(Int)
-        case tooManyValues(Int)
-        case invalidEscape
-        case loneSurrogate
-        case controlCharacter
-        case invalidNumber
-    }
+    private static let byteOrderMarks: [([UInt8], String)] = [
+        ([0xEF, 0xBB, 0xBF], "UTF-8"), ([0xFF, 0xFE], "UTF-16"), ([0xFE, 0xFF], "UTF-16"),
+    ]
 
-    /// What is wrong.
-    public let problem: Problem
-    /// Where: the number of bytes before the fault.
-    public let offset: Int
-
-    /// What is wrong and where, for a person.
-    public var description: String {
-        let what =
-            switch problem {
-            case .invalidUTF8: "the text is not valid UTF-8"
-            case .unexpectedEnd: "the text ends too early"
-            case .unexpectedByte(let byte):
-                (0x21...0x7E).contains(byte)
-                    ? "unexpected character '\(Character(UnicodeScalar(byte)))'" : "unexpected byte \(byte)"
-            case .trailingBytes: "there is something after the value"
-            case .duplicateName(let name): "the member name \"\(name.quoted)\" occurs twice in one object"
-            case .tooDeep(let limit): "nested deeper than \(limit)"
-            case .tooManyValues(let limit): "more than \(limit) values"
-            case .invalidEscape: "invalid escape sequence"
-            case .loneSurrogate: "half of a surrogate pair"
-            case .controlCharacter: "control character in a string"
-            case .invalidNumber: "invalid number"
-            }
-        return "\(what) (byte \(offset))"
+    /// How many bytes come before the first that is no UTF-8.
+    package static func lengthOfValidUTF8(_ bytes: some Sequence<UInt8>) -> Int {
+        var decoder = UTF8()
+        var iterator = bytes.makeIterator()
+        var length = 0
+        while case .scalarValue(let scalar) = decoder.decode(&iterator) { length += UTF8.width(scalar) }
+        return length
     }
 }
 
@@ -89,7 +60,7 @@ private struct Parser {
         self.maximumValues = maximumValues
     }
 
-    func fault(_ problem: JSONError.Problem) -> JSONError { JSONError(problem: problem, offset: position) }
+    func fault(_ problem: JSONError.Problem) -> JSONError { JSONError(problem, at: position, of: bytes) }
 
     mutating func parseDocument() throws(JSONError) -> JSONValue {
         skipWhitespace()
@@ -175,7 +146,7 @@ private struct Parser {
                 if seen.isEmpty { seen = Set(object.names) }
                 isNew = seen.insert(name).inserted
             }
-            guard isNew else { throw JSONError(problem: .duplicateName(name), offset: start) }
+            guard isNew else { throw JSONError(.duplicateName(name), at: start, of: bytes) }
             skipWhitespace()
             guard try peek() == UInt8(ascii: ":") else { throw fault(.unexpectedByte(bytes[position])) }
             position += 1

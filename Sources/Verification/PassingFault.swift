@@ -1,4 +1,5 @@
-/// A fault that may be gone in a moment: a timeout, throttling, a registry that is down. It is never a verdict: no
+/// A fault that may be gone in a moment: a timeout, throttling, a registry that is down; or when somebody has mended what
+/// is configured (``isConfiguration``). It is never a verdict: no
 /// cache of ours keeps it, and the provider reports it so that Gatekeeper does not keep it either.
 package struct PassingFault: Error, Sendable, Hashable, CustomStringConvertible {
     /// The step that could not be finished.
@@ -30,11 +31,21 @@ package struct PassingFault: Error, Sendable, Hashable, CustomStringConvertible 
     /// What happened, and what to do.
     package let cause: String
 
+    /// Whether it lasts until what is configured is mended: asking again is of no use before.
+    package let isConfiguration: Bool
+
     /// A passing fault.
-    package init(stage: Stage, host: String?, cause: String) {
+    package init(stage: Stage, host: String?, cause: String, isConfiguration: Bool = false) {
+        self.isConfiguration = isConfiguration
         self.stage = stage
         self.host = host
         self.cause = cause.boundedQuote
+    }
+
+    /// What to do.
+    package var remediation: String {
+        isConfiguration
+            ? "Mend what the reason names: until then no image can be judged by it" : "Ask again in a moment"
     }
 
     /// Stage, host and cause in one line.

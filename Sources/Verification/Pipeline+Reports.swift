@@ -8,7 +8,9 @@ extension Pipeline {
         _ reference: ImageReference, digest: Digest?, stage: PassingFault.Stage, _ error: RegistryError
     ) -> PipelineResult {
         if error.isPassing {
-            return .fault(PassingFault(stage: stage, host: error.host, cause: error.description))
+            return .fault(
+                PassingFault(
+                    stage: stage, host: error.host, cause: error.description, isConfiguration: error.isConfiguration))
         }
         let remediation =
             error.kind == .notFound
@@ -33,7 +35,7 @@ extension Pipeline {
             subject: reference.description, isSuccess: false, verifierName: verifier.name, verifierType: verifier.type,
             referenceDigest: outcome.digest.description, artifactType: outcome.type,
             message: "Could not be judged this time", errorReason: fault.description,
-            remediation: "Ask again in a moment")
+            remediation: fault.remediation)
         report.isUndetermined = true
         return report
     }

@@ -291,7 +291,10 @@ package final class PipelineService: VerificationService {
                     return Resolution.digest(descriptor.digest)
                 } catch {
                     guard error.isPassing else { return .refused(error.description) }
-                    return .fault(PassingFault(stage: .resolve, host: error.host, cause: error.description))
+                    return .fault(
+                        PassingFault(
+                            stage: .resolve, host: error.host, cause: error.description,
+                            isConfiguration: error.isConfiguration))
                 }
             }
         }

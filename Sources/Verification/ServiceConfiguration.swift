@@ -81,7 +81,7 @@ package struct ServiceConfiguration: Sendable, Equatable {
     package init(parsing content: [UInt8], isWhole: Bool = true) throws(ConfigurationError) {
         let value: JSONValue
         do { value = try StrictJSON.parse(content) } catch {
-            throw ConfigurationError(path: "", problem: "is not valid JSON: \(error)")
+            throw ConfigurationError(path: "", problem: "is not valid JSON: \(error.description(showing: content))")
         }
         var root = try ConfigurationReader(value, path: "")
         stores = try ServiceConfiguration.plugins(&root, "store")

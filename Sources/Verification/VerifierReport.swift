@@ -33,6 +33,8 @@ package struct VerifierReport: Sendable, Hashable {
     /// Whether it failed because the registry and the signature describe the same digest in two ways. Not part of the
     /// answer.
     package var contradictsDescriptor = false
+    /// Whether it failed because what is configured cannot be used, and says nothing of the artifact. Not part of the answer.
+    package var isConfiguration = false
     /// The verifier's whole outcome, for the command line; not part of the answer to Gatekeeper.
     package var details: JSONValue?
     /// What it failed by, for meters: one of a few words, such as "revocation" or "unsigned". Not part of the answer.

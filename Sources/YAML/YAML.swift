@@ -35,7 +35,8 @@ package enum YAML {
             throw YAMLError(problem: .tooLarge(limits.bytes), line: 0, column: 0)
         }
         guard String(validating: bytes, as: UTF8.self) != nil else {
-            throw YAMLError(problem: .invalidUTF8, line: 0, column: 0)
+            let place = TextPlace(of: StrictJSON.lengthOfValidUTF8(bytes), in: bytes)
+            throw YAMLError(problem: .invalidUTF8, line: place.line, column: place.column)
         }
         if bytes.first(where: { ![0x20, 0x09, 0x0A, 0x0D].contains($0) }) == UInt8(ascii: "{"),
             let value = try? StrictJSON.parse(bytes, maximumDepth: limits.depth, maximumValues: limits.values)

@@ -78,6 +78,7 @@ struct CertificatesCommand: AsyncParsableCommand {
         case .good: return
         case .lacking: throw ExitCode(ExitStatus.notVerified.rawValue)
         case .unknown: throw ExitCode(ExitStatus.undetermined.rawValue)
+        case .misconfigured: throw ExitCode(ExitStatus.usage.rawValue)
         }
     }
 }

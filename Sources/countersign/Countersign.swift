@@ -27,8 +27,14 @@ struct Countersign: AsyncParsableCommand {
         ])
 
     static func main() async {
+        // Before anything else: no program that is started may inherit them.
+        _ = GivenCredentials.ofEnvironment
+        let arguments = Array(CommandLine.arguments.dropFirst())
         do {
-            var command = try parseAsRoot(GoFlags.translated(Array(CommandLine.arguments.dropFirst())))
+            if let problem = CommandNames.problem(of: arguments, in: Self.self) {
+                throw CommandFailure(.usage, problem)
+            }
+            var command = try parseAsRoot(NotationFlags.translated(GoFlags.translated(arguments)))
             if var asynchronous = command as? any AsyncParsableCommand {
                 try await asynchronous.run()
             } else {

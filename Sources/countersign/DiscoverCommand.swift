@@ -10,7 +10,8 @@ struct DiscoverCommand: AsyncParsableCommand {
             EXAMPLES
               countersign discover registry.example.com/app:v1
               countersign discover registry.example.com/app:v1 --artifact-type application/vnd.cncf.notary.signature
-            """)
+              countersign list registry.example.com/app:v1
+            """, aliases: ["list", "ls"])
 
     @OptionGroup var image: ReferenceArgument
     @OptionGroup var store: StoreOptions
@@ -18,8 +19,17 @@ struct DiscoverCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Show only artifacts of this type directly under the image.", valueName: "type"))
     var artifactType: String?
 
+    @Option(help: ArgumentHelp("Show at most so many artifacts directly under the image.", valueName: "count"))
+    var maxSignatures: Int?
+
     @Option(name: .shortAndLong, help: "text or json.")
     var output = OutputFormat.text
+
+    func validate() throws {
+        guard maxSignatures.map({ (1...10_000).contains($0) }) ?? true else {
+            throw ValidationError("--max-signatures is \(maxSignatures ?? 0): expected 1 to 10000")
+        }
+    }
 
     /// How deep the tree is followed, and how many nodes it has at most: a registry's answers are a stranger's.
     private static let maximumDepth = 4
@@ -38,7 +48,7 @@ struct DiscoverCommand: AsyncParsableCommand {
 
     func run() async throws {
         let reference = try image.parse(over: store.transport)
-        let source = try store.open()
+        let source = try store.open(for: reference)
         let deadline = store.deadline()
         let tree = try await asking { () async throws(RegistryError) in
             let descriptor = try await source.resolve(reference, deadline: deadline)
@@ -70,7 +80,12 @@ struct DiscoverCommand: AsyncParsableCommand {
         guard depth < DiscoverCommand.maximumDepth else { return node }
         let children = try await source.referrers(
             of: descriptor, in: reference, artifactType: depth == 0 ? artifactType : nil, deadline: deadline)
-        for child in children {
+        let shown = depth == 0 ? maxSignatures ?? children.count : children.count
+        if children.count > shown {
+            Terminal.complain(
+                "\(children.count - shown) of \(children.count) artifacts are not shown (--max-signatures)")
+        }
+        for child in children.prefix(shown) {
             node.children.append(
                 try await self.node(child, reference, source, deadline, depth: depth + 1, count: &count))
         }

@@ -34,7 +34,7 @@ struct InspectCommand: AsyncParsableCommand {
 
     func run() async throws {
         let reference = try image.parse(over: store.transport)
-        let source = try store.open()
+        let source = try store.open(for: reference)
         let deadline = store.deadline()
         let (subject, listed) = try await asking { () async throws(RegistryError) -> (Descriptor, [Descriptor]) in
             let subject = try await source.resolve(reference, deadline: deadline)

@@ -20,7 +20,7 @@ struct ResolveCommand: AsyncParsableCommand {
 
     func run() async throws {
         let reference = try image.parse(over: store.transport)
-        let source = try store.open()
+        let source = try store.open(for: reference)
         let descriptor = try await asking { () async throws(RegistryError) in
             try await source.resolve(reference, deadline: store.deadline())
         }

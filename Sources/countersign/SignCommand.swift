@@ -15,6 +15,8 @@ struct SignCommand: AsyncParsableCommand {
         abstract: "Sign an image with a local key or one in Azure Key Vault, and push the signature.",
         discussion: """
             EXAMPLES
+              countersign sign registry.example.com/app@sha256:…
+              countersign sign registry.example.com/app@sha256:… --key release
               countersign sign registry.example.com/app@sha256:… --key release.key --certificate-chain release.chain
               countersign sign registry.example.com/app:v1 --key release.key --certificate-chain release.chain \\
                 --signature-format cose --expiry 720h --user-metadata build=1234
@@ -27,8 +29,10 @@ struct SignCommand: AsyncParsableCommand {
     @OptionGroup var store: StoreOptions
 
     @Option(
+        name: .shortAndLong,
         help: ArgumentHelp(
-            "The private key in PEM, not encrypted: RSA 2048, 3072, 4096, or P-256, P-384, P-521.", valueName: "file"))
+            "With --certificate-chain the file of the private key: PEM, not encrypted, RSA 2048, 3072, 4096, or P-256, P-384, P-521. Without it the name of a key in signingkeys.json of notation's folder ($NOTATION_CONFIG, or notation in $XDG_CONFIG_HOME or ~/.config). (default: the default key there)",
+            valueName: "file or name"))
     var key: String?
 
     @Option(
@@ -49,8 +53,8 @@ struct SignCommand: AsyncParsableCommand {
             valueName: "file"))
     var certificateChain: String?
 
-    @Option(help: "jws or cose.")
-    var signatureFormat = SignatureFormat.jws
+    @Option(help: "jws or cose. (default: signatureFormat of notation's config.json, else jws)")
+    var signatureFormat: SignatureFormat?
 
     @Option(
         name: [.customShort("e"), .long],
@@ -68,9 +72,22 @@ struct SignCommand: AsyncParsableCommand {
     var timestampURL: String?
 
     @Option(
+        name: [.long, .customLong("timestamp-root-cert")],
         help: ArgumentHelp(
             "The root certificate that the timestamp must chain to, in PEM or DER.", valueName: "file"))
     var timestampRoot: String?
+
+    @Option(help: .hidden)
+    var id: String?
+
+    @Option(help: .hidden)
+    var plugin: String?
+
+    @Option(help: .hidden)
+    var pluginConfig: [String] = []
+
+    @Flag(help: .hidden)
+    var forceReferrersTag = false
 
     @Option(name: .shortAndLong, help: "text or json.")
     var output = OutputFormat.text
@@ -86,11 +103,21 @@ struct SignCommand: AsyncParsableCommand {
     }
 
     func validate() throws {
-        guard (key == nil) != (akvKey == nil) else {
-            throw ValidationError("give either --key with --certificate-chain, or --akv-key")
+        guard id == nil, plugin == nil, pluginConfig.isEmpty else {
+            throw ValidationError(
+                "--plugin, --id, --plugin-config: "
+                    + (plugin == "azure-kv"
+                        ? "countersign runs no plugins, and signs itself with keys in Azure Key Vault: give --akv-key \(id?.quoted ?? "ID")"
+                        : NotationFlags.noPlugins))
         }
-        guard key == nil || certificateChain != nil else {
-            throw ValidationError("--key needs --certificate-chain")
+        guard !forceReferrersTag else {
+            throw ValidationError(
+                "--force-referrers-tag: the referrers tag is written where the registry has no Referrers API, and only there; leave the option out"
+            )
+        }
+        guard key == nil || akvKey == nil else { throw ValidationError("give either --key or --akv-key") }
+        guard certificateChain == nil || key != nil || akvKey != nil else {
+            throw ValidationError("--certificate-chain belongs to --key or --akv-key")
         }
         guard akvIdentity == nil || akvKey != nil else {
             throw ValidationError("--akv-identity belongs to --akv-key")
@@ -107,7 +134,7 @@ struct SignCommand: AsyncParsableCommand {
         let deadline = store.deadline()
         let signer = try await signer(deadline)
         let timestamps = try timestampClient()
-        let destination = try store.open()
+        let destination = try store.open(for: reference)
         let subject = try await asking { () async throws(RegistryError) in
             try await destination.resolve(reference, deadline: deadline)
         }
@@ -145,7 +172,20 @@ struct SignCommand: AsyncParsableCommand {
             end = now.addingTimeInterval(duration.milliseconds / 1000)
         }
         return SigningOptions(
-            format: signatureFormat.envelope, expiry: end, userMetadata: metadata, signingAgent: Release.agent)
+            format: try format().envelope, expiry: end, userMetadata: metadata, signingAgent: Release.agent)
+    }
+
+    /// The format of an option, of notation's settings, or JWS.
+    private func format() throws -> SignatureFormat {
+        if let signatureFormat { return signatureFormat }
+        guard let folder = StoreOptions.notationFolder, let name = try folder.settings().signatureFormat else {
+            return .jws
+        }
+        guard let format = SignatureFormat(rawValue: name) else {
+            throw CommandFailure(
+                .usage, "\(folder.path)/config.json: \"signatureFormat\" is \"\(name.quoted)\"; expected jws or cose")
+        }
+        return format
     }
 
     private func timestampClient() throws -> TimestampClient? {
@@ -163,21 +203,53 @@ struct SignCommand: AsyncParsableCommand {
     }
 
     private func signer(_ deadline: ContinuousClock.Instant) async throws -> EnvelopeSigner {
-        let chain = try certificateChain.map { path throws -> [Certificate] in
-            let bytes = try readFile(path, "--certificate-chain")
-            do { return try Certificate.parsePEM(bytes) } catch {
-                throw CommandFailure(.usage, "--certificate-chain: \(path): \(error)")
-            }
+        if let akvKey {
+            let chain = try certificateChain.map { try Self.certificates($0, "--certificate-chain") }
+            return try await vaultSigner(akvKey, chain, deadline)
         }
-        if let akvKey { return try await vaultSigner(akvKey, chain, deadline) }
-        let path = key ?? ""
-        let keyBytes = try readFile(path, "--key")
+        let keyFile: String
+        let keyName: String
+        let chain: [Certificate]
+        if let key, let certificateChain {
+            (keyFile, keyName) = (key, "--key")
+            chain = try Self.certificates(certificateChain, "--certificate-chain")
+        } else {
+            let files = try signingKey()
+            (keyFile, keyName) = (files.key, files.name)
+            chain = try Self.certificates(files.chain, files.name)
+        }
+        let keyBytes = try readFile(keyFile, keyName)
         let privateKey: PrivateKey
         do { privateKey = try PrivateKey(pem: keyBytes) } catch {
-            throw CommandFailure(.usage, "--key: \(path): \(error)")
+            throw CommandFailure(.usage, "\(keyName): \(keyFile): \(error)")
         }
-        do { return try EnvelopeSigner(key: privateKey, chain: chain ?? []) } catch {
+        do { return try EnvelopeSigner(key: privateKey, chain: chain) } catch {
             throw CommandFailure(.usage, "\(error)")
+        }
+    }
+
+    /// The key of notation's list that is named, or its default.
+    private func signingKey() throws -> SigningKeys.Files {
+        let keys = try NotationFolder(environment: ProcessInfo.processInfo.environment).signingKeys()
+        let isFile = key.map { FileManager.default.fileExists(atPath: $0) } ?? false
+        if let key, isFile {
+            guard keys.has(key) else {
+                throw CommandFailure(
+                    .usage,
+                    "--key \(key.quotedPath): this is a file, and no key of \(keys.path) has this name: give the file's --certificate-chain too"
+                )
+            }
+            Terminal.complain(
+                "--key \(key.quotedPath) is the key of that name in \(keys.path), not the file; for the file give --certificate-chain too"
+            )
+        }
+        return try keys.files(named: key)
+    }
+
+    private static func certificates(_ path: String, _ option: String) throws -> [Certificate] {
+        let bytes = try readFile(path, option)
+        do { return try Certificate.parsePEM(bytes) } catch {
+            throw CommandFailure(.usage, "\(option): \(path): \(error)")
         }
     }
 

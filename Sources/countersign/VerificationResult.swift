@@ -8,6 +8,8 @@ import Verification
 struct VerificationResult {
     enum Verdict {
         case verified, notVerified, undetermined
+        /// What is configured cannot be used: nothing is known of the image before it is mended.
+        case misconfigured
     }
 
     let reference: ImageReference
@@ -35,15 +37,17 @@ struct VerificationResult {
             verdict = .verified
             isSkipped = true
         case .notVerified(let failure):
-            verdict = .notVerified
+            verdict = failure.isConfiguration ? .misconfigured : .notVerified
             error = failure.description
-            remediation = outcome.signatures.first?.remediation
+            remediation = failure.isConfiguration ? Self.mending : outcome.signatures.first?.remediation
         case .undetermined(let failure):
-            verdict = .undetermined
+            verdict = failure.isConfiguration ? .misconfigured : .undetermined
             error = failure.description
-            remediation = "Ask again in a moment"
+            remediation = failure.isConfiguration ? Self.mending : "Ask again in a moment"
         }
     }
+
+    private static let mending = "Mend what the reason names: nothing is known of the image before"
 
     /// By a configuration, as the provider verifies.
     init(_ reference: ImageReference, _ result: PipelineResult) {
@@ -51,15 +55,21 @@ struct VerificationResult {
         switch result {
         case .decided(let decision, _):
             digest = decision.digest
-            verdict = decision.isSuccess ? .verified : .notVerified
+            let isMisconfigured = decision.reports.first { !$0.isSuccess }?.isConfiguration == true
+            verdict = decision.isSuccess ? .verified : isMisconfigured ? .misconfigured : .notVerified
             error = decision.reason
-            remediation = decision.isSuccess ? nil : decision.reports.first { !$0.isSuccess }?.remediation
+            remediation =
+                switch verdict {
+                case .verified: nil
+                case .misconfigured: Self.mending
+                default: decision.reports.first { !$0.isSuccess }?.remediation
+                }
             signatures = decision.reports.compactMap(\.details)
             isSkipped = decision.isSuccess && !decision.reports.contains { $0.isSuccess && $0.referenceDigest != nil }
         case .fault(let fault):
-            verdict = .undetermined
+            verdict = fault.isConfiguration ? .misconfigured : .undetermined
             error = fault.description
-            remediation = "Ask again in a moment"
+            remediation = fault.isConfiguration ? Self.mending : fault.remediation
         }
     }
 
@@ -67,7 +77,7 @@ struct VerificationResult {
         var object: JSONObject = ["reference": .string(reference.description)]
         if let digest { object["digest"] = .string(digest.description) }
         object["verified"] = .bool(verdict == .verified)
-        object["determined"] = .bool(verdict != .undetermined)
+        object["determined"] = .bool(verdict == .verified || verdict == .notVerified)
         if let policyName {
             object["trustPolicy"] = ["name": .string(policyName), "level": .string(policyLevel ?? "")]
         }
@@ -87,7 +97,8 @@ struct VerificationResult {
                 "  verified   "
                     + Terminal.paint(isSkipped ? "not looked at: the policy skips this image" : "yes", .green))
         case .notVerified: lines.append("  verified   " + Terminal.paint("no", .red))
-        case .undetermined: lines.append("  verified   " + Terminal.paint("could not be determined", .yellow))
+        case .undetermined, .misconfigured:
+            lines.append("  verified   " + Terminal.paint("could not be determined", .yellow))
         }
         if let error { lines.append("  reason     \(Terminal.plain(error))") }
         if let remediation { lines.append("  what to do \(Terminal.plain(remediation))") }

@@ -14,12 +14,13 @@ struct VerifyCommand: AsyncParsableCommand {
         commandName: "verify", abstract: "Verify the signatures of an image.",
         discussion: """
             EXAMPLES
+              countersign verify registry.example.com/app:v1
               countersign verify registry.example.com/app:v1 --trust-policy trustpolicy.json --trust-store truststore
               countersign verify registry.example.com/app:v1 --config config.json --output json
               countersign verify example.com/app:v1 --oci-layout ./layout --trust-policy policy.json --trust-store truststore
 
             EXIT STATUS
-              0 verified; 1 not verified; 2 wrong usage or configuration; 3 could not be determined
+              0 verified; 1 not verified; 2 wrong usage, or something configured cannot be used; 3 could not be determined
             """)
 
     @OptionGroup var image: ReferenceArgument
@@ -31,12 +32,15 @@ struct VerifyCommand: AsyncParsableCommand {
             "Verify as serve does with this configuration: stores, verifiers, policy.", valueName: "file"))
     var config: String?
 
-    @Option(help: ArgumentHelp("A Notary Project trust policy document.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp(
+            "A Notary Project trust policy document. (default: trustpolicy.oci.json, or trustpolicy.json, of notation's folder: $NOTATION_CONFIG, or notation in $XDG_CONFIG_HOME or ~/.config)",
+            valueName: "file"))
     var trustPolicy: String?
 
     @Option(
         help: ArgumentHelp(
-            "Trusted certificates, laid out as notation's truststore: x509/ca/NAME/*.pem and so on.",
+            "Trusted certificates, laid out as notation's truststore: x509/ca/NAME/*.pem and so on. (default: truststore of notation's folder)",
             valueName: "directory"))
     var trustStore: String?
 
@@ -48,29 +52,46 @@ struct VerifyCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("How many signatures are tried.", valueName: "count"))
     var maxSignatures = 100
 
+    @Option(
+        help: ArgumentHelp(
+            "As notation has it, with --oci-layout as a switch and REF as DIR:TAG or DIR@DIGEST: the repository that the trust policy speaks of.",
+            valueName: "repository"))
+    var scope: String?
+
+    /// What `--oci-layout` becomes where it is a switch (``NotationFlags``).
+    @Flag(help: .hidden)
+    var ociLayoutInReference = false
+
+    @Option(help: .hidden)
+    var pluginConfig: [String] = []
+
     @Option(name: .shortAndLong, help: "text or json.")
     var output = OutputFormat.text
 
     func validate() throws {
+        guard pluginConfig.isEmpty else { throw ValidationError("--plugin-config: \(NotationFlags.noPlugins)") }
+        guard (scope != nil) == ociLayoutInReference else {
+            throw ValidationError(
+                "--scope belongs to --oci-layout: give REF as DIR:TAG or DIR@DIGEST with both, or --oci-layout DIR alone"
+            )
+        }
         guard (1...10_000).contains(maxSignatures) else {
             throw ValidationError("--max-signatures is \(maxSignatures): expected 1 to 10000")
         }
         if config != nil {
-            guard trustPolicy == nil, trustStore == nil, store.layout == nil, !store.plainHTTP,
-                store.registryConfig == nil, userMetadata.isEmpty
-            else {
+            guard trustPolicy == nil, trustStore == nil, !store.isGiven, scope == nil, userMetadata.isEmpty else {
                 throw ValidationError(
                     "--config says all about stores and policies: give it alone, or use --trust-policy and --trust-store"
                 )
             }
-        } else if trustPolicy == nil || trustStore == nil {
-            throw ValidationError("give --trust-policy and --trust-store, or --config")
         }
     }
 
     func run() async throws {
-        let reference = try image.parse(over: store.transport)
-        let result = try await config == nil ? verifyByTrustPolicy(reference) : verifyByConfiguration(reference)
+        let (reference, layout) =
+            try scope.map { try image.parse(inLayoutWithScope: $0) } ?? (image.parse(over: store.transport), nil)
+        let result =
+            try await config == nil ? verifyByTrustPolicy(reference, layout) : verifyByConfiguration(reference)
         switch output {
         case .json: print(result.json.prettyText, terminator: "")
         case .text: print(result.text, terminator: "")
@@ -79,26 +100,36 @@ struct VerifyCommand: AsyncParsableCommand {
         case .verified: return
         case .notVerified: throw ExitCode(ExitStatus.notVerified.rawValue)
         case .undetermined: throw ExitCode(ExitStatus.undetermined.rawValue)
+        case .misconfigured: throw ExitCode(ExitStatus.usage.rawValue)
         }
     }
 
     // MARK: As notation verifies
 
-    private func verifyByTrustPolicy(_ reference: ImageReference) async throws -> VerificationResult {
+    private func verifyByTrustPolicy(
+        _ reference: ImageReference, _ layout: String?
+    ) async throws -> VerificationResult {
+        let (path, content) = try trustPolicy.map { ($0, try readFile($0, "--trust-policy")) } ?? folder().trustPolicy()
         let policy: TrustPolicyDocument
         do {
-            policy = try TrustPolicyDocument(json: try readFile(trustPolicy ?? "", "--trust-policy"))
-        } catch let error as TrustPolicyError { throw CommandFailure(.usage, "\(trustPolicy ?? ""): \(error)") }
+            policy = try TrustPolicyDocument(json: content)
+        } catch { throw CommandFailure(.usage, "\(path): \(error)") }
+        let trusted = try trustStore ?? folder().trustStore
+        if store.verbose || store.debug { Terminal.complain("trust policy \(path), trust store \(trusted)") }
         let verifier = ImageVerifier(
-            store: try store.open(), policy: policy,
+            store: try store.open(for: reference, layout: layout), policy: policy,
             verifier: SignatureVerifier(
-                trustStore: DirectoryTrustStore(directory: trustStore ?? ""),
+                trustStore: DirectoryTrustStore(directory: trusted),
                 revocation: RevocationChecker(http: try store.http())),
             limits: ImageVerifier.Limits(maximumSignatures: maxSignatures))
         let outcome = await verifier.verify(
             reference, userMetadata: try keyValues(userMetadata, "--user-metadata"), now: Date(),
             deadline: store.deadline())
         return VerificationResult(outcome)
+    }
+
+    private func folder() throws(CommandFailure) -> NotationFolder {
+        try NotationFolder(environment: ProcessInfo.processInfo.environment)
     }
 
     // MARK: As serve verifies
@@ -129,14 +160,17 @@ func readFile(_ path: String, _ option: String) throws -> [UInt8] {
     }
 }
 
-/// `key=value` of an option that may be repeated; of pairs with the same key the last one stays.
+/// `key=value` of an option that may be repeated, each time with another key.
 func keyValues(_ pairs: [String], _ option: String) throws -> [String: String] {
     var values: [String: String] = [:]
     for pair in pairs {
         guard let equals = pair.firstIndex(of: "="), equals > pair.startIndex else {
             throw CommandFailure(.usage, "\(option) \"\(pair.quoted)\": expected KEY=VALUE")
         }
-        values[String(pair[..<equals])] = String(pair[pair.index(after: equals)...])
+        let key = String(pair[..<equals])
+        guard values.updateValue(String(pair[pair.index(after: equals)...]), forKey: key) == nil else {
+            throw CommandFailure(.usage, "\(option): the key \"\(key.quoted)\" is given twice")
+        }
     }
     return values
 }

@@ -101,7 +101,7 @@ import Verification
 
     /// Kubernetes turns the link `..data` from one directory to the next.
     @Test func aTurnedLinkIsAChange() async throws {
-        let root = FileManager.default.temporaryDirectory.appending(path: "mount-\(UUID().uuidString)")
+        let root = FileManager.default.temporaryDirectory.appending(path: "countersign-mount-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: root) }
         let first = try CertificateDirectory()
         let second = try CertificateDirectory()

@@ -83,7 +83,7 @@ final class CertificateDirectory: Sendable {
     let client: Identity
 
     init() throws {
-        url = FileManager.default.temporaryDirectory.appending(path: "provider-\(UUID().uuidString)")
+        url = FileManager.default.temporaryDirectory.appending(path: "countersign-provider-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
         serverAuthority = try CertificateAuthority(name: "server authority")
         clientAuthority = try CertificateAuthority(name: "gatekeeper-ca")

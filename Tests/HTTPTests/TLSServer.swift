@@ -28,7 +28,7 @@ final class TLSServer: @unchecked Sendable {
     }
 
     private init(names: String, authority: String, options: [String]) throws {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "tls-\(UUID())")
+        let folder = FileManager.default.temporaryDirectory.appending(path: "countersign-tls-\(UUID())")
         directory = folder.path
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]

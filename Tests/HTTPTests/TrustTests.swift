@@ -57,7 +57,7 @@ import Testing
     }
 
     @Test func bundlesThatCannotBeUsedAreRefusedAtTheStart() throws {
-        let file = FileManager.default.temporaryDirectory.appending(path: "bundle-\(UUID()).pem")
+        let file = FileManager.default.temporaryDirectory.appending(path: "countersign-bundle-\(UUID()).pem")
         defer { try? FileManager.default.removeItem(at: file) }
         let broken = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
         for content in [nil, "", "no certificate\n", broken] as [String?] {
@@ -126,7 +126,7 @@ import Testing
             first.stop()
             second.stop()
         }
-        let file = FileManager.default.temporaryDirectory.appending(path: "bundle-\(UUID()).pem")
+        let file = FileManager.default.temporaryDirectory.appending(path: "countersign-bundle-\(UUID()).pem")
         defer { try? FileManager.default.removeItem(at: file) }
         try Data(contentsOf: URL(filePath: first.authorityFile)).write(to: file, options: .atomic)
         let notices = Notices()
@@ -151,7 +151,7 @@ import Testing
 
 /// A file of certificates.
 private struct Bundle {
-    let path = FileManager.default.temporaryDirectory.appending(path: "bundle-\(UUID()).pem").path
+    let path = FileManager.default.temporaryDirectory.appending(path: "countersign-bundle-\(UUID()).pem").path
 
     init(_ text: String) throws { try Data(text.utf8).write(to: URL(filePath: path)) }
 

@@ -30,7 +30,9 @@ enum Command {
         for name in environment.keys where name.lowercased().hasSuffix("_proxy") || name.hasPrefix("RATIFY_") {
             environment[name] = nil
         }
+        for name in environment.keys where name.hasPrefix("NOTATION_") { environment[name] = nil }
         environment["DOCKER_CONFIG"] = nil
+        environment["XDG_CONFIG_HOME"] = nil
         environment["HOME"] = home
         return environment
     }

@@ -76,4 +76,20 @@ import Testing
         #expect(run.status == 2, "\(run)")
         #expect(run.output.isEmpty && !run.errors.isEmpty, "\(run)")
     }
+
+    @Test(
+        arguments: [
+            (["verfy", "a:1"], "did you mean \"countersign verify\"?"),
+            (["verify-image", "a:1"], "\"countersign --help\" lists them"),
+            (["sing", "a:1", "--key", "k"], "did you mean \"countersign sign\"?"),
+            (["crds", "aply", "x"], "did you mean \"countersign crds apply\"?"),
+            (["lst", "a:1"], "did you mean \"countersign list\"?"), (["login", "r.example"], "docker login"),
+            (["key", "list"], "signingkeys.json"), (["cert", "add"], "truststore"), (["", "a:1"], "has no command"),
+            ([String(repeating: "v", count: 100_000)], "has no command"),
+        ])
+    func aMistypedCommandIsNamed(arguments: [String], words: String) async throws {
+        let run = try await Command.run(arguments)
+        #expect(run.status == 2 && run.output.isEmpty, "\(run)")
+        #expect(run.errors.contains(words) && run.errors.utf8.count < 400, "\(run)")
+    }
 }

@@ -68,7 +68,63 @@ import Testing
             _ = try StrictJSON.parse(#"{"a": x}"#.utf8)
             Issue.record("was accepted")
         } catch {
-            #expect(error.description == "unexpected character 'x' (byte 6)")
+            #expect(error.description == "unexpected character 'x' (line 1, column 7)")
         }
+    }
+
+    private static func fault(_ bytes: some Sequence<UInt8>) -> JSONError? {
+        do {
+            _ = try StrictJSON.parse(bytes)
+            return nil
+        } catch { return error }
+    }
+
+    @Test func countsLinesAndCharacters() throws {
+        let text = "{\n  \"é😀\": 1,\r\n  \"b\": [\"ü\", }\n}\n"
+        let fault = try #require(Self.fault(text.utf8))
+        #expect(fault.line == 3 && fault.column == 14, "\(fault)")
+        #expect(fault.description == "unexpected character '}' (line 3, column 14)")
+        #expect(
+            fault.description(showing: text.utf8)
+                == #"unexpected character '}' (line 3, column 14):   "b": ["\u{fc}", >>>}"#)
+        let end = try #require(Self.fault("{\n\"a\": 1\n".utf8))
+        #expect(end.problem == .unexpectedEnd && end.line == 3 && end.column == 1)
+        #expect(end.description(showing: "{\n\"a\": 1\n".utf8) == end.description)
+        let twice = try #require(Self.fault("{\"a\": 1,\n \"a\": 2}".utf8))
+        #expect(twice.line == 2 && twice.column == 2)
+    }
+
+    @Test func namesTheByteThatIsNoUTF8AndAByteOrderMark() throws {
+        let broken = try #require(Self.fault(Array("{\n\"é\": \"".utf8) + [0xE9] + Array("\"}".utf8)))
+        #expect(broken.problem == .invalidUTF8 && broken.line == 2 && broken.column == 7, "\(broken)")
+        let cut = try #require(Self.fault(Array("{\"a\":\"b".utf8) + [0xC3]))
+        #expect(cut.problem == .invalidUTF8 && cut.offset == 8)
+        for (bytes, name) in [
+            (Array("\u{FEFF}{}".utf8), "UTF-8"), ([0xFF, 0xFE, 0x7B, 0, 0x7D, 0], "UTF-16"),
+            ([0xFE, 0xFF, 0, 0x7B, 0, 0x7D], "UTF-16"),
+        ] {
+            let fault = try #require(Self.fault(bytes))
+            #expect(fault.description.contains("byte order mark of \(name)"), "\(fault)")
+        }
+        #expect(Self.fault("[é]".utf8)?.description == "unexpected character that is not ASCII (line 1, column 2)")
+    }
+
+    @Test func showsNoSecretAndLittleOfALine() throws {
+        func shown(_ text: String) throws -> String {
+            let fault = try #require(Self.fault(text.utf8))
+            return String(fault.description(showing: text.utf8).dropFirst(fault.description.count))
+        }
+        for text in [
+            #"{"password": "hunter2" x}"#, #"{"auth": "aHVudGVyMg==" x}"#, #"{"k": "-----BEGIN PRIVATE KEY-----" x}"#,
+            #"{"identityToken": "hunter2" x}"#,
+        ] {
+            #expect(try shown(text).isEmpty)
+        }
+        let key = String(repeating: "MIIEvQIBADANBgkqhkiG9w0B", count: 20)
+        #expect(try !shown("{\"value\": \"\(key)\" x}").contains("MII"))
+        let long = try shown(
+            "{\"a\": \"\(String(repeating: "b ", count: 5_000))\" \(String(repeating: "x ", count: 5_000))}")
+        #expect(long.count <= 90 && long.contains(">>>"), "\(long)")
+        #expect(try shown("{\"a\":\"\u{1B}[31m\"}") == #": {"a":">>>\u{1b}[31m"}"#)
     }
 }

@@ -55,11 +55,13 @@ package struct Corpus: Sendable {
         let archive = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .appending(path: "Corpus/corpus.tar.xz")
         let digest = Digest(of: Array(try Data(contentsOf: archive)))
-        let temporary = FileManager.default.temporaryDirectory
-        let base = temporary.appending(path: "countersign-corpus-\(digest.hex.prefix(16))")
+        // Kept for the next run, where what was built is kept.
+        let builds = archive.deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+            .appending(path: ".build")
+        let base = builds.appending(path: "corpus-\(digest.hex.prefix(16))")
         if !FileManager.default.fileExists(atPath: base.path()) {
             // Unpacked beside its place and moved there, so that no other run sees half of it.
-            let fresh = temporary.appending(path: "countersign-corpus-\(UUID().uuidString)")
+            let fresh = builds.appending(path: "corpus-\(UUID().uuidString)")
             try FileManager.default.createDirectory(at: fresh, withIntermediateDirectories: true)
             let tar = Process()
             tar.executableURL = URL(filePath: "/usr/bin/env")

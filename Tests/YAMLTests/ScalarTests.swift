@@ -42,7 +42,8 @@ private let scalars: [(text: String, value: JSONValue)] = [
         // Of integers beyond 2^53, and nulls, kubectl prints less than it reads.
         let shown = scalars.filter { $0.text != "-" && $0.text.utf8.count < 19 && !$0.value.isNull }
         for (index, scalar) in shown.enumerated() { lines.append("  k\(index): \(scalar.text)") }
-        let file = FileManager.default.temporaryDirectory.appending(path: "scalars-\(UUID().uuidString).yaml")
+        let file = FileManager.default.temporaryDirectory.appending(
+            path: "countersign-scalars-\(UUID().uuidString).yaml")
         defer { try? FileManager.default.removeItem(at: file) }
         try Data(lines.joined(separator: "\n").utf8).write(to: file)
         let process = Process()
