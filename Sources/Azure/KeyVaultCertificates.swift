@@ -27,7 +27,8 @@ package final class KeyVaultCertificates: CertificateProvider {
         package var keys: [KeyVaultObject]
         /// How often the vault is read; zero reads it once, and again only until that succeeds.
         package var refreshInterval: Duration
-        /// The wait after a look that failed; it doubles for each further one, up to a minute.
+        /// The wait after a look that failed; it doubles for each further one, up to a minute, or to ten seconds while
+        /// nothing was read yet: until then all that rests on it is refused.
         package var retryInterval = Duration.seconds(1)
 
         /// How many certificates and keys there may be.
@@ -70,8 +71,8 @@ package final class KeyVaultCertificates: CertificateProvider {
 
     /// How long one look may take.
     private static let lookTime = Duration.seconds(60)
-    /// The longest wait after a look that failed.
-    private static let longestRetry = Duration.seconds(60)
+    /// The longest wait after a look that failed, and while nothing was read yet.
+    private static let longestRetry = (known: Duration.seconds(60), unknown: Duration.seconds(10))
     /// The longest wait that a vault may ask for.
     private static let longestPause = Duration.seconds(600)
     /// How many certificates and keys are read at once.
@@ -153,9 +154,11 @@ package final class KeyVaultCertificates: CertificateProvider {
             guard settings.refreshInterval > .zero else { return nil }
             return settings.refreshInterval * Double.random(in: 0.9...1.1)
         }
+        let isKnown = state.withLock { $0.known.values.contains { !$0.isEmpty } }
+        let longest = isKnown ? Self.longestRetry.known : Self.longestRetry.unknown
         var wait = settings.retryInterval
-        for _ in 1..<min(failures, 16) where wait < Self.longestRetry { wait = wait * 2 }
-        wait = min(wait, Self.longestRetry) * Double.random(in: 0.5...1)
+        for _ in 1..<min(failures, 16) where wait < longest { wait = wait * 2 }
+        wait = min(wait, longest) * Double.random(in: 0.5...1)
         return max(wait, min(retryAfter ?? .zero, Self.longestPause))
     }
 

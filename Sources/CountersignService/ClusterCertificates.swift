@@ -45,7 +45,13 @@ struct ClusterCertificates: Service {
             )
         }
         let notice: @Sendable (CertificateRotation.Notice) -> Void = { notice in
-            logger.log(level: notice.isError ? .error : .notice, "\(notice.text)")
+            let level: Logger.Level =
+                switch notice.level {
+                case .notice: .notice
+                case .warning: .warning
+                case .error: .error
+                }
+            logger.log(level: level, "\(notice.text)")
         }
         if rotates {
             let namespace = environment["RATIFY_NAMESPACE"] ?? ""

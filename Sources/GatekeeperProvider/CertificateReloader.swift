@@ -85,15 +85,24 @@ final class CertificateReloader: Service {
         guard problem != nil || files.all.map(\.stamp) != stamps, stamps != nil || !files.isAwaited else { return }
         do {
             let certificate = try ServingCertificate(files: files)
-            let hasChanged = state.withLock { state in
-                let hasChanged = state.current?.stamps != certificate.stamps
-                state = State(current: certificate)
-                return hasChanged
+            let former = state.withLock { state in
+                defer { state = State(current: certificate) }
+                return state.current
             }
             gauges(certificate, isCurrent: true)
-            guard hasChanged else { return }
+            let isOwnOther = former?.content.own != certificate.content.own
+            guard isOwnOther || former?.content.clientAuthorities != certificate.content.clientAuthorities else {
+                if problem != nil {
+                    announce(certificate, "the serving certificate in force is in the files again, nothing else")
+                }
+                return
+            }
             count("success")
-            announce(certificate, "serving certificate reloaded")
+            announce(
+                certificate,
+                isOwnOther
+                    ? "serving certificate \(former == nil ? "loaded" : "reloaded")"
+                    : "authorities of client certificates reloaded")
         } catch {
             let (current, isNew) = state.withLock { state in
                 let isNew = state.problem != error.description

@@ -31,8 +31,14 @@ package final class HeldPEM: Sendable, Hashable {
     /// Nothing yet.
     package init(name: String) { self.name = name }
 
-    /// Replaces the text; it is in force for new connections within a second, if it is usable.
-    package func set(_ bytes: [UInt8]) { state.withLock { $0 = (bytes, ($0?.version ?? 0) + 1) } }
+    /// Replaces the text; it is in force for new connections within a second, if it is usable. The same text again is no
+    /// change.
+    package func set(_ bytes: [UInt8]) {
+        state.withLock { state in
+            guard state?.bytes != bytes else { return }
+            state = (bytes, (state?.version ?? 0) + 1)
+        }
+    }
 
     var content: (bytes: [UInt8], version: UInt64)? { state.withLock(\.self) }
 

@@ -1,5 +1,6 @@
 import NIOCore
 import NIOSSL
+import OCI
 
 /// What the server proves itself with, and whom it lets in: files, or what the program holds.
 package struct ServingCertificateFiles: Sendable, Hashable {
@@ -51,6 +52,8 @@ struct ServingCertificate: Sendable {
     let contextWithOptionalClient: NIOSSLContext
     /// The files as they were when they were read, in the order of ``ServingCertificateFiles/all``.
     let stamps: [PEMStamp?]
+    /// What certificate and key are, and what the client authorities are: the same files written again are no change.
+    let content: (own: [Digest], clientAuthorities: [Digest])
     /// The end of the leaf's validity, in seconds since 1970.
     let expiry: Int
     /// The leaf's serial number in hexadecimal.
@@ -71,6 +74,7 @@ struct ServingCertificate: Sendable {
 
         var authorities: [NIOSSLCertificate] = []
         var stamps = [certificateFile.stamp, keyFile.stamp]
+        var authorityDigests: [Digest] = []
         for source in files.clientAuthorities {
             let file = try PEMText(source)
             let found = try ServingCertificate.certificates(file)
@@ -78,6 +82,7 @@ struct ServingCertificate: Sendable {
             guard !found.isEmpty else { throw ServingCertificate.noCertificate(file) }
             authorities += found
             stamps.append(file.stamp)
+            authorityDigests.append(Digest(of: file.bytes))
         }
 
         var configuration = TLSConfiguration.makeServerConfiguration(
@@ -100,6 +105,7 @@ struct ServingCertificate: Sendable {
                     + " (\(error)); write both, they are read again at once")
         }
         self.stamps = stamps
+        content = ([Digest(of: certificateFile.bytes), Digest(of: keyFile.bytes)], authorityDigests)
         expiry = Int(leaf.notValidAfter)
         serialNumber = leaf.serialNumber.map { byte in
             String(byte >> 4, radix: 16) + String(byte & 0xF, radix: 16)

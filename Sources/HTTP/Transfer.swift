@@ -84,12 +84,11 @@ final class Transfer: @unchecked Sendable {
 
         setup.set(CURLOPT_NOSIGNAL, 1)
         setup.set(CURLOPT_TCP_NODELAY, 1)
+        // A peer that has gone and come back without a word, as after a crash, must be noticed within seconds of its return
+        // by whoever only listens. A stream may go over a connection that another exchange has opened: all have this.
         setup.set(CURLOPT_TCP_KEEPALIVE, 1)
-        if exchange.stream != nil {
-            // Silence is normal here; a peer that is gone must be noticed all the same.
-            setup.set(CURLOPT_TCP_KEEPIDLE, 30)
-            setup.set(CURLOPT_TCP_KEEPINTVL, 10)
-        }
+        setup.set(CURLOPT_TCP_KEEPIDLE, 10)
+        setup.set(CURLOPT_TCP_KEEPINTVL, 4)
         // A cancelled transfer must not make the thread wait for its name resolution to end.
         setup.set(CURLOPT_QUICK_EXIT, 1)
         setup.check(ccurl_set_private_sockets(handle))

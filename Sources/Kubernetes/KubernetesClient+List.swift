@@ -42,14 +42,17 @@ package struct ResourceSelection: Sendable, Hashable {
 
 extension KubernetesClient {
     /// Lists objects, page by page, at one moment.
+    ///
+    /// - Parameter longestPause: the longest wait before another attempt that the API server may ask for.
     package func list(
-        _ type: ResourceType, _ selection: ResourceSelection = .all
+        _ type: ResourceType, _ selection: ResourceSelection = .all, longestPause: Duration = .seconds(300)
     ) async throws(KubernetesError) -> ResourceList {
         var restarts = 0
         while true {
             var items: [JSONObject] = []
             do throws(KubernetesError) {
-                let version = try await eachPage(type, selection) { (page) throws(KubernetesError) in
+                let version = try await eachPage(type, selection, longestPause: longestPause) {
+                    (page) throws(KubernetesError) in
                     guard items.count + page.count <= self.options.maximumListItems else {
                         throw self.error(
                             .tooLarge, "GET \(type)", "there are more than \(self.options.maximumListItems) objects")
@@ -67,17 +70,19 @@ extension KubernetesClient {
 
     /// Reads objects page by page, all of one moment: for lists that need not be in memory at once.
     ///
+    /// - Parameter longestPause: the longest wait before another attempt that the API server may ask for.
     /// - Returns: the resource version of the list.
     /// - Throws: `gone` when the moment of the first page is no longer kept: begin again.
     @discardableResult
     package func eachPage(
-        _ type: ResourceType, _ selection: ResourceSelection = .all,
+        _ type: ResourceType, _ selection: ResourceSelection = .all, longestPause: Duration = .seconds(300),
         _ use: ([JSONObject]) async throws(KubernetesError) -> Void
     ) async throws(KubernetesError) -> String {
         var limit = options.pageSize
         var position: String?
         while true {
             var call = try call(.get, type, namespace: selection.namespace)
+            call.longestPause = longestPause
             call.query = selection.query + [("limit", String(limit))]
             if let position { call.query.append(("continue", position)) }
             let page: JSONValue

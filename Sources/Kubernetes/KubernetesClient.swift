@@ -24,8 +24,14 @@ package final class KubernetesClient: Sendable {
         package var watchSeconds = 240...300
         /// How long nothing may come from a watch, beyond the time it was asked to last.
         package var watchSilence: Duration = .seconds(30)
-        /// Waits after failures of watches.
-        package var backoff = Backoff()
+        /// How long connecting may take. An attempt that began while the API server was away must not outlast its
+        /// return by much.
+        package var connectTimeout: Duration = .seconds(3)
+        /// Waits of watches while the API server cannot be asked.
+        package var backoff = Backoff.absence
+        /// Waits of watches after what does not pass by itself: a right that is missing, a type that is not installed,
+        /// answers that cannot be read.
+        package var refusalBackoff = Backoff()
         /// How old a token from a file may be.
         package var tokenLife: Duration = .seconds(60)
         /// How often ca.crt and client certificate files are looked at.
@@ -50,8 +56,8 @@ package final class KubernetesClient: Sendable {
         self.configuration = configuration
         self.options = options
         var settings = HTTPClientConfiguration(
-            maximumConnectionsPerHost: 64, maximumConnections: 64, environment: configuration.environment,
-            trustCheckInterval: options.trustCheckInterval, notice: notice)
+            maximumConnectionsPerHost: 64, maximumConnections: 64, connectTimeout: options.connectTimeout,
+            environment: configuration.environment, trustCheckInterval: options.trustCheckInterval, notice: notice)
         switch configuration.authorities {
         case .system: break
         case .file(let path):
@@ -98,6 +104,8 @@ package final class KubernetesClient: Sendable {
         var deadline: ContinuousClock.Instant?
         /// Whether it may be sent again when it is not known whether it took effect.
         var isRepeatable = true
+        /// The longest wait between two attempts that the API server may ask for.
+        var longestPause: Duration = .seconds(300)
     }
 
     func error(_ kind: KubernetesError.Kind, _ words: String, _ detail: String) -> KubernetesError {
@@ -137,7 +145,7 @@ package final class KubernetesClient: Sendable {
     /// Sends a call until there is an answer that is no passing fault, or the time is over.
     func send(_ call: Call) async throws(KubernetesError) -> JSONValue {
         let deadline = call.deadline ?? .now + options.timeout
-        var backoff = Backoff(base: .milliseconds(200), maximum: .seconds(5))
+        var backoff = Backoff(base: .milliseconds(200), maximum: .seconds(5), longestPause: call.longestPause)
         var attempts = 0
         var isTokenRenewed = false
         while true {

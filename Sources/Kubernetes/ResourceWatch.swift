@@ -12,6 +12,8 @@ package enum WatchEvent: Sendable {
     case deleted(JSONObject)
     /// The API server cannot be asked now; the watch goes on trying. For status and metrics.
     case failed(KubernetesError)
+    /// After ``failed(_:)``: the watch is open again, and goes on where it was; nothing was missed.
+    case resumed
 }
 
 extension KubernetesClient {
@@ -32,7 +34,12 @@ actor ResourceWatch {
     private let type: ResourceType
     private let selection: ResourceSelection
     private let words: String
-    private var backoff: Backoff
+    /// Waits while the API server cannot be asked, and waits after what does not pass by itself: a server that has come
+    /// back may say for a moment that a right or a type is missing, and that moment is not to cost a long wait.
+    private var absence: Backoff
+    private var refusals: Backoff
+    /// Whether the last thing told is that the API server cannot be asked.
+    private var isReportedLost = false
     /// To wait before the next attempt.
     private var wait: Duration?
     /// What has been seen; `nil`: list again.
@@ -48,7 +55,8 @@ actor ResourceWatch {
         self.type = type
         self.selection = selection
         words = "WATCH \(type)" + (selection.namespace.map { " in namespace \"\($0)\"" } ?? "")
-        backoff = client.options.backoff
+        absence = client.options.backoff
+        refusals = client.options.refusalBackoff
         lines = LineBuffer(maximumBytes: client.options.maximumEventBytes)
     }
 
@@ -61,8 +69,18 @@ actor ResourceWatch {
             }
             guard !Task.isCancelled else { return nil }
             do throws(KubernetesError) {
-                guard version != nil else { return .synced(try await list()) }
-                if stream == nil { try await open() }
+                guard version != nil else {
+                    let objects = try await list()
+                    isReportedLost = false
+                    return .synced(objects)
+                }
+                if stream == nil {
+                    try await open()
+                    if isReportedLost {
+                        isReportedLost = false
+                        return .resumed
+                    }
+                }
                 if let event = try await read() { return event }
             } catch {
                 stream = nil
@@ -70,18 +88,35 @@ actor ResourceWatch {
                 let isForgotten = error.kind == .gone && version != nil
                 // What has happened since is unknown: list.
                 if error.kind == .gone || error.kind == .malformed || error.kind == .tooLarge { version = nil }
-                wait = backoff.next(retryAfter: error.retryAfter)
+                wait = nextWait(after: error)
                 // An API server keeps versions for minutes only: nothing to report.
                 if isForgotten { continue }
+                isReportedLost = true
                 return .failed(error)
             }
         }
     }
 
+    /// Each kind of waits begins anew when the other one is over.
+    private func nextWait(after error: KubernetesError) -> Duration {
+        switch error.kind {
+        case .unavailable, .throttled, .unauthorized, .gone, .conflict, .cancelled:
+            refusals.reset()
+            return absence.nextAttempt(retryAfter: error.retryAfter)
+        case .configuration, .forbidden, .notFound, .alreadyExists, .invalid, .tooLarge, .malformed:
+            absence.reset()
+            return refusals.next(retryAfter: error.retryAfter)
+        }
+    }
+
+    private func resetWaits() {
+        absence.reset()
+        refusals.reset()
+    }
+
     private func list() async throws(KubernetesError) -> [JSONObject] {
-        let list = try await client.list(type, selection)
+        let list = try await client.list(type, selection, longestPause: client.options.backoff.longestPause)
         version = list.resourceVersion
-        backoff.reset()
         return list.items
     }
 
@@ -146,7 +181,7 @@ actor ResourceWatch {
     /// A stream is over. One that lasted is the ordinary case; many short ones in a row are not to be a storm.
     private func ended(after opened: ContinuousClock.Instant) {
         stream = nil
-        if ContinuousClock.now - opened > .seconds(10) { backoff.reset() } else { wait = backoff.next() }
+        if ContinuousClock.now - opened > .seconds(10) { resetWaits() } else { wait = absence.next() }
     }
 
     private func event(_ line: [UInt8]) throws(KubernetesError) -> WatchEvent? {
@@ -163,12 +198,14 @@ actor ResourceWatch {
         }
         self.version = version
         switch kind {
-        case "BOOKMARK": return nil
+        case "BOOKMARK":
+            resetWaits()
+            return nil
         case "ADDED", "MODIFIED":
-            backoff.reset()
+            resetWaits()
             return .changed(object)
         case "DELETED":
-            backoff.reset()
+            resetWaits()
             return .deleted(object)
         default: throw client.error(.malformed, words, "an event of the unknown type \"\(kind.quoted)\"")
         }

@@ -24,7 +24,7 @@ package struct RedisConfiguration: Sendable {
     /// How long connecting may take, TLS and password included.
     package var connectTimeout: Duration = .seconds(2)
     /// The first and the longest wait before it is tried again to connect.
-    package var backoff: (first: Duration, longest: Duration) = (.milliseconds(100), .seconds(10))
+    package var backoff: (first: Duration, longest: Duration) = (.milliseconds(100), .seconds(4))
     /// The most commands whose replies are waited for at once.
     package var maximumPending = 4096
     /// What a reply may be.

@@ -38,7 +38,7 @@ private final class Replica: Sendable {
         return (try? PEM.parse(text))?.first { $0.label == "CERTIFICATE" }.flatMap { try? Certificate(der: $0.der) }
     }
 
-    var problems: [String] { box.log.withLock { $0.filter(\.isError).map(\.text) } }
+    var problems: [String] { box.log.withLock { $0.filter { $0.level == .error }.map(\.text) } }
     var notices: [String] { box.log.withLock { $0.map(\.text) } }
 
     func stop() async {
@@ -308,6 +308,64 @@ private final class Replica: Sendable {
             try await Task.sleep(for: .milliseconds(200))
             #expect(replicas[0].leaf == leaf)
             try await cluster.up()
+        }
+    }
+
+    /// One line when it begins, one when it is over; three watches notice, again and again.
+    @Test func anOutageIsToldOnceAndItsEndToo() async throws {
+        try await withReplicas(
+            quick(),
+            prepare: { cluster in
+                cluster.put(.provider, provider("ratify-provider"))
+                cluster.put(.provider, provider("ratify-mutation-provider"))
+            }
+        ) { cluster, replicas in
+            try await until("served") { replicas.allSatisfy { isAccepted($0.leaf, by: bundle(cluster)) } }
+            while cluster.openWatches < 6 { try await Task.sleep(for: .milliseconds(2)) }
+            await cluster.down()
+            try await Task.sleep(for: .seconds(2))
+            cluster.inject(.status(429, retryAfter: 1), count: 4)
+            try await cluster.up()
+            let back = ContinuousClock.now
+            try await until("told") {
+                replicas.allSatisfy { $0.notices.contains { $0.contains("works again, after") } }
+            }
+            #expect(back.duration(to: .now) < .seconds(5))
+            for replica in replicas {
+                #expect(replica.problems.count == 1, "\(replica.notices)")
+                #expect(replica.notices.count { $0.contains("works again") } == 1)
+            }
+        }
+    }
+
+    /// A step that could not be taken is taken soon after the API server can be asked again.
+    @Test func aRepairThatFailedIsMadeSoonAfterTheReturn() async throws {
+        try await withReplicas(quick(), prepare: { $0.put(.provider, provider("ratify-provider")) }) {
+            cluster, replicas in
+            try await until("served") { replicas.allSatisfy { isAccepted($0.leaf, by: bundle(cluster)) } }
+            let right = bundle(cluster)
+            cluster.inject(.status(503, retryAfter: 20)) { $0.method == "PATCH" }
+            cluster.put(.provider, provider("ratify-provider", bundle: ""))
+            try await Task.sleep(for: .seconds(3))
+            cluster.clearFaults()
+            let back = ContinuousClock.now
+            try await until("repaired") { bundle(cluster) == right }
+            #expect(back.duration(to: .now) < .seconds(5))
+        }
+    }
+
+    /// Without the right to make the Secret, which the chart withholds, the fault says what to do; an empty one is filled.
+    @Test func aSecretThatMayNotBeMadeIsAskedFor() async throws {
+        try await withReplicas(
+            quick(), prepare: { $0.inject(.status(403)) { $0.method == "POST" && $0.path.hasSuffix("/secrets") } }
+        ) { cluster, replicas in
+            try await until("told") {
+                replicas.allSatisfy {
+                    $0.problems.contains { $0.contains("kubectl -n default create secret generic ratify-tls") }
+                }
+            }
+            cluster.put(.secret, ["metadata": ["name": "ratify-tls", "namespace": "default"], "type": "Opaque"])
+            try await until("served") { replicas.allSatisfy { $0.leaf != nil } }
         }
     }
 

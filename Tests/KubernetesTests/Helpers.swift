@@ -53,6 +53,7 @@ actor Reader {
     private(set) var syncs = 0
     private(set) var failures: [KubernetesError] = []
     private(set) var changes = 0
+    private(set) var resumptions = 0
 
     func take(_ event: WatchEvent) {
         switch event {
@@ -67,6 +68,7 @@ actor Reader {
             changes += 1
             names[object.resourceKey?.name ?? ""] = nil
         case .failed(let error): failures.append(error)
+        case .resumed: resumptions += 1
         }
     }
 

@@ -94,9 +94,87 @@ import Testing
                 try await reader.until("failed") { $0.failures.count >= 3 }
                 #expect(await reader.failures.allSatisfy { $0.isPassing })
                 try await cluster.up()
+                // Told without anything that has changed.
+                try await reader.until("resumed") { $0.resumptions == 1 }
                 cluster.put(.widget, widget("a"))
                 try await reader.until("back") { $0.names.count == 1 }
                 #expect(await reader.syncs == 1)
+                #expect(await reader.resumptions == 1)
+            }
+        }
+    }
+
+    /// With the waits of a real service: what changed while the API server was away is known within 5 seconds of its
+    /// return, although its first answer is that it is not ready (`storage is (re)initializing`).
+    @Test(arguments: [1, 30]) func whatChangedMeanwhileIsKnownSoonAfterTheReturn(retryAfter: Int) async throws {
+        try await withCluster({
+            $0.backoff = KubernetesClient.Options().backoff
+            $0.refusalBackoff = KubernetesClient.Options().refusalBackoff
+        }) { cluster, client in
+            try await withWatch(client) { reader in
+                try await reader.until("synced") { $0.syncs == 1 }
+                await cluster.down()
+                try await Task.sleep(for: .seconds(8))
+                cluster.put(.widget, widget("a"))
+                cluster.inject(.status(429, retryAfter: retryAfter), count: 1) { $0.isWatch }
+                try await cluster.up()
+                let back = ContinuousClock.now
+                try await reader.until("the change") { $0.names.count == 1 }
+                #expect(back.duration(to: .now) < .seconds(5))
+                #expect(await reader.syncs == 1)
+            }
+        }
+    }
+
+    /// The same when it has to list: nothing that it asks for costs more.
+    @Test func aListAfterTheReturnIsNotPutOffForLong() async throws {
+        try await withCluster { cluster, client in
+            cluster.inject(.status(429, retryAfter: 8), count: 1) { !$0.isWatch }
+            cluster.put(.widget, widget("a"))
+            let start = ContinuousClock.now
+            try await withWatch(client) { reader in
+                try await reader.until("synced") { $0.names.count == 1 }
+                #expect(start.duration(to: .now) < .seconds(5))
+            }
+        }
+    }
+
+    @Test func waitsForAPeerThatIsAwayStayShort() {
+        var waits = Backoff.absence
+        var ordinary = Backoff()
+        for _ in 0..<200 {
+            #expect(waits.nextAttempt(retryAfter: nil) <= .seconds(2))
+            _ = ordinary.next()
+        }
+        #expect(waits.nextAttempt(retryAfter: .seconds(1)) >= .seconds(1))
+        #expect(waits.nextAttempt(retryAfter: .seconds(1)) <= .milliseconds(1250))
+        #expect(waits.nextAttempt(retryAfter: .seconds(600)) <= .milliseconds(2500))
+        // Replicas do not ask at the same moments.
+        #expect(Set((0..<20).map { _ in waits.nextAttempt(retryAfter: nil) }).count > 10)
+        #expect(ordinary.next() >= .seconds(15))
+    }
+
+    /// A peer that crashed, and is back, refuses a connection that it does not know as soon as it hears of it: whoever only
+    /// listens has to say something.
+    @Test func aWatchAsksWhetherItsPeerIsThere() async throws {
+        try await withCluster { cluster, client in
+            try await withWatch(client) { reader in
+                try await reader.until("synced") { $0.syncs == 1 }
+                while cluster.openWatches == 0 { try await Task.sleep(for: .milliseconds(2)) }
+                let port = String(cluster.port, radix: 16, uppercase: true)
+                let table = try String(contentsOfFile: "/proc/net/tcp", encoding: .utf8)
+                // proc(5): remote address, state, queues, timer: 02 is the one for keepalive, in hundredths of a second.
+                let timers = table.split(separator: "\n").dropFirst().compactMap { line -> (Substring, Int?)? in
+                    let fields = line.split(separator: " ")
+                    guard fields.count > 5, fields[2].hasSuffix(":" + port), fields[3] == "01" else { return nil }
+                    let timer = fields[5].split(separator: ":")
+                    return timer.count == 2 ? (timer[0], Int(timer[1], radix: 16)) : nil
+                }
+                #expect(!timers.isEmpty)
+                for (kind, left) in timers {
+                    #expect(kind == "02")
+                    #expect((left ?? .max) <= 1000)
+                }
             }
         }
     }

@@ -171,6 +171,7 @@ package final class KubernetesEmulator: Sendable {
         var options = KubernetesClient.Options()
         options.timeout = .seconds(10)
         options.backoff = Backoff(base: .milliseconds(20), maximum: .milliseconds(200))
+        options.refusalBackoff = options.backoff
         change(&options)
         return try KubernetesClient(configuration(), options: options)
     }

@@ -37,6 +37,8 @@ package final class Prewarmer: Service {
     private static let simultaneous = 4
     /// How long one image may take.
     private static let patience = Duration.seconds(30)
+    /// The longest wait before the cluster is asked again that could not be asked.
+    private static let longestRetry = Duration.seconds(30)
     /// How long nothing is looked at when nothing is to do; what is switched on by a new configuration begins then.
     private static let rest = Duration.seconds(2)
 
@@ -78,7 +80,8 @@ package final class Prewarmer: Service {
     /// Asks the cluster again and again.
     private func list() async {
         var client: KubernetesClient?
-        var backoff = Backoff(base: .seconds(5), maximum: listInterval)
+        var backoff = Backoff(base: .seconds(5), maximum: min(listInterval, Self.longestRetry))
+        var outage = Outage()
         var isReporting = false
         while !Task.isCancelled {
             guard let settings else {
@@ -110,13 +113,18 @@ package final class Prewarmer: Service {
                 take(inventory, settings)
                 count("countersign_prewarm_lists_total", "ok", Self.listsHelp)
                 backoff.reset()
+                if let lasted = outage.ends() {
+                    logger.notice("images that run can be listed again, after \(lasted.inSeconds)")
+                }
             } catch {
                 guard !Task.isCancelled else { break }
                 count("countersign_prewarm_lists_total", "failed", Self.listsHelp)
                 wait = backoff.next(retryAfter: error.retryAfter)
-                logger.warning(
-                    "images that run cannot be listed, and are not verified ahead; admission goes on: grant the service account list on pods, or switch cache.prewarm off",
-                    metadata: ["reason": "\(error)", "again": "in \(wait.components.seconds) s"])
+                if outage.fails(error.detail) != .quiet {
+                    logger.warning(
+                        "images that run cannot be listed, and are not verified ahead; admission goes on: grant the service account list on pods, or switch cache.prewarm off",
+                        metadata: ["reason": "\(error)", "again": "in \(wait.inSeconds)"])
+                }
             }
             let end = ContinuousClock.now + wait
             // A configuration that switches it off, or looks elsewhere, is seen soon.

@@ -17,17 +17,9 @@ package final class ResourceConfiguration: ConfigurationSource {
         var changes: [ResourceID: CustomResource?] = [:]
     }
 
-    /// How the watch of a kind is doing.
-    private struct Contact {
-        var isSynced = false
-        var failingSince: ContinuousClock.Instant?
-        var lastFailure: ContinuousClock.Instant?
-        var failure: String?
-    }
-
     private struct Inbox {
         var pending: [ResourceKind: Pending] = [:]
-        var contacts: [ResourceKind: Contact] = [:]
+        var contacts = ResourceContacts()
         /// Whether something else than resources asks for a look at everything.
         var isForced = false
     }
@@ -46,9 +38,6 @@ package final class ResourceConfiguration: ConfigurationSource {
     /// Told that something has come that ``settle()`` would bring into force.
     let arrivals: AsyncStream<Void>
 
-    /// How long after its last failure a watch still counts as out of sync: longer than it waits between attempts.
-    private static let failureMemory = Duration.seconds(75)
-
     /// A configuration that nothing is known of yet.
     ///
     /// - Parameter home: the namespace that this program runs in.
@@ -65,21 +54,10 @@ package final class ResourceConfiguration: ConfigurationSource {
 
     /// Takes what a watch tells.
     package func take(_ kind: ResourceKind, _ event: WatchEvent) {
-        let failure: KubernetesError? = inbox.withLock { inbox in
-            var contact = inbox.contacts[kind, default: Contact()]
-            defer { inbox.contacts[kind] = contact }
+        let (lines, isNews) = inbox.withLock { inbox in
             switch event {
-            case .failed(let error):
-                let isNew = contact.failure != error.description
-                let now = ContinuousClock.now
-                if contact.failingSince == nil || now - (contact.lastFailure ?? now) > Self.failureMemory {
-                    contact.failingSince = now
-                }
-                contact.lastFailure = now
-                contact.failure = error.description
-                return isNew ? error : nil
+            case .failed, .resumed: return (inbox.contacts.take(kind, event), false)
             case .synced(let objects):
-                contact.isSynced = true
                 inbox.pending[kind] = Pending(all: objects.compactMap { CustomResource(kind, $0) })
             case .changed(let object):
                 if let resource = CustomResource(kind, object) {
@@ -90,16 +68,10 @@ package final class ResourceConfiguration: ConfigurationSource {
                     inbox.pending[kind, default: Pending()].changes[resource.id] = .some(nil)
                 }
             }
-            contact.failingSince = nil
-            contact.lastFailure = nil
-            contact.failure = nil
-            return nil
+            return (inbox.contacts.take(kind, event), true)
         }
-        if let failure {
-            logger.warning("custom resources: what is in force stays, \(kind.rawValue) cannot be watched: \(failure)")
-        } else {
-            newest.yield()
-        }
+        for line in lines { logger.log(level: line.level, "\(line.text)") }
+        if isNews { newest.yield() }
     }
 
     /// How requests are served, from now on.
@@ -127,7 +99,7 @@ package final class ResourceConfiguration: ConfigurationSource {
                     inbox.pending = [:]
                     inbox.isForced = false
                 }
-                let isSynced = ResourceKind.allCases.allSatisfy { inbox.contacts[$0]?.isSynced == true }
+                let isSynced = ResourceKind.allCases.allSatisfy { inbox.contacts.isSynced($0) }
                 return (inbox.pending, inbox.isForced, isSynced)
             }
             var isOther = isForced
@@ -177,8 +149,8 @@ package final class ResourceConfiguration: ConfigurationSource {
 
     private var notSynced: String {
         let waiting = inbox.withLock { inbox in
-            ResourceKind.allCases.filter { inbox.contacts[$0]?.isSynced != true }.map { kind in
-                kind.rawValue + (inbox.contacts[kind]?.failure.map { " (\($0))" } ?? "")
+            ResourceKind.allCases.filter { !inbox.contacts.isSynced($0) }.map { kind in
+                kind.rawValue + (inbox.contacts.failure(of: kind).map { " (\($0))" } ?? "")
             }
         }
         return "custom resources were not read yet: \(waiting.joined(separator: ", "))"
@@ -236,14 +208,9 @@ package final class ResourceConfiguration: ConfigurationSource {
                     "countersign_resources", [("kind", kind.rawValue), ("success", state)], Double(number),
                     help: "Custom resources, by whether their newest version is in force with nothing missing.")
             }
-            var seconds = 0.0
-            if let contact = contacts[kind], let since = contact.failingSince, let last = contact.lastFailure,
-                ContinuousClock.now - last < Self.failureMemory
-            {
-                seconds = (ContinuousClock.now - since).milliseconds / 1000
-            }
             metrics.gauge(
-                "countersign_resources_out_of_sync_seconds", [("kind", kind.rawValue)], seconds,
+                "countersign_resources_out_of_sync_seconds", [("kind", kind.rawValue)],
+                contacts.secondsOutOfSync(kind),
                 help: "For how long resources of a kind could not be watched; what was read before stays in force.")
         }
         metrics.gauge(

@@ -24,7 +24,13 @@ final class ResourceStatusWriter: Sendable {
     private let metrics: MetricsRegistry
     private let logger: Logger
     private let said = Mutex<[ResourceID: Said]>([:])
-    private let lastComplaint = Mutex<String?>(nil)
+    private let trouble = Mutex(Trouble())
+
+    /// Which statuses could not be written, for the log.
+    private struct Trouble {
+        var failing: Set<ResourceID> = []
+        var outage = Outage()
+    }
 
     private static let patience = Duration.seconds(600)
     private static let timeStep = 300.0
@@ -54,7 +60,10 @@ final class ResourceStatusWriter: Sendable {
             }
             for lane in lanes {
                 group.addTask { [self] in
-                    for writing in lane where !Task.isCancelled { await write(writing) }
+                    // While the API server cannot be asked, the rest of a lane would only wait in vain.
+                    for writing in lane where !Task.isCancelled {
+                        guard await write(writing) else { break }
+                    }
                 }
             }
         }
@@ -92,7 +101,10 @@ final class ResourceStatusWriter: Sendable {
         }
     }
 
-    private func write(_ writing: Writing) async {
+    /// Writes a status.
+    ///
+    /// - Returns: whether the API server can be asked for more.
+    private func write(_ writing: Writing) async -> Bool {
         // The uid keeps it from an object that has come in the place of this one.
         let patch: JSONValue = [
             "metadata": ["uid": .string(writing.uid)], "status": .object(writing.status),
@@ -108,24 +120,50 @@ final class ResourceStatusWriter: Sendable {
             metrics.count(
                 "countersign_resource_status_writes_total", [("result", "success")],
                 help: "Writes of the status of custom resources.")
+            recovered(writing.id)
+            return true
         } catch {
             // Deleted meanwhile, or replaced by another of the same name: its own events come.
-            if error.kind == .notFound || error.kind == .conflict || error.kind == .cancelled { return }
+            if error.kind == .notFound || error.kind == .conflict || error.kind == .cancelled {
+                recovered(writing.id)
+                return error.kind != .cancelled
+            }
+            let isAway = error.isPassing
             said.withLock { said in
                 guard var entry = said[writing.id] else { return }
-                entry.notBefore = .now + .seconds(min(300, 5 << min(entry.failures, 6)))
-                entry.failures += 1
+                if isAway {
+                    // A status is right again soon after the API server is back.
+                    entry.notBefore = .now + .seconds(4) * Double.random(in: 0.5...1)
+                } else {
+                    entry.notBefore = .now + .seconds(min(300, 5 << min(entry.failures, 6)))
+                    entry.failures += 1
+                }
                 said[writing.id] = entry
             }
             metrics.count(
                 "countersign_resource_status_writes_total", [("result", "failure")],
                 help: "Writes of the status of custom resources.")
-            let complaint = "\(error)"
-            let isNew = lastComplaint.withLock { last in
-                defer { last = complaint }
-                return last != complaint
+            let telling = trouble.withLock { trouble in
+                trouble.failing.insert(writing.id)
+                return trouble.outage.fails(error.detail)
             }
-            if isNew { logger.warning("the status of \(writing.id) was not written: \(complaint)") }
+            if telling != .quiet {
+                logger.warning(
+                    "the status of \(writing.id) was not written\(telling == .goesOn ? ", and this lasts" : ""): \(error)"
+                )
+            }
+            return !isAway
         }
+    }
+
+    private func recovered(_ id: ResourceID) {
+        guard trouble.withLock({ !$0.failing.isEmpty }) else { return }
+        let known = said.withLock { Set($0.keys) }
+        let lasted = trouble.withLock { trouble -> Duration? in
+            trouble.failing.remove(id)
+            trouble.failing.formIntersection(known)
+            return trouble.failing.isEmpty ? trouble.outage.ends() : nil
+        }
+        if let lasted { logger.notice("the status of resources is written again, after \(lasted.inSeconds)") }
     }
 }

@@ -12,7 +12,17 @@ import StrictJSON
 package actor CertificateRotation {
     /// Something for a log.
     package struct Notice: Sendable {
-        package let isError: Bool
+        /// How loud it is.
+        package enum Level: Sendable, Hashable {
+            /// A change for the better, or a step that was taken.
+            case notice
+            /// What was told as an error lasts.
+            case warning
+            /// Something does not work.
+            case error
+        }
+
+        package let level: Level
         package let text: String
     }
 
@@ -20,6 +30,13 @@ package actor CertificateRotation {
         case secret(JSONObject?)
         case provider(String, JSONObject?)
         case tick
+    }
+
+    /// What can be in trouble by itself.
+    private enum Part: Hashable {
+        case secretWatch
+        case providerWatch(String)
+        case steps
     }
 
     private let client: KubernetesClient
@@ -37,10 +54,13 @@ package actor CertificateRotation {
     private var served: ServingPair?
     private var remembered: [Certificate] = []
     private var repairs: [String: (backoff: Backoff, next: ContinuousClock.Instant)] = [:]
-    private var lastProblem = ""
-    private var failures = Backoff(base: .milliseconds(500), maximum: .seconds(30))
+    private var outage = Outage()
+    private var failing: Set<Part> = []
+    /// Waits while the API server cannot be asked, and waits after what does not pass by itself.
+    private var absence = Backoff.absence
+    private var refusals = Backoff()
     private var wake: AsyncStream<Event>.Continuation?
-    private var isWaking = false
+    private var waking: (task: Task<Void, Never>, at: ContinuousClock.Instant)?
 
     /// A rotation that does nothing before ``run()``.
     ///
@@ -84,8 +104,12 @@ package actor CertificateRotation {
                     case .synced(let objects): continuation.yield(.secret(objects.first))
                     case .changed(let object): continuation.yield(.secret(object))
                     case .deleted: continuation.yield(.secret(nil))
-                    case .failed(let error): await self.report(error.description)
+                    case .resumed: continuation.yield(.tick)
+                    case .failed(let error):
+                        await self.report(error, from: .secretWatch)
+                        continue
                     }
+                    await self.recovered(.secretWatch)
                 }
             }
             for name in providerNames {
@@ -95,10 +119,14 @@ package actor CertificateRotation {
                         case .synced(let objects): continuation.yield(.provider(name, objects.first))
                         case .changed(let object): continuation.yield(.provider(name, object))
                         case .deleted: continuation.yield(.provider(name, nil))
+                        case .resumed: continuation.yield(.tick)
                         // Gatekeeper is not installed: nobody is there to trust anything.
                         case .failed(let error) where error.kind == .notFound: continuation.yield(.provider(name, nil))
-                        case .failed(let error): await self.report(error.description)
+                        case .failed(let error):
+                            await self.report(error, from: .providerWatch(name))
+                            continue
                         }
+                        await self.recovered(.providerWatch(name))
                     }
                 }
             }
@@ -111,6 +139,7 @@ package actor CertificateRotation {
             await group.next()
             group.cancelAll()
             continuation.finish()
+            waking?.task.cancel()
         }
     }
 
@@ -118,7 +147,7 @@ package actor CertificateRotation {
         switch event {
         case .secret(let object): secret = .some(object)
         case .provider(let name, let object): providers[name] = .some(object)
-        case .tick: isWaking = false
+        case .tick: if let waking, waking.at <= .now { self.waking = nil }
         }
         // What the Secret holds is not known yet.
         guard secret != nil else { return }
@@ -127,28 +156,58 @@ package actor CertificateRotation {
             installIfTrusted()
             try await keepProviders()
             installIfTrusted()
-            lastProblem = ""
-            failures.reset()
+            recovered(.steps)
+            absence.reset()
+            refusals.reset()
+        } catch let error as KubernetesError {
+            report(error, from: .steps)
+            if error.isPassing {
+                refusals.reset()
+                look(after: absence.nextAttempt(retryAfter: error.retryAfter))
+            } else {
+                absence.reset()
+                look(after: refusals.next(retryAfter: error.retryAfter))
+            }
         } catch is CancellationError {} catch {
-            report("\(error)")
-            look(after: failures.next(retryAfter: (error as? KubernetesError)?.retryAfter))
+            report("\(error)", cause: "\(error)", from: .steps)
+            look(after: refusals.next())
         }
     }
 
-    /// Looks again before the next interval ends.
+    /// Looks again before the next interval ends. Of several wishes the earliest counts.
     private func look(after wait: Duration) {
-        guard !isWaking else { return }
-        isWaking = true
-        Task { [wake] in
-            try? await Task.sleep(for: wait)
+        let at = ContinuousClock.now + wait
+        if let waking {
+            guard at < waking.at else { return }
+            waking.task.cancel()
+        }
+        let task = Task { [wake] in
+            do { try await Task.sleep(until: at, clock: .continuous) } catch { return }
             wake?.yield(.tick)
         }
+        waking = (task, at)
     }
 
-    private func report(_ problem: String) {
-        guard problem != lastProblem, !Task.isCancelled else { return }
-        lastProblem = problem
-        notice(Notice(isError: true, text: "rotation of the serving certificate: \(problem)"))
+    private func report(_ error: KubernetesError, from part: Part) {
+        guard error.kind != .cancelled else { return }
+        report(error.description, cause: error.detail, from: part)
+    }
+
+    private func report(_ problem: String, cause: String, from part: Part) {
+        guard !Task.isCancelled else { return }
+        failing.insert(part)
+        let text = "rotation of the serving certificate: \(problem)"
+        switch outage.fails(cause) {
+        case .begun: notice(Notice(level: .error, text: "\(text); what is served stays, and it is tried again"))
+        case .goesOn: notice(Notice(level: .warning, text: "\(text); this lasts"))
+        case .quiet: break
+        }
+    }
+
+    private func recovered(_ part: Part) {
+        guard failing.remove(part) != nil, failing.isEmpty, let lasted = outage.ends() else { return }
+        notice(
+            Notice(level: .notice, text: "rotation of the serving certificate: works again, after \(lasted.inSeconds)"))
     }
 
     // MARK: The Secret
@@ -171,7 +230,7 @@ package actor CertificateRotation {
                 } else {
                     secret = .some(try await create(data))
                 }
-                notice(Notice(isError: false, text: "\(step.reason) (Secret \(namespace)/\(secretName))"))
+                notice(Notice(level: .notice, text: "\(step.reason) (Secret \(namespace)/\(secretName))"))
             } catch {
                 // Another replica, or a person, was first: what they wrote counts.
                 guard [.conflict, .alreadyExists, .notFound].contains(error.kind) else { throw error }
@@ -181,12 +240,22 @@ package actor CertificateRotation {
     }
 
     private func create(_ data: JSONObject) async throws(KubernetesError) -> JSONObject {
-        try await client.create(
-            .secret,
-            [
-                "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
-                "metadata": ["name": .string(secretName), "namespace": .string(namespace)], "data": .object(data),
-            ], namespace: namespace)
+        do throws(KubernetesError) {
+            return try await client.create(
+                .secret,
+                [
+                    "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
+                    "metadata": ["name": .string(secretName), "namespace": .string(namespace)], "data": .object(data),
+                ], namespace: namespace)
+        } catch {
+            guard error.kind == .forbidden else { throw error }
+            // Whoever may create Secrets can have tokens made: the chart withholds it.
+            var error = error
+            error.detail +=
+                "; the Secret is not there: make it, empty (kubectl -n \(namespace) create secret generic \(secretName)),"
+                + " and it is filled"
+            throw error
+        }
     }
 
     private func readSecret() async throws(KubernetesError) {
@@ -240,7 +309,8 @@ package actor CertificateRotation {
             let content = ServingSecret(secret ?? nil)
             let wanted = content.bundle
             guard !content.authorities.isEmpty, bundle(of: provider) != wanted else { continue }
-            var repair = repairs[name] ?? (policy.repairs, .now)
+            let former = repairs[name]
+            var repair = former ?? (policy.repairs, .now)
             guard repair.next <= .now else {
                 look(after: repair.next - .now)
                 continue
@@ -257,13 +327,16 @@ package actor CertificateRotation {
             ]
             do throws(KubernetesError) {
                 providers[name] = .some(try await client.mergePatch(.provider, name: name, patch))
-                notice(Notice(isError: false, text: "caBundle of Provider \(name) was set to the authorities in force"))
+                notice(Notice(level: .notice, text: "caBundle of Provider \(name) was set to the authorities in force"))
             } catch {
                 switch error.kind {
                 // The watch tells what it is now.
                 case .conflict: continue
                 case .notFound: providers[name] = .some(nil)
-                default: throw error
+                default:
+                    // Nothing was repaired: an API server that is away is nobody to fight with.
+                    repairs[name] = former
+                    throw error
                 }
             }
         }

@@ -23,12 +23,25 @@ package struct WatchedAuthority: Sendable {
 
     /// Follows the Secret until its task is cancelled. What was there last stays in force while it is missing or broken.
     package func run() async {
-        var lastProblem = ""
-        func report(_ problem: String) {
-            guard problem != lastProblem, !Task.isCancelled else { return }
-            lastProblem = problem
-            notice(.init(isError: true, text: "the authority of clients in Secret \(key): \(problem)"))
+        var outage = Outage()
+        func report(_ problem: String, cause: String? = nil) {
+            guard !Task.isCancelled else { return }
+            let text = "the authority of clients in Secret \(key): \(problem)"
+            switch outage.fails(cause ?? problem) {
+            case .begun: notice(.init(level: .error, text: text))
+            case .goesOn: notice(.init(level: .warning, text: "\(text); this lasts"))
+            case .quiet: break
+            }
         }
+        func recover() {
+            guard let lasted = outage.ends() else { return }
+            notice(
+                .init(
+                    level: .notice,
+                    text: "the authority of clients in Secret \(key): is read again, after \(lasted.inSeconds)"))
+        }
+        /// Whether what was read last is in force.
+        var isUsable = false
         let selection = ResourceSelection(namespace: key.namespace, name: key.name)
         for await event in client.watch(.secret, selection) {
             let secret: JSONObject?
@@ -36,10 +49,14 @@ package struct WatchedAuthority: Sendable {
             case .synced(let objects): secret = objects.first
             case .changed(let object): secret = object
             case .deleted: secret = nil
+            case .resumed:
+                if isUsable { recover() }
+                continue
             case .failed(let error):
-                report(error.description)
+                report(error.description, cause: error.detail)
                 continue
             }
+            isUsable = false
             guard let secret else {
                 report("it is not there; what was there last stays in force")
                 continue
@@ -50,7 +67,8 @@ package struct WatchedAuthority: Sendable {
                 report("ca.crt holds no certificates in PEM; what was there last stays in force")
                 continue
             }
-            lastProblem = ""
+            isUsable = true
+            recover()
             install([UInt8](data))
         }
     }
