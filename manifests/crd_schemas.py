@@ -82,6 +82,9 @@ STORE = plugin(
             "cacheEnabled": boolean("Remember lists of referrers and the digests of tags for ttl seconds."),
             "ttl": integer("How many seconds they are remembered; 10 unless set.", minimum=0, maximum=3600),
             "caBundle": string("A PEM file of further certificate authorities in the provider's pod. In cluster resources only."),
+            "tokenRealms": open_object(
+                "Other hosts that issue a registry's tokens and may have the credentials for it: {registry.example.com: [gitlab.example.com]}. In resources of a namespace only beside k8Secrets."
+            ),
             "path": string("The directory of an oci-layout store."),
             "localCachePath": string("Has no effect: content is kept in memory."),
             "authProvider": open_object(

@@ -56,6 +56,9 @@ struct StoreFactory {
         }
         if reader.object["allowPrivateAddresses"] != nil { try plugin.requireCluster("allowPrivateAddresses") }
         options.privateAddresses = try reader.privateAddresses() ?? privateAddresses
+        if let realms = try reader.section("tokenRealms") {
+            options.tokenRealms = try tokenRealms(realms, plugin)
+        }
         let bundle = try reader.string("caBundle")
         if bundle != nil { try plugin.requireCluster("caBundle") }
         let client: any HTTPSending
@@ -87,6 +90,25 @@ struct StoreFactory {
             metrics.caches.add("azure_registry_tokens", of: azure, maximumBytes: { $0.maximumBytes }) { $0.counts }
         }
         return registry
+    }
+
+    /// `{"registry.example.com": ["gitlab.example.com"]}`
+    private func tokenRealms(
+        _ section: ConfigurationReader, _ plugin: ServiceConfiguration.Plugin
+    ) throws(ConfigurationError) -> TokenRealms {
+        // What the pod has may belong to the whole cluster: a namespace does not say where it may go.
+        let provider = plugin.parameters["authProvider"]?["name"]?.string ?? ""
+        if provider.lowercased() != "k8secrets" { try plugin.requireCluster("tokenRealms") }
+        var section = section
+        var realms = TokenRealms()
+        for registry in section.object.names {
+            for host in try section.strings(registry) ?? [] {
+                do throws(TokenRealms.Fault) { try realms.allow(host, for: registry) } catch {
+                    throw ConfigurationError(path: section.path, problem: "has an entry that cannot be used: \(error)")
+                }
+            }
+        }
+        return realms
     }
 
     /// The caches of a store but the content, which all stores share: by the names that all caches' metrics have.

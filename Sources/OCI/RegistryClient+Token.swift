@@ -60,6 +60,7 @@ extension RegistryClient {
         case nil, .open: return nil
         case .basic: return Self.basic(credential)
         case .bearer(let realm, let service, let scope, let privateAddresses):
+            try check(realm, for: credential, call)
             let question = TokenQuestion(
                 endpoint: call.reference.endpoint, realm: realm, service: service, scope: scope,
                 credential: credential, privateAddresses: privateAddresses)
@@ -160,6 +161,21 @@ extension RegistryClient {
             realm: realm, service: challenge.parameters["service"],
             scope: scope ?? "repository:\(call.reference.repository):\(call.actions.rawValue)",
             privateAddresses: privateAddresses)
+    }
+
+    /// A credential goes to the registry's own host, and to others only if they are known to be its realm.
+    private func check(
+        _ realm: HTTPURL, for credential: RegistryCredential, _ call: RegistryCall
+    ) throws(RegistryError) {
+        guard credential != .anonymous else { return }
+        guard !options.tokenRealms.allow(realm, for: call.reference, at: try origin(call.reference)) else { return }
+        let host = realm.scheme == .https ? realm.authority : "\(realm.host):\(realm.port)"
+        let (name, registry) = (host.prefix(80), call.reference.registry)
+        throw call.error(
+            .unauthorized,
+            "the registry wants a token from another host, \(name), and \(credential) is not sent there unless the"
+                + " configuration names it; if that host is to have these credentials, add it to the store's tokenRealms:"
+                + " {\"\(registry)\": [\"\(name)\"]} (on the command line --token-realm \(registry)=\(name))")
     }
 
     private func bearer(

@@ -11,6 +11,8 @@ public struct RegistryOptions: Sendable {
     /// Whether a registry may send us to private addresses: by redirects, and as the place where tokens come from. The
     /// registry itself, which the reference names, may be anywhere, and one in a private network may name others there.
     public var privateAddresses = PrivateAddresses.allowed
+    /// Which other hosts credentials for a registry may go to, as the place where its tokens come from.
+    public var tokenRealms = TokenRealms()
 
     /// The largest manifest, index or page of referrers.
     public var maximumManifestBytes = 4 << 20

@@ -45,6 +45,12 @@ struct StoreOptions: ParsableArguments {
     @Flag(name: .shortAndLong, help: "The same, with what answers say of themselves.")
     var debug = false
 
+        name: .customLong("token-realm"),
+        help: ArgumentHelp(
+            "Another host that issues a registry's tokens, and may have the credentials for that registry: registry.example.com=gitlab.example.com. Repeatable. The registry's own host may, and those of public registries that are known.",
+            valueName: "registry=host"))
+    var tokenRealms: [String] = []
+
     @Option(help: ArgumentHelp("How long the whole command may take.", valueName: "seconds"))
     var timeout = 60
 
@@ -53,6 +59,22 @@ struct StoreOptions: ParsableArguments {
         guard registryConfig == nil || username == nil && password == nil else {
             throw ValidationError("give either --registry-config, or --username and --password")
         }
+        _ = try realms()
+    }
+
+    /// What `--token-realm` says.
+    private func realms() throws -> TokenRealms {
+        var realms = TokenRealms()
+        for text in tokenRealms {
+            let parts = text.split(separator: "=", omittingEmptySubsequences: false)
+            guard parts.count == 2 else {
+                throw ValidationError("--token-realm is \"\(text.prefix(80))\": expected REGISTRY=HOST")
+            }
+            do throws(TokenRealms.Fault) { try realms.allow(String(parts[1]), for: String(parts[0])) } catch {
+                throw ValidationError("--token-realm: \(error)")
+            }
+        }
+        return realms
     }
 
     /// Whether an option says where images are, or who asks.
@@ -81,6 +103,7 @@ struct StoreOptions: ParsableArguments {
         let settings = try folder?.settings() ?? NotationSettings()
         var options = RegistryOptions()
         options.plainHTTP = plainHTTP || settings.isInsecure(reference)
+        options.tokenRealms = try realms()
         return RegistryClient(
             name: "registry", http: try http(), credentials: try credentials(for: reference, folder, settings),
             options: options)

@@ -59,13 +59,20 @@ final class GivenCredentials: RegistryCredentials {
         func revoke() { number.withLock { $0.valid = -1 } }
     }
 
+    /// A client that may send its credentials to the token endpoint of these tests.
+    private static func client(_ http: any HTTPSending, _ credentials: GivenCredentials) throws -> RegistryClient {
+        var options = RegistryOptions()
+        try options.tokenRealms.allow("auth.example", for: "r.example")
+        return RegistryClient(http: http, credentials: credentials, options: options)
+    }
+
     private func resolve(_ client: RegistryClient) async throws {
         _ = try await client.resolve(Sample.reference(), deadline: Sample.deadline)
     }
 
     @Test func getsATokenAndUsesItAgain() async throws {
         let (http, _) = registry()
-        let client = RegistryClient(http: http, credentials: GivenCredentials(.basic(user: "u", password: "p:w")))
+        let client = try Self.client(http, GivenCredentials(.basic(user: "u", password: "p:w")))
         for _ in 0..<3 { try await resolve(client) }
         #expect(
             http.lines == [
@@ -87,7 +94,7 @@ final class GivenCredentials: RegistryCredentials {
 
     @Test func exchangesAnIdentityToken() async throws {
         let (http, _) = registry()
-        let client = RegistryClient(http: http, credentials: GivenCredentials(.identityToken("re&fresh")))
+        let client = try Self.client(http, GivenCredentials(.identityToken("re&fresh")))
         try await resolve(client)
         let request = http.requests[1]
         #expect(request.method == .post)
@@ -106,10 +113,10 @@ final class GivenCredentials: RegistryCredentials {
             request.headers["Authorization"] == "Bearer mine"
                 ? .answer(200, request, RegistryClientTests.head) : .answer(401, request, [Self.challenge])
         }
-        try await resolve(RegistryClient(http: http, credentials: GivenCredentials(.bearer("mine"))))
+        try await resolve(try Self.client(http, GivenCredentials(.bearer("mine"))))
         #expect(http.requests.count == 1)
         await expectError(.unauthorized) {
-            try await resolve(RegistryClient(http: http, credentials: GivenCredentials(.bearer("stale"))))
+            try await resolve(try Self.client(http, GivenCredentials(.bearer("stale"))))
         }
         #expect(http.requests.count == 2)
     }
@@ -121,18 +128,18 @@ final class GivenCredentials: RegistryCredentials {
                 ? .answer(200, request, RegistryClientTests.head)
                 : .answer(401, request, [("WWW-Authenticate", #"Basic realm="r""#)])
         }
-        let client = RegistryClient(http: http, credentials: GivenCredentials(.basic(user: "u", password: "p")))
+        let client = try Self.client(http, GivenCredentials(.basic(user: "u", password: "p")))
         for _ in 0..<3 { try await resolve(client) }
         #expect(http.requests.count == 4)
         let text = await expectError(.unauthorized) { try await resolve(RegistryClient(http: http)) }
         #expect(text.contains("no credentials"))
         let wrong = await expectError(.unauthorized) {
             try await resolve(
-                RegistryClient(http: http, credentials: GivenCredentials(.basic(user: "u", password: "SECRET"))))
+                try Self.client(http, GivenCredentials(.basic(user: "u", password: "SECRET"))))
         }
         #expect(wrong.contains("user \"u\"") && !wrong.contains("SECRET"))
         await expectError(.unauthorized) {
-            try await resolve(RegistryClient(http: http, credentials: GivenCredentials(.identityToken("t"))))
+            try await resolve(try Self.client(http, GivenCredentials(.identityToken("t"))))
         }
     }
 
@@ -195,13 +202,12 @@ final class GivenCredentials: RegistryCredentials {
         let (http, _) = registry(refuses: {
             $0.headers["Authorization"] != "Basic " + Data("u:new".utf8).base64EncodedString()
         })
-        let client = RegistryClient(
-            http: http,
-            credentials: GivenCredentials(.basic(user: "u", password: "old"), next: .basic(user: "u", password: "new")))
+        let client = try Self.client(
+            http, GivenCredentials(.basic(user: "u", password: "old"), next: .basic(user: "u", password: "new")))
         try await resolve(client)
         let text = await expectError(.unauthorized) {
             try await resolve(
-                RegistryClient(http: http, credentials: GivenCredentials(.basic(user: "u", password: "SECRET"))))
+                try Self.client(http, GivenCredentials(.basic(user: "u", password: "SECRET"))))
         }
         #expect(text.contains("auth.example") && !text.contains("SECRET"))
     }
@@ -214,7 +220,7 @@ final class GivenCredentials: RegistryCredentials {
         let http = ScriptedHTTP { .answer(401, $0, [("WWW-Authenticate", challenge)]) }
         await expectError(.malformed) {
             try await resolve(
-                RegistryClient(http: http, credentials: GivenCredentials(.basic(user: "u", password: "p"))))
+                try Self.client(http, GivenCredentials(.basic(user: "u", password: "p"))))
         }
         #expect(http.requests.count == 1)
     }
@@ -236,7 +242,7 @@ final class GivenCredentials: RegistryCredentials {
             return response
         }
         await expectError(.unauthorized) {
-            try await RegistryClient(http: http, credentials: GivenCredentials(.basic(user: "u", password: "p")))
+            try await Self.client(http, GivenCredentials(.basic(user: "u", password: "p")))
                 .blob(Sample.config, in: Sample.reference(), maximumBytes: 100, deadline: Sample.deadline)
         }
         #expect(http.requests.count == 1)

@@ -11,6 +11,8 @@ package final class TokenServer: Sendable {
 
     private let server: ScriptedServer
     private let authority: CertificateAuthority
+    /// The host as the registry names it.
+    private let host: String
 
     /// Starts a server.
     ///
@@ -18,7 +20,11 @@ package final class TokenServer: Sendable {
     ///   - user: who may pull and push; everybody else may pull.
     ///   - refreshToken: what proves the same user by POST.
     ///   - lifetime: how long tokens are good for, in seconds.
-    package init(user: String, password: String, refreshToken: String, lifetime: Int = 300) throws {
+    ///   - host: how the registry names it.
+    package init(
+        user: String, password: String, refreshToken: String, lifetime: Int = 300, host: String = "127.0.0.1"
+    ) throws {
+        self.host = host
         let authority = try CertificateAuthority(name: "token signer")
         self.authority = authority
         let basic = "Basic " + Data("\(user):\(password)".utf8).base64EncodedString()
@@ -49,9 +55,12 @@ package final class TokenServer: Sendable {
     /// What the registry must be told to believe this server.
     package var authentication: DockerRegistry.Authentication {
         .token(
-            realm: "\(server.url)/token", service: Self.service, issuer: Self.issuer,
+            realm: "http://\(authorityName)/token", service: Self.service, issuer: Self.issuer,
             certificate: authority.certificate.pem)
     }
+
+    /// Host and port as the registry names them.
+    package var authorityName: String { "\(host):\(server.port)" }
 
     /// How many tokens were asked for.
     package var requests: Int { server.requests.count }
