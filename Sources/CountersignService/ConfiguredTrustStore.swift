@@ -20,28 +20,45 @@ struct ConfiguredTrustStore: TrustStore {
     var areProvidersAwaited = false
 
     func certificates(type: TrustStoreType, named name: String) async throws(TrustStoreError) -> [Certificate] {
-        let providers = try providers(type, name)
-        var certificates: [Certificate] = []
-        for provider in providers {
+        let content = try await content(type: type, named: name)
+        guard content.missing.isEmpty else {
+            throw TrustStoreError(content.missing.joined(separator: "; "), isPassing: true)
+        }
+        return content.certificates
+    }
+
+    func content(type: TrustStoreType, named name: String) async throws(TrustStoreError) -> TrustStoreContent {
+        let store = "trust store \"\(type.rawValue):\(name)\""
+        var content = TrustStoreContent(certificates: [])
+        for provider in try providers(type, name) {
             do throws(KeyManagementError) {
-                certificates += try trusted.certificates(named: provider).certificates
+                content.certificates += try trusted.certificates(named: provider).certificates
             } catch {
-                // A provider that never had certificates may still be fetching them; one that is not in the file is not.
-                throw TrustStoreError(
-                    "trust store \"\(type.rawValue):\(name)\": \(error)",
-                    isPassing: error.kind == .noCertificates || areProvidersAwaited,
-                    isConfiguration: error.isConfiguration && !areProvidersAwaited)
+                // A provider that never had certificates may still be fetching them, and a resource that is not there may
+                // come; one that is not in the file does not, and a file that is not there is the operator's to mend.
+                let isConfiguration = error.isConfiguration && !areProvidersAwaited
+                switch error.kind {
+                case .noCertificates where isConfiguration:
+                    throw TrustStoreError("\(store): \(error)", isPassing: true, isConfiguration: true)
+                case .noCertificates: content.missing.append("\(store): \(error)")
+                case .missingProvider where areProvidersAwaited:
+                    content.missing.append(
+                        "\(store): \(error): apply it, or take its name out of verificationCertStores")
+                case .missingProvider, .configuration, .unreadable:
+                    throw TrustStoreError(
+                        "\(store): \(error)", isPassing: areProvidersAwaited, isConfiguration: isConfiguration)
+                }
             }
         }
-        for certificate in certificates {
+        for certificate in content.certificates {
             if let refusal = TrustedCertificateRule.refusal(of: certificate, in: type) {
-                throw TrustStoreError("trust store \"\(type.rawValue):\(name)\": \(refusal)")
+                throw TrustStoreError("\(store): \(refusal)")
             }
         }
-        guard !certificates.isEmpty else {
-            throw TrustStoreError("trust store \"\(type.rawValue):\(name)\" has no certificates")
+        guard !content.certificates.isEmpty || !content.missing.isEmpty else {
+            throw TrustStoreError("\(store) has no certificates")
         }
-        return certificates
+        return content
     }
 
     private func providers(_ type: TrustStoreType, _ name: String) throws(TrustStoreError) -> [String] {

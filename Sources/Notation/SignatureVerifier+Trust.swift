@@ -8,19 +8,21 @@ extension SignatureVerifier {
         _ chain: CodeSigningChain, _ envelope: SignatureEnvelope, _ statement: TrustPolicyStatement
     ) async -> ValidationFailure? {
         let type = envelope.attributes.signingScheme.trustStoreType
-        let trusted: [Certificate]
+        let trusted: TrustStoreContent
         do throws(TrustStoreError) {
-            trusted = try await certificates(type, statement)
+            trusted = try await content(type, statement)
         } catch {
             return ValidationFailure(
                 error.description, isPassing: error.isPassing, isConfiguration: error.isConfiguration)
         }
-        guard !trusted.isEmpty else {
+        guard !trusted.certificates.isEmpty || !trusted.missing.isEmpty else {
             return ValidationFailure(
                 "the trust policy statement \"\(statement.name)\" has no trust store of type \(type.rawValue), which "
                     + "signatures of the scheme \(envelope.attributes.signingScheme.rawValue) need")
         }
-        guard chain.certificates.contains(where: trusted.contains) else {
+        guard chain.certificates.contains(where: trusted.certificates.contains) else {
+            // What is missing may be what vouches for it: no verdict.
+            if let gap = trusted.gap { return gap }
             let root = chain.certificates[chain.certificates.count - 1]
             return ValidationFailure(
                 "no certificate of the signature's chain is trusted: its root is \"\(root.subject)\" (SHA-256 "
@@ -29,15 +31,18 @@ extension SignatureVerifier {
         return statement.trustedIdentities.refusal(of: chain)
     }
 
-    /// The certificates of all of a statement's trust stores of one type. One store that cannot be used fails them all.
-    func certificates(
+    /// What is there of all of a statement's trust stores of one type. One store that cannot be used fails them all; one
+    /// that is not complete does not.
+    func content(
         _ type: TrustStoreType, _ statement: TrustPolicyStatement
-    ) async throws(TrustStoreError) -> [Certificate] {
-        var certificates: [Certificate] = []
+    ) async throws(TrustStoreError) -> TrustStoreContent {
+        var content = TrustStoreContent(certificates: [])
         for store in statement.trustStores where store.type == type {
-            certificates += try await trustStore.certificates(type: type, named: store.name)
+            let part = try await trustStore.content(type: type, named: store.name)
+            content.certificates += part.certificates
+            content.missing += part.missing
         }
-        return certificates
+        return content
     }
 
     /// Validate Authentic Timestamp: the signature was made while every certificate of the chain was valid.
@@ -72,8 +77,7 @@ extension SignatureVerifier {
                     + "authority")
         }
         do throws(ValidationFailure) {
-            let timestamp = try timestamps.verify(
-                token: token, over: envelope.signature, roots: try await timestampRoots(statement))
+            let timestamp = try verifiedTimestamp(token, envelope, try await timestampRoots(statement))
             if let failure = timestamp.failure(within: chain.certificates, now: now) { return failure }
             // "Revocation check … It is always enforced when timestamp countersignature verification is triggered."
             do throws(ValidationFailure) {
@@ -97,12 +101,26 @@ extension SignatureVerifier {
         }
     }
 
-    private func timestampRoots(_ statement: TrustPolicyStatement) async throws(ValidationFailure) -> [Certificate] {
+    private func timestampRoots(
+        _ statement: TrustPolicyStatement
+    ) async throws(ValidationFailure) -> TrustStoreContent {
         do throws(TrustStoreError) {
-            return try await certificates(.tsa, statement)
+            return try await content(.tsa, statement)
         } catch {
-            throw ValidationFailure(error.description, isPassing: error.isPassing)
+            throw ValidationFailure(
+                error.description, isPassing: error.isPassing, isConfiguration: error.isConfiguration)
         }
+    }
+
+    /// A timestamp that roots which are there vouch for is good; while some are missing, one that they do not vouch for is
+    /// no verdict.
+    private func verifiedTimestamp(
+        _ token: [UInt8], _ envelope: SignatureEnvelope, _ roots: TrustStoreContent
+    ) throws(ValidationFailure) -> VerifiedTimestamp {
+        if roots.certificates.isEmpty, let gap = roots.gap { throw gap }
+        do throws(ValidationFailure) {
+            return try timestamps.verify(token: token, over: envelope.signature, roots: roots.certificates)
+        } catch { throw roots.gap ?? error }
     }
 
     static func validity(_ certificate: Certificate) -> String {

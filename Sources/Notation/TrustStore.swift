@@ -61,6 +61,45 @@ public protocol TrustStore: Sendable {
     /// - Throws: ``TrustStoreError`` when there is no such store, or when anything in it is not a trusted certificate:
     ///   a store is used as a whole or not at all.
     func certificates(type: TrustStoreType, named name: String) async throws(TrustStoreError) -> [Certificate]
+
+    /// What is there now of a named store that has several sources, one of which may be missing. A signature that the
+    /// certificates which are there vouch for is good whatever else the store holds: more trust only admits more. Nothing
+    /// else can be said while something is missing.
+    ///
+    /// - Throws: ``TrustStoreError`` as ``certificates(type:named:)`` does, but for sources that are missing.
+    func content(type: TrustStoreType, named name: String) async throws(TrustStoreError) -> TrustStoreContent
+}
+
+extension TrustStore {
+    /// A store with one source: all of it, or nothing.
+    public func content(
+        type: TrustStoreType, named name: String
+    ) async throws(TrustStoreError) -> TrustStoreContent {
+        TrustStoreContent(certificates: try await certificates(type: type, named: name))
+    }
+}
+
+/// What is there of a trust store.
+public struct TrustStoreContent: Sendable, Hashable {
+    /// The certificates that are there.
+    public var certificates: [Certificate]
+    /// What is missing: in a sentence for each source, with its name. Empty when the store is complete.
+    public var missing: [String]
+
+    /// A content.
+    public init(certificates: [Certificate], missing: [String] = []) {
+        self.certificates = certificates
+        self.missing = missing
+    }
+
+    /// Why nothing can be said of a signature that these certificates do not vouch for; `nil` when all is there.
+    var gap: ValidationFailure? {
+        guard !missing.isEmpty else { return nil }
+        let others =
+            certificates.isEmpty
+            ? "" : " (the \(certificates.count) trusted certificates that are there do not vouch for this signature)"
+        return ValidationFailure(missing.joined(separator: "; ") + others, isPassing: true)
+    }
 }
 
 /// Why a trust store cannot be used.

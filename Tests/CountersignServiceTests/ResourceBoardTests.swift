@@ -1,4 +1,5 @@
 import KeyManagement
+import Notation
 import StrictJSON
 import TestSupport
 import Testing
@@ -65,6 +66,44 @@ import Verification
         board.delete(provider)
         #expect(try #require(board.generation()) > before, "no kept verdict answers any more")
         #expect(board.error(verifier).contains("no key management provider has that name"))
+    }
+
+    /// Of two providers of one store one is deleted: the store is not complete, the status says what is missing, and the
+    /// other one's certificates are still there.
+    @Test func oneOfTwoProvidersIsDeleted() async throws {
+        let other = try CertificateAuthority(name: "partner")
+        var board = Samples.board([
+            try Samples.provider(), try Samples.provider("partner", value: other.certificate.pem),
+            try Samples.store(), try Samples.verifier(providers: ["ca", "partner"]), try Samples.policy(),
+        ])
+        let name = ConfiguredTrustStore.Name(type: .ca, name: "certs")
+        func trust() throws -> ConfiguredTrustStore {
+            ConfiguredTrustStore(
+                stores: [name: ["ca", "partner"]], fallback: nil,
+                trusted: try #require(board.scopes[nil]).trusted, areProvidersAwaited: true)
+        }
+        #expect(try await trust().content(type: .ca, named: "certs").missing.isEmpty)
+        let generation = try trust().trusted.generation
+        board.delete(ResourceID(.keyManagementProvider, "partner"))
+        let content = try await trust().content(type: .ca, named: "certs")
+        #expect(content.certificates == [try Samples.authority.get().certificate])
+        #expect(content.missing.count == 1)
+        #expect(content.missing.first?.contains("there is no key management provider \"partner\"") == true)
+        #expect(content.missing.first?.contains("trust store \"ca:certs\"") == true)
+        // As a whole it cannot be had, and that may pass.
+        let error = await #expect(throws: TrustStoreError.self) {
+            try await trust().certificates(type: .ca, named: "certs")
+        }
+        #expect(error?.isPassing == true)
+        #expect(board.error(verifier).contains("\"partner\""))
+        #expect(try trust().trusted.generation > generation)
+        // Both gone: nothing is there, and it is not an empty store.
+        board.delete(provider)
+        #expect(try await trust().content(type: .ca, named: "certs").missing.count == 2)
+        // In a file nothing is awaited: a provider that is not there fails the store.
+        var strict = try trust()
+        strict.areProvidersAwaited = false
+        await #expect(throws: TrustStoreError.self) { try await strict.content(type: .ca, named: "certs") }
     }
 
     @Test func anInvalidVersionLeavesTheLastGoodOneInForce() throws {

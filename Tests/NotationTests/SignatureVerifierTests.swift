@@ -50,6 +50,43 @@ import TestSupport
         #expect(!missing.isVerified)
     }
 
+    /// A store of which a part is missing.
+    private struct PartialStore: TrustStore {
+        var parts: [TrustStoreType: [Certificate]]
+
+        func certificates(type: TrustStoreType, named name: String) async throws(TrustStoreError) -> [Certificate] {
+            throw TrustStoreError("provider \"gone\" is missing", isPassing: true)
+        }
+
+        func content(type: TrustStoreType, named name: String) async throws(TrustStoreError) -> TrustStoreContent {
+            TrustStoreContent(certificates: parts[type] ?? [], missing: ["provider \"gone\" is missing"])
+        }
+    }
+
+    /// What is there goes on to admit; of everything else nothing is known, and it is no verdict.
+    @Test func aPartOfAStoreThatIsMissing() async throws {
+        let fixture = try SigningFixture()
+        let envelope = try fixture.sign()
+        let authority = fixture.root.root
+        let stranger = try CertificateAuthority(name: "stranger").certificate
+        let good = try await fixture.verify(envelope, trustStore: PartialStore(parts: [.ca: [stranger, authority]]))
+        #expect(good.isVerified, "\(good.refusal?.description ?? "")")
+        for parts: [TrustStoreType: [Certificate]] in [[:], [.ca: [stranger]], [.signingAuthority: [authority]]] {
+            let unknown = try await fixture.verify(envelope, trustStore: PartialStore(parts: parts))
+            #expect(!unknown.isVerified && unknown.isUndetermined)
+            #expect(unknown.refusal?.description.contains("provider \"gone\" is missing") == true)
+        }
+        // What is wrong whoever else is trusted stays a verdict.
+        let identity = try await fixture.verify(
+            envelope, statement: try fixture.statement(identities: ["x509.subject:C=XX,ST=YY,O=ZZ"]),
+            trustStore: PartialStore(parts: [.ca: [authority]]))
+        #expect(!identity.isVerified && !identity.isUndetermined)
+        var broken = envelope
+        broken[broken.count / 2] ^= 1
+        let spoiled = try await fixture.verify(broken, trustStore: PartialStore(parts: [.ca: [authority]]))
+        #expect(!spoiled.isVerified && !spoiled.isUndetermined)
+    }
+
     @Test func identities() async throws {
         let fixture = try SigningFixture()
         let envelope = try fixture.sign()

@@ -182,6 +182,16 @@ import Testing
         let revoked = try await outcome(revoking)
         #expect(revoked[.authenticTimestamp]?.message?.contains("was revoked") == true)
 
+        // Of two roots one is missing: those that are there go on to vouch, and what they do not vouch for is no verdict.
+        for (roots, isGood) in [([root.certificate], true), ([fixture.root.root], false), ([], false)] {
+            let partial = try await fixture.verify(
+                envelope, format: format, statement: fixture.statement(stores: ["ca:main", "tsa:times"]),
+                now: SigningFixture.now, revocation: RevocationChecker(http: http),
+                trustStore: GappedRoots(authority: fixture.root.root, roots: roots))
+            #expect(partial.isVerified == isGood, "\(partial.refusal?.description ?? "")")
+            if !isGood { #expect(partial.isUndetermined) }
+        }
+
         // What would not verify is not embedded.
         for (roots, table) in [([fixture.root.root], http), ([root.certificate], revoking)] {
             let client = TimestampClient(
@@ -192,5 +202,21 @@ import Testing
                     deadline: .now + .seconds(600))
             }
         }
+    }
+}
+
+/// A `tsa` store of which a part is missing.
+private struct GappedRoots: TrustStore {
+    let authority: Certificate
+    let roots: [Certificate]
+
+    func certificates(type: TrustStoreType, named name: String) async throws(TrustStoreError) -> [Certificate] {
+        [authority]
+    }
+
+    func content(type: TrustStoreType, named name: String) async throws(TrustStoreError) -> TrustStoreContent {
+        type == .tsa
+            ? TrustStoreContent(certificates: roots, missing: ["a provider is missing"])
+            : TrustStoreContent(certificates: [authority])
     }
 }
