@@ -16,8 +16,8 @@ package struct ServerSettings: Sendable {
     package var decisions: DecisionSettings
     /// The cache that replicas share; `nil` for none.
     package var shared: SharedCacheSettings?
-    /// The audiences that a token of Kyverno may have; `nil` for its own and the API server's.
-    package var kyvernoAudiences: [String]?
+    /// The audiences that a token of Kyverno may have.
+    package var kyvernoAudiences = [TokenReviewer.ownAudience]
     /// What of the certificates comes from the cluster.
     package var clusterCertificates = ClusterCertificateSettings()
     /// Whether custom resources say what is verified and how; the file then says only how requests are served.

@@ -12,8 +12,10 @@ import Verification
 /// An answer is remembered for a short time under the token's digest, so that Kyverno's calls do not become as many
 /// calls to the API server; the token itself is kept nowhere.
 package final class TokenReviewer: CallerAuthenticator {
-    /// The audience of the tokens that Kyverno sends from 1.16 on (`apiCallToken.audience` of its chart).
-    package static let kyvernosAudience = "kyverno-svc.kyverno.io"
+    /// The audience of tokens for this service and no other: a token that was sent to somebody else opens nothing here.
+    package static let ownAudience = "countersign"
+    /// Stands for the API server's own audience, whatever that is in a cluster: tokens of Kyverno up to 1.15 have no other.
+    package static let apiServersAudience = "api-server"
 
     private struct Entry {
         let identity: CallerIdentity
@@ -63,15 +65,17 @@ package final class TokenReviewer: CallerAuthenticator {
 
     /// A reviewer.
     ///
-    /// - Parameter audiences: one of these must be among a token's audiences; `nil` accepts Kyverno's own, and the API
-    ///   server's, which tokens of Kyverno up to 1.15 have.
+    /// - Parameter audiences: one of these must be among a token's audiences; ``apiServersAudience`` stands for the API
+    ///   server's own.
     /// - Parameter maximumBytes: how many bytes the answers take that are remembered: of about a thousand tokens.
-    package init(client: KubernetesClient, audiences: [String]? = nil, maximumBytes: Int = 512 << 10) {
+    package init(
+        client: KubernetesClient, audiences: [String] = [TokenReviewer.ownAudience], maximumBytes: Int = 512 << 10
+    ) {
         self.maximumBytes = maximumBytes
         state = Mutex(State(maximumBytes: maximumBytes))
         self.client = client
-        self.audiences = audiences ?? [TokenReviewer.kyvernosAudience]
-        acceptsServersAudience = audiences == nil
+        self.audiences = audiences.filter { $0 != TokenReviewer.apiServersAudience }
+        acceptsServersAudience = audiences.contains(TokenReviewer.apiServersAudience)
     }
 
     /// How many answers are remembered, their bytes, about, and what they were worth so far.
@@ -118,9 +122,22 @@ package final class TokenReviewer: CallerAuthenticator {
     }
 
     private func review(_ token: String, deadline: ContinuousClock.Instant) async -> CallerIdentity {
+        guard !audiences.isEmpty else {
+            // An empty list asks for the API server's own audience: nobody's is taken for it by mistake.
+            guard acceptsServersAudience else { return .unknown("no audience of tokens is let in") }
+            return await review(token, audiences: [], deadline: deadline)
+        }
         let first = await review(token, audiences: audiences, deadline: deadline)
         guard case .unknown = first, acceptsServersAudience else { return first }
         return await review(token, audiences: [], deadline: deadline)
+    }
+
+    /// What to do about a token of another audience.
+    private var remedy: String {
+        guard let wanted = audiences.first else { return "" }
+        return
+            "; Kyverno from 1.16 on sends tokens for \"\(wanted)\" with apiCallToken.audience=\(wanted) in the values of"
+            + " its chart; for another audience see --kyverno-audiences"
     }
 
     private func review(
@@ -142,10 +159,10 @@ package final class TokenReviewer: CallerAuthenticator {
         guard status["authenticated"]?.bool == true, let name = status["user"]?["username"]?.string, !name.isEmpty
         else {
             let reason = status["error"]?.string.map { ": \(SentSecrets([token]).quote($0))" } ?? ""
-            return .unknown("the token is not valid: it has expired, or is for another audience\(reason)")
+            return .unknown("the token is not valid: it has expired, or is for another audience\(reason)\(remedy)")
         }
-        // A server that knows nothing of audiences names none: then the token is for the server itself
-        // (authentication.k8s.io/v1, TokenReviewStatus.audiences).
+        // A server that knows nothing of audiences names none: then the token is for the server itself, and it is for the
+        // client to refuse it (authentication.k8s.io/v1, TokenReviewStatus.audiences).
         let granted: [String]
         switch status["audiences"] {
         case nil, .null: granted = []
@@ -157,10 +174,9 @@ package final class TokenReviewer: CallerAuthenticator {
             }
             granted = audiences
         }
-        guard
-            audiences.isEmpty || granted.contains(where: audiences.contains)
-                || (granted.isEmpty && acceptsServersAudience)
-        else { return .unknown("the token is for another audience than \(audiences.joined(separator: ", "))") }
+        guard audiences.isEmpty || granted.contains(where: audiences.contains) else {
+            return .unknown("the token is for another audience than \(audiences.joined(separator: ", "))\(remedy)")
+        }
         return .user(name)
     }
 }

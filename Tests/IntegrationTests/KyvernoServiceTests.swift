@@ -12,7 +12,8 @@ import Testing
 @Suite struct KyvernoServiceTests {
     /// An API server that knows one token, for one audience, and the requests it has had.
     private func withReviews<Value>(
-        _ body: (ScriptedServer, TokenReviewer) async throws -> Value, audiences: [String]? = nil,
+        _ body: (ScriptedServer, TokenReviewer) async throws -> Value,
+        audiences: [String] = [TokenReviewer.ownAudience],
         _ script: @escaping @Sendable (ScriptedServer.Request) -> [ScriptedServer.Step] = KyvernoServiceTests.review
     ) async throws -> Value {
         let server = try ScriptedServer(script)
@@ -32,13 +33,22 @@ import Testing
 
     private static let kyverno = "system:serviceaccount:kyverno:kyverno-admission-controller"
 
-    /// `new` is a token of Kyverno 1.16, `old` one for the API server itself.
+    /// `new` is a token of Kyverno 1.16 for this service, `old` one for the API server itself, `others` one for somebody
+    /// else. `blind` is confirmed by an API server that knows nothing of audiences, `wrong` with another audience.
     private static let review: @Sendable (ScriptedServer.Request) -> [ScriptedServer.Step] = { request in
         let specification = (try? StrictJSON.parse(request.body))?["spec"]
         let audiences = specification?["audiences"]?.strings ?? []
         var status: JSONObject = ["authenticated": false, "error": "token is expired"]
-        switch (specification?["token"]?.string, audiences.contains(TokenReviewer.kyvernosAudience), audiences.isEmpty)
-        {
+        func confirmed(_ audiences: [String]?) -> JSONObject {
+            var status: JSONObject = ["authenticated": true, "user": ["username": .string(kyverno)]]
+            status["audiences"] = audiences.map { .array($0.map(JSONValue.string)) }
+            return status
+        }
+        switch (specification?["token"]?.string, audiences.contains(TokenReviewer.ownAudience), audiences.isEmpty) {
+        case ("others", _, _) where audiences.contains("kyverno-svc.kyverno.io"):
+            status = confirmed(["kyverno-svc.kyverno.io"])
+        case ("blind", _, _): status = confirmed(nil)
+        case ("wrong", _, _): status = confirmed(["https://kubernetes.default.svc", "somebody"])
         case ("new", true, _), ("old", _, true):
             status = [
                 "authenticated": true, "user": ["username": .string(kyverno)],
@@ -190,22 +200,36 @@ import Testing
                 #expect(await reviewer.authenticate(token: "new", deadline: soon()) == .user(Self.kyverno))
             }
             #expect(server.requests.count == 1)
-            // For the API server: Kyverno up to 1.15.
-            #expect(await reviewer.authenticate(token: "old", deadline: soon()) == .user(Self.kyverno))
-            #expect(server.requests.count == 3)
+            let asked = try StrictJSON.parse(server.requests[0].body)
+            #expect(asked["spec"]?["audiences"] == ["countersign"])
+            // For the API server, for somebody else, for nobody in particular: not for this service.
+            for token in ["old", "others", "blind", "wrong"] {
+                guard case .unknown(let reason) = await reviewer.authenticate(token: token, deadline: soon()) else {
+                    Issue.record("the token \"\(token)\" was accepted")
+                    continue
+                }
+                #expect(reason.contains("apiCallToken.audience=countersign") && reason.contains("--kyverno-audiences"))
+            }
+            #expect(server.requests.count == 5)
             guard case .unknown(let reason) = await reviewer.authenticate(token: "stolen", deadline: soon()) else {
                 Issue.record("a stolen token was accepted")
                 return
             }
             #expect(reason.contains("token is expired"))
         }
-        try await withReviews(
-            { _, reviewer in
-                guard case .unknown = await reviewer.authenticate(token: "old", deadline: .now + .seconds(20)) else {
-                    Issue.record("a token for another audience was accepted")
-                    return
-                }
-            }, audiences: [TokenReviewer.kyvernosAudience])
+        // What is named instead is let in, and nothing else.
+        for (audiences, good) in [
+            (["kyverno-svc.kyverno.io"], ["others"]), (["api-server"], ["old", "blind", "wrong"]),
+            (["countersign", "api-server"], ["new", "old", "blind", "wrong"]), ([], []),
+        ] {
+            try await withReviews(
+                { _, reviewer in
+                    for token in ["new", "old", "others", "blind", "wrong", "stolen"] {
+                        let identity = await reviewer.authenticate(token: token, deadline: .now + .seconds(20))
+                        #expect((identity == .user(Self.kyverno)) == good.contains(token), "\(token), \(audiences)")
+                    }
+                }, audiences: audiences)
+        }
     }
 
     @Test(arguments: [

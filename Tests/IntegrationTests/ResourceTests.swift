@@ -214,4 +214,65 @@ import Testing
             #expect(cluster.statusWrites == writes)
         }
     }
+
+    /// After the API server is back, nothing is behind any more: neither the number that says so, nor a status.
+    @Test func anAPIServerThatIsBackIsBackAtOnce() async throws {
+        try await withResources { cluster, app, services in
+            let service = services[0]
+            try cluster.applyAll()
+            #expect(try await service.isReady())
+            #expect(try await cluster.has(.verifier, "verifier-notation"))
+            let kinds = ResourceKind.allCases.map {
+                "countersign_resources_out_of_sync_seconds{kind=\"\($0.rawValue)\"}"
+            }
+            await cluster.api.down()
+            #expect(try await eventually { kinds.allSatisfy { (service.metric($0) ?? 0) > 1 } })
+            expectAdmitted(try await service.verify(app.name("v1")))
+            cluster.api.inject(.status(429, retryAfter: 1), count: 4)
+            cluster.api.inject(.status(503)) { $0.path.hasSuffix("/status") }
+            try await cluster.api.up()
+            var back = ContinuousClock.now
+            #expect(try await eventually { kinds.allSatisfy { service.metric($0) == 0 } })
+            #expect(back.duration(to: .now) < .seconds(5))
+            // A status that could not be written for a while.
+            cluster.applyVerifier(providers: ["nobody"])
+            try await Task.sleep(for: .seconds(7))
+            #expect(cluster.status(.verifier, "verifier-notation")?["issuccess"] == true)
+            cluster.api.clearFaults()
+            back = .now
+            #expect(try await cluster.has(.verifier, "verifier-notation", error: "nobody"))
+            #expect(back.duration(to: .now) < .seconds(6))
+        }
+    }
+
+    /// A provider of two is deleted. What the other one vouches for is still admitted; of everything else signed nothing is
+    /// known, and the answer names what is missing; nothing unsigned is admitted.
+    @Test func aDeletedProviderTakesOnlyItsOwnWithIt() async throws {
+        try await withResources { cluster, app, services in
+            let service = services[0]
+            try cluster.applyAll()
+            cluster.applyCertificates("partner-ca", try Signers.shared.get().strangerAuthority.certificate.pem)
+            cluster.applyVerifier(providers: ["release-ca", "partner-ca"])
+            try await app.push("unsigned", signedBy: nil)
+            expectAdmitted(try await service.verify(app.name("v2")) { $0.admits() })
+            expectAdmitted(try await service.verify(app.name("v1")))
+            expectDenied(try await service.verify(app.name("unsigned")))
+            cluster.delete(.keyManagementProvider, "partner-ca")
+            let gone = try await service.verify(app.name("v2")) { !$0.admits() }
+            expectFault(gone, nil, "no key management provider \"partner-ca\"", "take its name out")
+            expectAdmitted(try await service.verify(app.name("v1")))
+            expectDenied(try await service.verify(app.name("unsigned")))
+            #expect(try await cluster.has(.verifier, "verifier-notation", error: "partner-ca"))
+            // All gone: nobody is admitted.
+            cluster.delete(.keyManagementProvider, "release-ca")
+            expectFault(try await service.verify(app.name("v1")) { !$0.admits() }, nil, "\"release-ca\"")
+            // Back again: at once, the fault was not kept.
+            cluster.applyCertificates("partner-ca", try Signers.shared.get().strangerAuthority.certificate.pem)
+            expectAdmitted(try await service.verify(app.name("v2")) { $0.admits() })
+            expectFault(try await service.verify(app.name("v1")), nil, "\"release-ca\"")
+            // Taken out of the verifier's list, it is a verdict again.
+            cluster.applyVerifier(providers: ["partner-ca"])
+            expectDenied(try await service.verify(app.name("v1")) { $0.reports().first?["isSuccess"] == false })
+        }
+    }
 }

@@ -22,7 +22,7 @@ struct ServeClusterTests {
             token: "kyvernos",
             KubernetesEmulator.User(
                 "system:serviceaccount:kyverno:kyverno-admission-controller",
-                audiences: [TokenReviewer.kyvernosAudience]))
+                audiences: [TokenReviewer.ownAudience]))
         api.add(token: "somebodys", KubernetesEmulator.User("system:serviceaccount:default:default"))
         let environment = [
             "KUBECONFIG": try api.writeKubeconfig(to: files.path("kubeconfig")), "COUNTERSIGN_REDIS_PASSWORD": "sesame",

@@ -44,7 +44,7 @@ struct ServeCommand: AsyncParsableCommand {
             configurationPath: configuration.config, provider: provider,
             decisions: try cache.decisionSettings(), usesResources: configuration.enableCrdManager)
         settings.shared = try cache.sharedSettings()
-        settings.kyvernoAudiences = kyverno.audiences
+        if let audiences = kyverno.audiences { settings.kyvernoAudiences = audiences }
         settings.clusterCertificates = try listening.clusterCertificates()
         do {
             try await CountersignServer(settings).run()

@@ -19,7 +19,7 @@ struct ServeKyvernoOptions: ParsableArguments {
     @Option(
         name: .customLong("kyverno-audiences"),
         help: ArgumentHelp(
-            "Audiences of those tokens, separated by commas. (default: kyverno-svc.kyverno.io, and the API server's own)",
+            "Audiences of those tokens, separated by commas; api-server stands for the API server's own, which the tokens of Kyverno up to 1.15 have. (default: countersign)",
             valueName: "audiences"))
     var audienceList: String?
 

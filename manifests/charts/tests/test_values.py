@@ -215,6 +215,16 @@ def test_kyverno(install):
     assert "system:serviceaccount:kyverno:kyverno-admission-controller" in release.flags["--kyverno-users"].split(",")
     assert {"name": "kyverno", "port": 6002, "targetPort": "kyverno"} in spec(release, "Service", "ratify")["ports"]
     assert {"apiGroups": ["authentication.k8s.io"], "resources": ["tokenreviews"], "verbs": ["create"]} in release.one("ClusterRole")["rules"]
+    # The program's own audience unless others are named.
+    assert "--kyverno-audiences" not in release.flags
+    release = install({"kyverno": {"enabled": True, "audiences": ["countersign", "api-server"]}})
+    assert release.flags["--kyverno-audiences"] == "countersign,api-server"
+
+
+def test_token_realms(install):
+    assert "tokenRealms" not in spec(install({}), "Store", "store-oras")["parameters"]
+    release = install({"oras": {"tokenRealms": {"registry.example.com": ["gitlab.example.com"]}}})
+    assert spec(release, "Store", "store-oras")["parameters"]["tokenRealms"] == {"registry.example.com": ["gitlab.example.com"]}
 
 
 def test_registry_credentials(install):
