@@ -170,7 +170,7 @@ extension RegistryClient {
         guard credential != .anonymous else { return }
         guard !options.tokenRealms.allow(realm, for: call.reference, at: try origin(call.reference)) else { return }
         let host = realm.scheme == .https ? realm.authority : "\(realm.host):\(realm.port)"
-        let (name, registry) = (host.prefix(80), call.reference.registry)
+        let (name, registry) = (host.quoted, call.reference.registry)
         throw call.error(
             .unauthorized,
             "the registry wants a token from another host, \(name), and \(credential) is not sent there unless the"

@@ -1,4 +1,5 @@
 import HTTP
+import Quotation
 
 /// Which other hosts a registry may send its callers' credentials to, as the place where its tokens come from (the
 /// `realm` of Docker's token authentication specification).
@@ -30,13 +31,13 @@ public struct TokenRealms: Hashable, Sendable {
         else {
             throw Fault(
                 description:
-                    "\"\(registry.prefix(80))\" is no registry: expected a host as in references, with its port if there is one"
+                    "\"\(registry.quoted)\" is no registry: expected a host as in references, with its port if there is one"
             )
         }
         guard Self.isHost(host), let url = try? HTTPURL(parsing: "https://\(host)") else {
             throw Fault(
                 description:
-                    "\"\(host.prefix(80))\" is no host: expected one as gitlab.example.com, with a port if the realm has one"
+                    "\"\(host.quoted)\" is no host: expected one as gitlab.example.com, with a port if the realm has one"
             )
         }
         named[reference.registry, default: []].insert(url.authority)

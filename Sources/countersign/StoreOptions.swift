@@ -68,7 +68,7 @@ struct StoreOptions: ParsableArguments {
         for text in tokenRealms {
             let parts = text.split(separator: "=", omittingEmptySubsequences: false)
             guard parts.count == 2 else {
-                throw ValidationError("--token-realm is \"\(text.prefix(80))\": expected REGISTRY=HOST")
+                throw ValidationError("--token-realm is \"\(text.quoted)\": expected REGISTRY=HOST")
             }
             do throws(TokenRealms.Fault) { try realms.allow(String(parts[1]), for: String(parts[0])) } catch {
                 throw ValidationError("--token-realm: \(error)")
