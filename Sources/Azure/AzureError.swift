@@ -78,7 +78,8 @@ package struct AzureError: Error, Hashable, Sendable, CustomStringConvertible {
             case .cancelled: .cancelled
             case .invalidURL, .invalidRequest, .configuration: .configuration
             case .responseTooLarge, .tooManyRedirects, .redirectRefused, .addressRefused: .malformed
-            case .dns, .connect, .connectionLost, .tls, .proxy, .status, .protocolFault: .unavailable
+            case .dns, .connect, .connectionLost, .tls, .proxy, .status, .tooSlow, .overBudget, .protocolFault:
+                .unavailable
             }
         self.init(kind, endpoint: endpoint, detail: "\(purpose): \(error)", retryAfter: error.retryAfter)
     }

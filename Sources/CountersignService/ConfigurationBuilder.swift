@@ -60,6 +60,7 @@ package struct ConfigurationBuilder: Sendable {
         azure = AzureAccess(metrics: metrics)
         clients = HTTPClients(logger: logger)
         metrics.collect { [revocation] metrics in revocation.report(to: metrics) }
+        metrics.collect { metrics in ConfigurationBuilder.report(BodyBudget.process, to: metrics) }
         metrics.caches.add("revocation", of: revocation.cache, maximumBytes: { $0.maximumBytes }) { $0.counts }
         metrics.caches.add("chains", of: chains, maximumBytes: { $0.maximumBytes }) { $0.counts }
         metrics.caches.add("content", of: contents, maximumBytes: { _ in contentBytes }) { $0.counts }
@@ -92,6 +93,7 @@ package struct ConfigurationBuilder: Sendable {
         warnings += ConfigurationBuilder.unjudgedTypes(of: policy, by: verifiers).map {
             "policy.plugin.artifactVerificationPolicies.\($0)"
         }
+        BodyBudget.process.maximumBytes = configuration.settings.maximumDownloadBytes
         return BuiltConfiguration(
             snapshot: ConfigurationSnapshot(
                 generation: generation, stores: stores, verifiers: verifiers, policy: policy,
@@ -151,6 +153,19 @@ package struct ConfigurationBuilder: Sendable {
             privateAddresses: privateAddresses,
             chains: chains, areProvidersAwaited: areProvidersAwaited, keepsDetails: keepsDetails
         ).make(plugin, warnings: &warnings)
+    }
+
+    private static func report(_ budget: BodyBudget, to metrics: MetricsRegistry) {
+        let counts = budget.counts
+        metrics.gauge(
+            "countersign_download_bytes", [], Double(counts.bytes),
+            help: "Bytes of answers that are in memory now (executor.maximumDownloadBytes).")
+        metrics.set(
+            total: Double(counts.evictions), of: "countersign_downloads_displaced_total",
+            help: "Downloads that were ended because another host needed their room.")
+        metrics.set(
+            total: Double(counts.refusals), of: "countersign_downloads_refused_total",
+            help: "Downloads that were ended because there was no room for them.")
     }
 
     /// Closes the outbound connections.

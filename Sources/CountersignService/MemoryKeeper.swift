@@ -2,13 +2,11 @@ import CMemory
 import ServiceLifecycle
 import Verification
 
-/// Gives back the memory that the start and bursts of work leave behind: code that is not needed any more, verdicts that
-/// nobody can use any more, and what the C library holds of what was freed.
+/// Gives back the memory that bursts of work leave behind: verdicts that nobody can use any more, and what the C library
+/// holds of what was freed.
 package final class MemoryKeeper: Service {
     private let decisions: DecisionCache
 
-    /// How long the start takes, generously. Whatever is cut short reads its pages again.
-    private static let startTime = Duration.milliseconds(200)
     /// How often it looks.
     private static let interval = Duration.seconds(5)
     /// What the C library may hold. Less would only be asked for again.
@@ -22,11 +20,6 @@ package final class MemoryKeeper: Service {
 
     /// Looks after memory until graceful shutdown.
     package func run() async throws {
-        // Of the program's pages, which the kernel maps by sixteen, two thirds are needed by the start alone.
-        try? await cancelWhenGracefulShutdown {
-            try await Task.sleep(for: MemoryKeeper.startTime)
-            cmemory_forget_code()
-        }
         while !Task.isShuttingDownGracefully, !Task.isCancelled {
             try? await cancelWhenGracefulShutdown { [self] in
                 try await Task.sleep(for: MemoryKeeper.interval)

@@ -16,6 +16,8 @@ struct ConnectionLimits: Sendable {
     let refusals: RefusalLog
     /// Connections that had to go for others: with clients that never close one, each does.
     let displaced: MetricCounter
+    /// What the bodies of all requests may take.
+    var room = RequestRoom.process
 
     init(
         handshake: TimeAmount, idle: TimeAmount, header: TimeAmount, body: TimeAmount, isTLS: Bool,

@@ -285,9 +285,12 @@ final class ProviderConnection: ChannelDuplexHandler {
     }
 
     private func take(_ buffer: ByteBuffer, _ context: ChannelHandlerContext) {
-        guard case .receiving(let request, let wanted, var bytes) = state else { return }
+        guard case .receiving(let request, var wanted, var bytes) = state else { return }
         guard bytes.count + buffer.readableBytes <= wanted.maximum else {
             return write(wanted.tooLarge(), request, isWhole: false, context)
+        }
+        guard wanted.hasRoom(for: bytes.count + buffer.readableBytes, in: limits.room) else {
+            return refuse(.crowded, context)
         }
         tail = buffer.lastBytes
         // The only reference to the bytes is here while they grow.
@@ -304,7 +307,11 @@ final class ProviderConnection: ChannelDuplexHandler {
             case .later(let make):
                 state = .answering(request)
                 timeouts.requestArrived(context)
-                wait(context, for: make) { self.write($0, request, isWhole: true, context) }
+                let answer = { @Sendable [room = wanted.room] in
+                    defer { withExtendedLifetime(room) {} }
+                    return await make()
+                }
+                wait(context, for: answer) { self.write($0, request, isWhole: true, context) }
             }
         case .dropping(let isLast): becomeFree(isLast: isLast, context)
         case .between, .admitting, .answering, .closing: break

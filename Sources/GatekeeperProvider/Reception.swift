@@ -27,6 +27,16 @@ struct AwaitedBody: Sendable {
     let tooLarge: @Sendable () -> JSONAnswer
     /// The answer to the whole request. Called on the event loop: nothing may wait here.
     let answer: @Sendable ([UInt8], any EventLoop) -> Answering
+    /// Its part of what all bodies may take, once it is large.
+    var room: RequestRoom.Share?
+
+    /// Whether there is room for so many bytes of it.
+    mutating func hasRoom(for bytes: Int, in all: RequestRoom) -> Bool {
+        guard bytes > RequestRoom.alwaysGranted else { return true }
+        let share = room ?? RequestRoom.Share(all)
+        room = share
+        return share.grow(to: bytes)
+    }
 }
 
 /// The answer to a whole request.

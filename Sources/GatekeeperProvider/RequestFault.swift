@@ -15,6 +15,7 @@ struct RequestFault: Error, Sendable, Hashable {
         case notHTTP = "not HTTP"
         case cutShort = "cut short"
         case pipelined = "too many requests at once"
+        case crowded = "no room for its body"
     }
 
     let kind: Kind
@@ -33,6 +34,7 @@ struct RequestFault: Error, Sendable, Hashable {
         case .head, .trailers: .requestHeaderFieldsTooLarge
         case .version: .httpVersionNotSupported
         case .host, .framing, .notHTTP, .cutShort, .pipelined: .badRequest
+        case .crowded: .serviceUnavailable
         }
     }
 
@@ -74,6 +76,10 @@ struct RequestFault: Error, Sendable, Hashable {
                     : "what came is not HTTP/1.1 (\(broken.error)): see which client it is")
         }
     }
+
+    /// The bodies of others take all the room there is.
+    static let crowded = RequestFault(
+        .crowded, "too many large requests are in memory: ask again in a moment, or with fewer keys in a request")
 
     private static let unclearLength =
         "how long the body is cannot be told: send one Content-Length, or Transfer-Encoding: chunked, and not both"

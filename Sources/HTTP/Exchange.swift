@@ -44,6 +44,8 @@ struct Answer: Sendable {
     var status: Int
     var headers: HTTPHeaders
     var body: [UInt8]
+    /// The body's part of the budget.
+    var share: BodyBudget.Share?
     /// The address it came from; `nil` when a proxy knows it.
     var address: IPAddress?
 }

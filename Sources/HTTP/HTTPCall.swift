@@ -77,6 +77,7 @@ struct HTTPCall {
                 status: answer.status, headers: answer.headers, body: answer.body, url: url.text, attempts: attempts)
             response.address = answer.address
             response.sent = sent
+            response.share = answer.share
             return response
         }
         var error =

@@ -190,6 +190,6 @@ public final class HTTPClient: HTTPSending {
     ) throws(HTTPError) -> TransferEngine {
         try TransferEngine(
             trust: trust, identity: identity, maximumConnectionsPerHost: configuration.maximumConnectionsPerHost,
-            maximumConnections: configuration.maximumConnections)
+            maximumConnections: configuration.maximumConnections, budget: configuration.budget)
     }
 }

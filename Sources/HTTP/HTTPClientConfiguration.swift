@@ -28,6 +28,8 @@ public struct HTTPClientConfiguration: Sendable {
     /// How often the files with trusted authorities are looked at for changes; they are looked at when a request is
     /// sent, never in the background.
     public var trustCheckInterval: Duration
+    /// What the bodies of all answers may take.
+    package var budget = BodyBudget.process
     /// Told about changes of the trusted authorities and about failures to read changed files.
     public var notice: (@Sendable (HTTPClientNotice) -> Void)?
 

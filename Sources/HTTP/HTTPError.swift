@@ -28,6 +28,10 @@ public struct HTTPError: Error, Sendable, Hashable, CustomStringConvertible {
         case throttled
         /// A server error (5xx), still after the last attempt.
         case status(Int)
+        /// The body comes more slowly than is waited for.
+        case tooSlow
+        /// There is no room for the body: too many bytes of others are in memory.
+        case overBudget
         /// The body is larger than the request accepts: so many bytes.
         case responseTooLarge(Int)
         /// More redirects than the request follows.
@@ -69,7 +73,8 @@ public struct HTTPError: Error, Sendable, Hashable, CustomStringConvertible {
     /// never a verdict. A refused certificate counts as passing too: it says nothing about what was asked for.
     public var isPassing: Bool {
         switch kind {
-        case .dns, .connect, .connectionLost, .tls, .proxy, .timeout, .cancelled, .throttled, .status, .protocolFault:
+        case .dns, .connect, .connectionLost, .tls, .proxy, .timeout, .cancelled, .throttled, .status, .tooSlow,
+            .overBudget, .protocolFault:
             true
         case .invalidURL, .invalidRequest, .configuration, .responseTooLarge, .tooManyRedirects, .redirectRefused,
             .addressRefused:
@@ -98,7 +103,8 @@ public struct HTTPError: Error, Sendable, Hashable, CustomStringConvertible {
         case .addressRefused:
             "URLs that others supply are followed to public addresses only, unless the configuration allows more with allowPrivateAddresses"
         case .throttled: "the host limits requests: lower the rate, or raise the limit of the account used"
-        case .connectionLost, .status: "ask again in a moment; if it stays so, ask whoever runs the host"
+        case .connectionLost, .status, .tooSlow, .overBudget:
+            "ask again in a moment; if it stays so, ask whoever runs the host"
         case .invalidURL, .invalidRequest, .configuration, .timeout, .cancelled, .responseTooLarge, .tooManyRedirects,
             .redirectRefused, .protocolFault:
             nil

@@ -10,6 +10,9 @@ final class Transfer: @unchecked Sendable {
     static let maximumHeaderBytes = 256 << 10
     /// The most bytes of a body nobody will see that are read to keep the connection usable.
     static let maximumDiscardedBytes = 64 << 10
+    /// Slower than so many bytes a second, over ``rateTime``, no body may come: it keeps what it holds from others.
+    static let minimumRate = 1024
+    static let rateTime = Duration.seconds(3)
 
     let exchange: Exchange
     /// When the transfer ends at the latest. A stream's moves on with all that arrives.
@@ -23,24 +26,33 @@ final class Transfer: @unchecked Sendable {
     private(set) var handle: UnsafeMutableRawPointer?
     private var connectTo: UnsafeMutablePointer<curl_slist>?
     private var headerList: UnsafeMutablePointer<curl_slist>?
-    private let errorText: UnsafeMutablePointer<CChar>
+    let errorText: UnsafeMutablePointer<CChar>
     /// Who is asked about addresses, if anybody is.
     private var judge: UnsafeMutablePointer<ccurl_judge>?
 
-    private var status = 0
-    private var headers = HTTPHeaders()
+    private(set) var status = 0
+    private(set) var headers = HTTPHeaders()
     private var headerBytes = 0
-    private var isPastHeaders = false
-    private var body: [UInt8] = []
+    private(set) var isPastHeaders = false
+    private(set) var body: [UInt8] = []
     private var discardedBytes = 0
+    /// Its part of the budget, from its first bytes on, and how many bytes were asked for.
+    private(set) var share: BodyBudget.Share?
+    private var grantedBytes = 0
+    /// What asks for room for it; set by its engine.
+    var budget: (pool: BodyBudget, evict: @Sendable () -> Void)?
+    /// From when on, and from how many bytes on, its rate is measured; `nil` while it is not waited for a body.
+    private var measured: (since: ContinuousClock.Instant, bytes: Int)?
     /// Why a callback stopped the transfer.
-    private var stop: Stop?
+    private(set) var stop: Stop?
     /// The first address that it was not allowed to go to, and what that is.
-    private var refused: String?
-    private var hasPermittedAddress = false
+    private(set) var refused: String?
+    private(set) var hasPermittedAddress = false
 
-    private enum Stop {
+    enum Stop {
         case tooLarge
+        /// There is no room for its bytes in the budget.
+        case noRoom
         /// Enough of a body that nobody will see.
         case enough
         case malformed(String)
@@ -224,6 +236,8 @@ final class Transfer: @unchecked Sendable {
     func finish(_ result: Result<Answer, Fault>) {
         isFinished = true
         handle = nil
+        // What is not part of the answer by now never will be.
+        (share, body, budget) = (nil, [], nil)
         curl_slist_free_all(headerList)
         headerList = nil
         curl_slist_free_all(connectTo)
@@ -261,6 +275,11 @@ final class Transfer: @unchecked Sendable {
 
     private func received(headerLine bytes: UnsafeRawBufferPointer) -> Bool {
         headerBytes += bytes.count
+        // What is usual needs no asking.
+        guard headerBytes <= BodyBudget.step || isGranted(headerBytes) else {
+            stop = .noRoom
+            return false
+        }
         guard headerBytes <= Transfer.maximumHeaderBytes else {
             stop = .malformed("the answer's headers are larger than \(Transfer.maximumHeaderBytes) bytes")
             return false
@@ -287,6 +306,7 @@ final class Transfer: @unchecked Sendable {
                 waiter?.resume(returning: .success(Answer(status: status, headers: headers, body: [])))
                 return true
             }
+            measured = (.now, 0)
             return acceptAnnouncedLength()
         }
         guard let colon = line.firstIndex(of: UInt8(ascii: ":")), colon > line.startIndex,
@@ -311,9 +331,27 @@ final class Transfer: @unchecked Sendable {
             stop = .tooLarge
             return false
         }
-        // Not more than a peer could make us reserve by words alone.
-        body.reserveCapacity(min(length, 1 << 20))
+        // No memory is reserved by words alone.
         return true
+    }
+
+    /// Whether there is room for so many bytes of this transfer in all.
+    private func isGranted(_ bytes: Int) -> Bool {
+        guard bytes > grantedBytes, let budget else { return true }
+        let share = self.share ?? budget.pool.begin(exchange.url.authority, evict: budget.evict)
+        self.share = share
+        let more = (bytes - grantedBytes + BodyBudget.step - 1) / BodyBudget.step * BodyBudget.step
+        guard budget.pool.take(share, more) == .granted else { return false }
+        grantedBytes += more
+        return true
+    }
+
+    /// Whether the body has come slower than ``minimumRate`` for ``rateTime``; to be asked again and again.
+    func isTooSlow(_ now: ContinuousClock.Instant) -> Bool {
+        guard let start = measured, now - start.since >= Transfer.rateTime, exchange.stream == nil else { return false }
+        let received = body.count + discardedBytes
+        measured = (now, received)
+        return received - start.bytes < Transfer.minimumRate * Int(Transfer.rateTime.components.seconds)
     }
 
     /// Goes on after a pause.
@@ -342,66 +380,11 @@ final class Transfer: @unchecked Sendable {
             stop = .tooLarge
             return .stop
         }
+        guard isGranted(headerBytes + body.count + bytes.count) else {
+            stop = .noRoom
+            return .stop
+        }
         body.append(contentsOf: bytes)
         return .taken
-    }
-
-    // MARK: What it comes to
-
-    /// The outcome once libcurl is done with the handle.
-    func outcome(_ code: CURLcode, trust: TrustAnchors) -> Result<Answer, Fault> {
-        if code == CURLE_OK { return .success(answer(body)) }
-        if let refused, !hasPermittedAddress || code == CURLE_ABORTED_BY_CALLBACK {
-            let detail = "not asked: \(refused)"
-            return .failure(Fault(kind: .addressRefused, detail: detail, isWorthRetrying: false))
-        }
-        switch stop {
-        case .enough: return .success(answer([]))
-        case .tooLarge:
-            let limit = exchange.maximumResponseBytes
-            let fault = Fault(
-                kind: .responseTooLarge(limit), detail: "the answer is larger than the limit of \(limit) bytes",
-                isWorthRetrying: false)
-            return .failure(fault)
-        case .malformed(let problem):
-            return .failure(Fault(kind: .protocolFault, detail: problem, isWorthRetrying: false))
-        case nil:
-            let report = CurlReport(
-                code: code, text: String(cString: errorText), phase: phase, exchange: exchange, trustCount: trust.count,
-                connectStatus: long(CURLINFO_HTTP_CONNECTCODE))
-            return .failure(report.fault)
-        }
-    }
-
-    private func answer(_ body: [UInt8]) -> Answer {
-        let peer = exchange.proxy == nil ? handle.flatMap { ccurl_get_peer($0) } : nil
-        let address = peer.flatMap { IPAddress(String(cString: $0)) }
-        return Answer(status: status, headers: headers, body: body, address: address)
-    }
-
-    /// The outcome when the deadline has passed.
-    func timeout() -> Result<Answer, Fault> {
-        .failure(
-            Fault(kind: .timeout, detail: "the time for this call ended while \(phase.words)", isWorthRetrying: true))
-    }
-
-    private var phase: TransferPhase {
-        if isPastHeaders { return .receiving(body.count) }
-        if time(CURLINFO_PRETRANSFER_TIME_T) > 0 { return .waiting }
-        if time(CURLINFO_NAMELOOKUP_TIME_T) == 0 { return .resolving }
-        if time(CURLINFO_CONNECT_TIME_T) == 0 { return .connecting }
-        return .handshake
-    }
-
-    private func time(_ info: CURLINFO) -> Int64 {
-        var value: Int64 = 0
-        if let handle { ccurl_get_offset(handle, info, &value) }
-        return value
-    }
-
-    private func long(_ info: CURLINFO) -> Int {
-        var value = 0
-        if let handle { ccurl_get_long(handle, info, &value) }
-        return value
     }
 }

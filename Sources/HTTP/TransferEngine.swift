@@ -5,8 +5,8 @@ import Synchronization
 /// belong to it; so do the trusted authorities, which never change in its life.
 ///
 /// `@unchecked Sendable`: `inbox` is a lock; `multi` is used by the engine's thread alone; of `events` any thread may wake,
-/// and it lives as long as the engine; `thread` is written once before `init` returns; `active`, `idleHandles`, `streams`
-/// and `nextDeadline` are touched by the engine's thread alone.
+/// and it lives as long as the engine; `thread` is written once before `init` returns; `active`, `idleHandles`, `streams`,
+/// `queue`, `nextRateCheck` and `nextDeadline` are touched by the engine's thread alone.
 final class TransferEngine: @unchecked Sendable {
     private enum Mode { case running, draining, stopping }
 
@@ -15,6 +15,8 @@ final class TransferEngine: @unchecked Sendable {
         var cancelled: [Transfer] = []
         /// Streams whose reader has room again.
         var resumed: [Transfer] = []
+        /// Those whose bytes other hosts need.
+        var evicted: [Transfer] = []
         var mode = Mode.running
         /// Whether the thread is done with the handle.
         var isClosed = false
@@ -37,10 +39,18 @@ final class TransferEngine: @unchecked Sendable {
     private var nextDeadline: ContinuousClock.Instant?
     /// How many of the transfers are streams, whose deadlines move.
     private var streams = 0
+    /// Those that wait for a connection.
+    private var queue: ConnectionQueue
+    /// When the rates of all bodies are looked at next.
+    private var nextRateCheck = ContinuousClock.now
+    private let budget: BodyBudget
+
+    private static let rateCheckInterval = Duration.milliseconds(500)
 
     /// Starts an engine and its thread.
     init(
-        trust: TrustAnchors, identity: ClientIdentity?, maximumConnectionsPerHost: Int, maximumConnections: Int
+        trust: TrustAnchors, identity: ClientIdentity?, maximumConnectionsPerHost: Int, maximumConnections: Int,
+        budget: BodyBudget
     ) throws(HTTPError) {
         guard let multi = curl_multi_init() else { throw .configuration("libcurl cannot be initialised") }
         guard let events = ccurl_events_new(multi) else {
@@ -51,6 +61,8 @@ final class TransferEngine: @unchecked Sendable {
         self.identity = identity
         self.multi = multi
         self.events = events
+        self.budget = budget
+        queue = ConnectionQueue(perHost: maximumConnectionsPerHost, all: maximumConnections)
         let options: [(CURLMoption, Int)] = [
             (CURLMOPT_PIPELINING, Int(CURLPIPE_MULTIPLEX)),
             // Hosts say how many streams they take; libcurl's own limit of 100 would only add connections.
@@ -176,30 +188,44 @@ final class TransferEngine: @unchecked Sendable {
         return true
     }
 
+    /// Ends a transfer whose bytes another host needs.
+    private func giveWay(_ transfer: Transfer) {
+        transfer.handOver()
+        tell { $0.evicted.append(transfer) }
+    }
+
     // MARK: On the thread
 
     private func run() {
         while true {
-            let (submitted, cancelled, resumed, mode) = inbox.withLock { inbox in
+            let (submitted, cancelled, resumed, evicted, mode) = inbox.withLock { inbox in
                 defer {
                     inbox.submitted = []
                     inbox.cancelled = []
                     inbox.resumed = []
+                    inbox.evicted = []
                     inbox.isWoken = false
                 }
-                return (inbox.submitted, inbox.cancelled, inbox.resumed, inbox.mode)
+                return (inbox.submitted, inbox.cancelled, inbox.resumed, inbox.evicted, inbox.mode)
             }
-            for transfers in [submitted, cancelled, resumed] { for transfer in transfers { transfer.takeOver() } }
+            for transfers in [submitted, cancelled, resumed, evicted] {
+                for transfer in transfers { transfer.takeOver() }
+            }
             for transfer in cancelled where !transfer.isFinished {
                 transfer.isCancelled = true
                 if transfer.handle != nil { end(transfer, cancelledResult("the call was cancelled")) }
+                if queue.remove(transfer) { transfer.finish(cancelledResult("the call was cancelled")) }
+            }
+            for transfer in evicted where transfer.handle != nil {
+                end(transfer, .failure(transfer.noRoom("this body gave way to those of other hosts")))
             }
             for transfer in submitted { start(transfer) }
             for transfer in resumed { transfer.goOn() }
             if mode == .stopping {
+                for transfer in queue.removeAll() { transfer.finish(cancelledResult("the client was shut down")) }
                 for transfer in Array(active.values) { end(transfer, cancelledResult("the client was shut down")) }
             }
-            if mode != .running, active.isEmpty { break }
+            if mode != .running, active.isEmpty, queue.isEmpty { break }
 
             ccurl_events_tick(events)
             var code = CURLE_OK
@@ -216,16 +242,29 @@ final class TransferEngine: @unchecked Sendable {
         .failure(Fault(kind: .cancelled, detail: detail, isWorthRetrying: false))
     }
 
+    /// Starts a transfer when a connection may be had for it.
     private func start(_ transfer: Transfer) {
-        let now = ContinuousClock.now
         if transfer.isCancelled { return transfer.finish(cancelledResult("the call was cancelled")) }
-        guard transfer.exchange.deadline > now else { return transfer.finish(transfer.timeout()) }
+        guard transfer.exchange.deadline > .now else { return transfer.finish(transfer.timeout()) }
+        guard transfer.exchange.stream != nil || queue.mayStart(transfer, budget) else {
+            queue.add(transfer)
+            nextDeadline = min(nextDeadline ?? transfer.exchange.deadline, transfer.exchange.deadline)
+            return
+        }
+        begin(transfer)
+    }
+
+    private func begin(_ transfer: Transfer) {
+        let now = ContinuousClock.now
         func fail(_ detail: String) {
             transfer.finish(.failure(Fault(kind: .configuration, detail: detail, isWorthRetrying: false)))
         }
         guard let handle = idleHandles.popLast() ?? curl_easy_init() else {
             return fail("there is no memory for a request")
         }
+        transfer.budget = (
+            budget, { [weak self, weak transfer] in if let self, let transfer { self.giveWay(transfer) } }
+        )
         if let problem = transfer.prepare(handle, trust: trust, identity: identity, now: now) {
             fail(problem)
             curl_easy_cleanup(handle)
@@ -237,35 +276,44 @@ final class TransferEngine: @unchecked Sendable {
             return
         }
         active[handle] = transfer
-        if transfer.exchange.stream != nil { streams += 1 }
+        if transfer.exchange.stream != nil { streams += 1 } else { queue.began(transfer) }
         nextDeadline = min(nextDeadline ?? transfer.exchange.deadline, transfer.exchange.deadline)
     }
 
     private func end(_ transfer: Transfer, _ result: Result<Answer, Fault>) {
         guard let handle = transfer.handle else { return }
         active[handle] = nil
-        if transfer.exchange.stream != nil { streams -= 1 }
+        if transfer.exchange.stream != nil { streams -= 1 } else { queue.ended(transfer) }
         curl_multi_remove_handle(multi, handle)
         // The reset comes first: the handle points to the headers and the error text of the transfer.
         curl_easy_reset(handle)
         transfer.finish(result)
         if idleHandles.count < 64 { idleHandles.append(handle) } else { curl_easy_cleanup(handle) }
+        while let next = queue.next(budget) { begin(next) }
     }
 
     private func expire() {
         let now = ContinuousClock.now
-        if streams > 0 { nextDeadline = active.values.lazy.map(\.deadline).min() }
+        if streams > 0 {
+            nextDeadline = [active.values.lazy.map(\.deadline).min(), queue.nextDeadline].compactMap(\.self).min()
+        }
+        if now >= nextRateCheck {
+            nextRateCheck = now + TransferEngine.rateCheckInterval
+            for transfer in Array(active.values) where transfer.isTooSlow(now) { end(transfer, transfer.tooSlow()) }
+        }
         guard let due = nextDeadline, due <= now else { return }
+        for transfer in queue.removeLate(now) { transfer.finish(transfer.timeout()) }
         for transfer in Array(active.values) where transfer.deadline <= now {
             end(transfer, transfer.timeout())
         }
-        nextDeadline = active.values.lazy.map(\.deadline).min()
+        nextDeadline = [active.values.lazy.map(\.deadline).min(), queue.nextDeadline].compactMap(\.self).min()
     }
 
     /// Until the next deadline, rounded up; libcurl wakes for its own timers.
     private var millisecondsToWait: Int32 {
-        guard let nextDeadline else { return 60_000 }
-        return Int32(min(max(0, (nextDeadline - .now).wholeMilliseconds + 1), 60_000))
+        guard var next = nextDeadline else { return 60_000 }
+        if active.count > streams { next = min(next, nextRateCheck) }
+        return Int32(min(max(0, (next - .now).wholeMilliseconds + 1), 60_000))
     }
 
     private func close() {
@@ -276,6 +324,7 @@ final class TransferEngine: @unchecked Sendable {
             inbox.isClosed = true
             inbox.cancelled = []
             inbox.resumed = []
+            inbox.evicted = []
             defer { inbox.waiters = [] }
             return inbox.waiters
         }

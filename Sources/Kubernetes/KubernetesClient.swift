@@ -58,6 +58,8 @@ package final class KubernetesClient: Sendable {
         var settings = HTTPClientConfiguration(
             maximumConnectionsPerHost: 64, maximumConnections: 64, connectTimeout: options.connectTimeout,
             environment: configuration.environment, trustCheckInterval: options.trustCheckInterval, notice: notice)
+        // A page of a list is large, and the API server no stranger: it competes with no registry.
+        settings.budget = BodyBudget()
         switch configuration.authorities {
         case .system: break
         case .file(let path):

@@ -92,8 +92,9 @@ extension KubernetesError {
             case .responseTooLarge: .tooLarge
             case .configuration, .invalidURL, .invalidRequest: .configuration
             case .protocolFault: .malformed
-            case .dns, .connect, .connectionLost, .tls, .proxy, .timeout, .status, .tooManyRedirects, .redirectRefused,
-                .addressRefused:
+            case .dns, .connect, .connectionLost, .tls, .proxy, .timeout, .status, .tooSlow, .overBudget,
+                .tooManyRedirects,
+                .redirectRefused, .addressRefused:
                 .unavailable
             }
         self.init(kind, host: host, request: request, detail: error.detail, retryAfter: error.retryAfter)

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import HTTP
 import OCI
 import Quotation
 
@@ -122,8 +123,8 @@ public struct ImageVerifier: Sendable {
         return await verify(fetched, manifest, subject, statement, userMetadata, now, deadline)
     }
 
-    /// A fetched envelope with its descriptor, or why there is none.
-    private typealias Fetched = Result<(Descriptor, [UInt8]), ValidationFailure>
+    /// A fetched envelope with its descriptor and its part of the budget for memory, or why there is none.
+    private typealias Fetched = Result<(Descriptor, [UInt8], BodyBudget.Share), ValidationFailure>
 
     /// Fetches side by side, verifies one after the other in the order of the listing, ends with the first good one.
     private func verify(
@@ -162,10 +163,11 @@ public struct ImageVerifier: Sendable {
     ) async -> SignatureOutcome {
         var outcome: SignatureOutcome
         switch fetched {
-        case .success((let descriptor, let bytes)):
+        case .success((let descriptor, let bytes, let share)):
             outcome = await verifier.verify(
                 envelope: bytes, mediaType: descriptor.mediaType, subject: subject, statement: statement,
                 userMetadata: userMetadata, now: now, deadline: deadline)
+            withExtendedLifetime(share) {}
             outcome.envelope = descriptor
         case .failure(let failure):
             outcome = SignatureOutcome(level: statement.level)
@@ -202,7 +204,14 @@ public struct ImageVerifier: Sendable {
             } catch { return .failure(error) }
             let envelope = try await store.blob(
                 signature.envelope, in: reference, maximumBytes: verifier.maximumEnvelopeBytes, deadline: deadline)
-            return .success((signature.envelope, envelope))
+            // It waits for those that are listed before it, which may never come.
+            guard let share = BodyBudget.process.hold(reference.endpoint, envelope.count) else {
+                return .failure(
+                    ValidationFailure(
+                        "the envelope \(signature.envelope.digest) has \(envelope.count) bytes, and there is no room for it "
+                            + "beside those that wait to be judged; ask again in a moment", isPassing: true))
+            }
+            return .success((signature.envelope, envelope, share))
         } catch { return .failure(Self.failure(error)) }
     }
 

@@ -222,7 +222,9 @@ extension RegistryClient {
     /// What an ``HTTPError`` means to a caller of this room.
     static func kind(of error: HTTPError) -> RegistryError.Kind {
         switch error.kind {
-        case .dns, .connect, .connectionLost, .tls, .proxy, .protocolFault, .status, .configuration: .unavailable
+        case .dns, .connect, .connectionLost, .tls, .proxy, .protocolFault, .status, .configuration, .tooSlow,
+            .overBudget:
+            .unavailable
         case .timeout: .timeout
         case .cancelled: .cancelled
         case .throttled: .throttled

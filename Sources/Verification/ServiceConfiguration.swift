@@ -165,6 +165,10 @@ package struct ServiceConfiguration: Sendable, Equatable {
             settings.limits.perRegistry = Int(count)
         }
         if let count = try section.integer("maximumQueued", in: 0...1_000_000) { settings.limits.queued = Int(count) }
+        // The largest envelope must fit into what one registry may hold, beside others.
+        if let bytes = try section.integer("maximumDownloadBytes", in: 32 << 20...1 << 40) {
+            settings.maximumDownloadBytes = Int(bytes)
+        }
         warnings += section.unused()
     }
 

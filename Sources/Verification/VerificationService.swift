@@ -52,6 +52,8 @@ package struct ServiceSettings: Sendable, Equatable {
     package var traceIDHeaderNames: [String]
     /// How many images are worked on at once.
     package var limits: WorkPlaces.Limits
+    /// How many bytes of answers of registries and others may be in memory at once.
+    package var maximumDownloadBytes = 64 << 20
     /// How long a verification may stand in for one that a fault prevents; zero: not at all.
     package var staleIfError: Duration
     /// Whether images that run in the cluster are verified before anybody asks.

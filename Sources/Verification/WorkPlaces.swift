@@ -3,8 +3,9 @@ import Synchronization
 /// Who may work now: so many verifications overall, so many for one registry. The others wait in a queue, in order for
 /// each registry and by turns between registries, so that a slow one holds up its own images only.
 ///
-/// References come from strangers, and one slow registry may have any number of names. So an eighth of all places is for
-/// registries that have worked fast before.
+/// References come from strangers, and one slow registry may have any number of names. So half of all places are for whoever
+/// comes first; of the other half nobody who has a few, a thirty-second of all, gets another one as long as others work;
+/// and the last eighth is for registries that have worked fast before.
 package final class WorkPlaces: Sendable {
     /// How many work and wait.
     package struct Limits: Sendable, Equatable {
@@ -57,7 +58,11 @@ package final class WorkPlaces: Sendable {
 
         /// Whether there is a place for a registry, as far as the others are concerned.
         func hasPlace(for name: String) -> Bool {
-            working < limits.overall - limits.overall / 8 || (working < limits.overall && prompt[name] != nil)
+            let own = hosts[name]?.working ?? 0
+            let few = limits.overall / 32
+            if few > 0, own >= few, own < working, working >= limits.overall / 2 { return false }
+            return working < limits.overall - limits.overall / 8
+                || (working < limits.overall && prompt[name] != nil)
         }
 
         /// Takes note of how long a registry held a place.

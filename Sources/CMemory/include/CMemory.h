@@ -1,4 +1,4 @@
-// How the C library and the kernel manage this process's memory. Where they are not glibc and Linux, nothing is done.
+// How the C library manages this process's memory. Where it is not glibc, nothing is done.
 #ifndef COUNTERSIGN_CMEMORY_H
 #define COUNTERSIGN_CMEMORY_H
 
@@ -13,9 +13,5 @@ size_t cmemory_held_bytes(void);
 
 /// Gives what is held back to the system.
 void cmemory_give_back(void);
-
-/// Forgets which pages of the program and its libraries were read so far. Those that are read again come back from the
-/// page cache; those that only the start has needed do not count any more.
-void cmemory_forget_code(void);
 
 #endif

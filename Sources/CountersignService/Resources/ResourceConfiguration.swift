@@ -1,4 +1,5 @@
 import FoundationEssentials
+import HTTP
 import KeyManagement
 import Kubernetes
 import Logging
@@ -76,6 +77,7 @@ package final class ResourceConfiguration: ConfigurationSource {
 
     /// How requests are served, from now on.
     package func use(_ settings: ServiceSettings) {
+        BodyBudget.process.maximumBytes = settings.maximumDownloadBytes
         board.withLock { $0.settings = settings }
         published.withLock { $0.settings = settings }
         force()

@@ -1,0 +1,40 @@
+import Synchronization
+
+/// How many bytes of requests may be in memory, over all connections: a limit for each and a limit of connections are none for
+/// both together.
+final class RequestRoom: Sendable {
+    /// That of the process.
+    static let process = RequestRoom(maximumBytes: 64 << 20)
+    /// What the body of any request may have without asking: that of a pod with dozens of images. Connections are limited.
+    static let alwaysGranted = 16 << 10
+
+    private let maximumBytes: Int
+    private let bytes = Atomic<Int>(0)
+
+    init(maximumBytes: Int) { self.maximumBytes = maximumBytes }
+
+    /// How many bytes there are now, those that are always granted left out.
+    var heldBytes: Int { bytes.load(ordering: .relaxed) }
+
+    /// The bytes of one request; they are free again when nobody holds this any more.
+    final class Share: Sendable {
+        private let room: RequestRoom
+        private let bytes = Atomic<Int>(0)
+
+        init(_ room: RequestRoom) { self.room = room }
+
+        deinit { room.bytes.subtract(bytes.load(ordering: .relaxed), ordering: .relaxed) }
+
+        /// Asks for room for so many bytes in all; `false` when there is none.
+        func grow(to wanted: Int) -> Bool {
+            let more = wanted - bytes.load(ordering: .relaxed)
+            guard more > 0 else { return true }
+            guard room.bytes.add(more, ordering: .relaxed).newValue <= room.maximumBytes else {
+                room.bytes.subtract(more, ordering: .relaxed)
+                return false
+            }
+            bytes.add(more, ordering: .relaxed)
+            return true
+        }
+    }
+}

@@ -1,0 +1,132 @@
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import HTTP
+
+/// Who gets room for the bodies of answers.
+@Suite struct BodyBudgetTests {
+    private static let maximum = 4 << 20
+    private static let piece = 64 << 10
+
+    /// A transfer as the budget sees it.
+    private final class Body: Sendable {
+        private final class Flag: Sendable { let value = Mutex(false) }
+
+        let budget: BodyBudget
+        let share: BodyBudget.Share
+        private let flag: Flag
+
+        init(_ budget: BodyBudget, _ host: String) {
+            let flag = Flag()
+            (self.budget, self.flag) = (budget, flag)
+            share = budget.begin(host) { flag.value.withLock { $0 = true } }
+        }
+
+        func hasGivenWay() -> Bool { flag.value.withLock(\.self) }
+
+        /// Takes pieces until there is no room or so many are there; says how many bytes it got.
+        func take(_ bytes: Int) -> Int {
+            var taken = 0
+            while taken < bytes, budget.take(share, BodyBudgetTests.piece) == .granted {
+                taken += BodyBudgetTests.piece
+            }
+            return taken
+        }
+    }
+
+    @Test func oneHostLeavesAQuarter() {
+        let budget = BodyBudget(maximumBytes: Self.maximum)
+        let bodies = (0..<64).map { _ in Body(budget, "slow") }
+        let taken = bodies.reduce(0) { $0 + $1.take(1 << 20) }
+        #expect(taken == Self.maximum / 4 * 3)
+        #expect(budget.counts.bytes == taken && budget.counts.refusals > 0 && budget.counts.evictions == 0)
+    }
+
+    /// A newcomer gets its share from whoever holds most, and the sums stay right.
+    @Test func whoHoldsMostGivesWay() {
+        let budget = BodyBudget(maximumBytes: Self.maximum)
+        var bodies: [Body] = []
+        for host in 0..<10 {
+            let own = (0..<8).map { _ in Body(budget, "slow-\(host)") }
+            for body in own { _ = body.take(512 << 10) }
+            bodies += own
+            #expect(budget.counts.bytes <= Self.maximum)
+        }
+        let good = Body(budget, "good")
+        #expect(good.take(256 << 10) == 256 << 10, "a tenth of the budget is its share")
+        #expect(bodies.contains { $0.hasGivenWay() })
+        let given = bodies.filter { $0.hasGivenWay() }
+        for body in given { #expect(budget.take(body.share, 1) == .refused, "it has given way for good") }
+        #expect(!good.hasGivenWay())
+        bodies = []
+        #expect(budget.counts.bytes == 256 << 10)
+    }
+
+    /// Ten thousand names of one owner: what is usual still has room.
+    @Test func someIsAlwaysGranted() {
+        let budget = BodyBudget(maximumBytes: Self.maximum)
+        let bodies = (0..<1_000).map { Body(budget, "\($0).hostile") }
+        for body in bodies { _ = body.take(1 << 20) }
+        #expect(bodies.reduce(0) { $0 + ($1.hasGivenWay() ? 0 : 1) } > 0)
+        for number in 0..<100 {
+            #expect(Body(budget, "good-\(number)").take(BodyBudget.alwaysGranted) == BodyBudget.alwaysGranted)
+        }
+        withExtendedLifetime(bodies) {}
+    }
+
+    /// The last quarter is for hosts that have sent whole bodies, in the measure of what they sent.
+    @Test func whoDeliversIsTrusted() {
+        let budget = BodyBudget(maximumBytes: Self.maximum)
+        func deliver(_ host: String, _ bytes: Int) {
+            let body = Body(budget, host)
+            #expect(body.take(bytes) == bytes)
+            budget.complete(body.share, bytes)
+        }
+        deliver("good", 512 << 10)
+        deliver("turncoat", 512 << 10)
+        #expect(budget.delivers("good") && budget.delivers("turncoat") && !budget.delivers("stranger"))
+        // Breaks off more than it has delivered.
+        do { _ = Body(budget, "turncoat").take(1 << 20) }
+        #expect(!budget.delivers("turncoat"))
+        // A thousand names hold as much as any can, no one more than another.
+        let names = (0..<48).map { Body(budget, "\($0).hostile") }
+        for body in names { _ = body.take(64 << 10) }
+        #expect(budget.counts.bytes == Self.maximum / 4 * 3)
+        let (good, stranger, turncoat) = (Body(budget, "good"), Body(budget, "stranger"), Body(budget, "turncoat"))
+        let few = BodyBudget.alwaysGranted
+        #expect(stranger.take(1 << 20) == few && turncoat.take(1 << 20) == few)
+        #expect(good.take(1 << 20) >= 448 << 10)
+        withExtendedLifetime(names) {}
+    }
+
+    /// What waits to be judged cannot give way, and has half at most.
+    @Test func whatWaitsHasHalf() {
+        let budget = BodyBudget(maximumBytes: Self.maximum)
+        var held = (0..<10).compactMap { budget.hold("host-\($0)", 512 << 10) }
+        #expect(held.count == 4)
+        #expect(budget.hold("small", 16 << 10) != nil)
+        #expect(Body(budget, "other").take(512 << 10) == 512 << 10)
+        held = []
+        #expect(budget.counts.bytes == 0)
+        #expect(budget.hold("host", 2 << 20) != nil)
+    }
+
+    /// From many threads at once.
+    @Test func theSumsStayRight() async {
+        let budget = BodyBudget(maximumBytes: Self.maximum)
+        await withTaskGroup(of: Void.self) { group in
+            for host in 0..<8 {
+                group.addTask {
+                    for round in 0..<200 {
+                        let bodies = (0..<4).map { _ in Body(budget, "host-\(host)") }
+                        for body in bodies { _ = body.take(((round % 7) + 1) << 16) }
+                        budget.complete(bodies[0].share, round)
+                        _ = budget.hold("host-\(host)", 100_000)
+                    }
+                }
+            }
+        }
+        #expect(budget.counts.bytes == 0 && budget.counts.largest <= Self.maximum + 8 * BodyBudget.alwaysGranted)
+    }
+}

@@ -1,0 +1,117 @@
+import Foundation
+import Notation
+import OCI
+import StrictJSON
+import TestSupport
+import Testing
+
+/// Ten registries begin envelopes of 9.9 MB and never send the last byte: the process stays small, and others are answered.
+@Suite(.timeLimit(.minutes(5))) struct StallingRegistryTests {
+    private static let envelopeBytes: Int64 = 9_900_000
+    private static let images = 32, signatures = 8
+
+    /// A registry with any number of images, each with eight signatures that never end.
+    private static func hostile() throws -> ScriptedServer {
+        let config = Descriptor(of: Array("{}".utf8), mediaType: MediaType.notationSignature)
+        let image = Manifest(config: config, layers: [], annotations: [:]).json.bytes
+        let subject = Descriptor(of: image, mediaType: MediaType.ociManifest)
+        func signature(_ repository: String, _ number: Int) -> [UInt8] {
+            let layer = Descriptor(
+                mediaType: EnvelopeFormat.jws.mediaType, digest: Digest(of: Array("\(repository) \(number)".utf8)),
+                size: envelopeBytes)
+            return Manifest(config: config, layers: [layer], subject: subject, annotations: [:]).json.bytes
+        }
+        func reply(_ type: String, _ content: [UInt8], isHead: Bool = false) -> [ScriptedServer.Step] {
+            let head =
+                "HTTP/1.1 200 OK\r\nContent-Type: \(type)\r\nDocker-Content-Digest: \(Digest(of: content))\r\n"
+                + "Content-Length: \(content.count)\r\n\r\n"
+            return [.bytes(head)] + (isHead ? [] : [.bytes(String(decoding: content, as: UTF8.self))])
+        }
+        return try ScriptedServer { request in
+            let path = request.target.split(separator: "?")[0].split(separator: "/").map(String.init)
+            guard path.count >= 4 else { return [.reply(200, body: "{}")] }
+            let repository = path[1]
+            switch path[2] {
+            case "referrers":
+                let list = (0..<signatures).map { number -> Descriptor in
+                    var entry = Descriptor(of: signature(repository, number), mediaType: MediaType.ociManifest)
+                    entry.artifactType = MediaType.notationSignature
+                    return entry
+                }
+                return reply(MediaType.ociIndex, Index(manifests: list).json.bytes)
+            case "blobs":
+                return [
+                    .bytes("HTTP/1.1 200 OK\r\nContent-Length: \(envelopeBytes)\r\n\r\n"),
+                    .zeros(Int(envelopeBytes) - 1),
+                    .wait(.seconds(20)),
+                ]
+            default:
+                let contents = [image] + (0..<signatures).map { signature(repository, $0) }
+                let content = contents.first { Digest(of: $0).description == path[3] } ?? image
+                return reply(MediaType.ociManifest, content, isHead: request.method == "HEAD")
+            }
+        }
+    }
+
+    private func memory(_ name: String, of process: Int32) throws -> Int {
+        let status = try String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)
+        let line = try #require(status.split(separator: "\n").first { $0.hasPrefix(name + ":") })
+        return try #require(
+            line.split(whereSeparator: { $0 == " " || $0 == "\t" }).dropFirst().first.flatMap { Int($0) }) << 10
+    }
+
+    @Test(arguments: [1, 10]) func theProcessStaysSmallAndOthersAreAnswered(hosts: Int) async throws {
+        let files = try CommandFiles()
+        defer { files.remove() }
+        let tls = try ServingFiles(in: files.directory)
+        let bad = try (0..<hosts).map { _ in try Self.hostile() }
+        defer { for server in bad { server.stop() } }
+        try await withRegistry { registry in
+            let app = try Repository("\(registry.endpoint)/app")
+            for tag in 0..<16 { try await app.push("v\(tag)", signedBy: try Signers.shared.get().release) }
+            let process = try await ServeProcess(config: files.path("config.json"), tls: tls)
+            @Sendable func ask(_ keys: [String]) async throws -> (answer: Answer, time: Duration) {
+                let start = ContinuousClock.now
+                let reply = try await TestClient.post(
+                    port: process.port, tls.gatekeeper, body: TestClient.request(keys))
+                return (Answer(reply, asked: keys), start.duration(to: .now))
+            }
+            var normal: [Duration] = []
+            for tag in 0..<8 {
+                let (answer, time) = try await ask([app.name("v\(tag)")])
+                expectAdmitted(answer)
+                normal.append(time)
+            }
+            let before = try memory("VmRSS", of: process.identifier)
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for server in bad {
+                    group.addTask {
+                        let keys = (0..<Self.images).map { "127.0.0.1:\(server.port)/app\($0):v1" }
+                        let text = try await ask(keys).answer.text
+                        #expect(!text.contains(#""isSuccess":true"#))
+                    }
+                }
+                // Until they hold what they can get.
+                try await Task.sleep(for: .milliseconds(700))
+                var times: [Duration] = []
+                for tag in 8..<16 {
+                    let (answer, time) = try await ask([app.name("v\(tag)")])
+                    expectAdmitted(answer)
+                    times.append(time)
+                }
+                let usual = normal.sorted()[normal.count / 2]
+                // The servers that attack share the machine with all others: the median, not the worst.
+                #expect(times.sorted()[times.count / 2] < usual + .milliseconds(200), "\(times), usually \(usual)")
+                try await group.waitForAll()
+            }
+            let most = try memory("VmHWM", of: process.identifier)
+            #expect(most < 192 << 20, "\(most >> 20) MiB, before \(before >> 20)")
+            print("resident: \(before >> 20) MiB before, \(most >> 20) at most, with \(hosts) hosts")
+            // And what it took goes back.
+            let isSmall = try await eventually { try memory("VmRSS", of: process.identifier) < before + (24 << 20) }
+            #expect(isSmall, "\(try memory("VmRSS", of: process.identifier) >> 20) MiB, before \(before >> 20)")
+            process.signal(SIGTERM)
+            #expect(await process.ended() == 0)
+        }
+    }
+}
