@@ -10,17 +10,21 @@ struct ConnectionQueue {
     private var active: [String: Int] = [:]
     /// How many connections these need at most.
     private var connections = 0
-    private var waiting: [Transfer] = []
+    /// Those that wait at each host, in order, and the hosts by turns.
+    private var waiting: [String: [Transfer]] = [:]
+    private var turns: [String] = []
 
     init(perHost: Int, all: Int) { (self.perHost, self.all) = (perHost, all) }
 
-    var isEmpty: Bool { waiting.isEmpty }
+    var isEmpty: Bool { turns.isEmpty }
 
     /// When the first of those that wait has no more time.
-    var nextDeadline: ContinuousClock.Instant? { waiting.lazy.map(\.deadline).min() }
+    var nextDeadline: ContinuousClock.Instant? { waiting.values.lazy.flatMap { $0.lazy.map(\.deadline) }.min() }
 
-    /// Whether a transfer may begin, as far as others are concerned.
-    func mayStart(_ transfer: Transfer, _ budget: BodyBudget) -> Bool { mayStart(host(of: transfer), budget) }
+    /// Whether a transfer may begin, as far as others are concerned. Whoever waits at its host goes before it.
+    func mayStart(_ transfer: Transfer, _ budget: BodyBudget) -> Bool {
+        waiting[transfer.host] == nil && mayStart(transfer.host, budget)
+    }
 
     private func mayStart(_ host: String, _ budget: BodyBudget) -> Bool {
         let own = active[host] ?? 0
@@ -30,50 +34,59 @@ struct ConnectionQueue {
         return connections < all - all / 8 || connections < all && budget.delivers(host)
     }
 
-    mutating func add(_ transfer: Transfer) { waiting.append(transfer) }
+    mutating func add(_ transfer: Transfer) {
+        if waiting[transfer.host] == nil { turns.append(transfer.host) }
+        waiting[transfer.host, default: []].append(transfer)
+    }
 
     /// The next one that may begin; it does not wait any more.
     mutating func next(_ budget: BodyBudget) -> Transfer? {
-        guard !waiting.isEmpty else { return nil }
-        var known: [String: Bool] = [:]
-        for (index, transfer) in waiting.enumerated() {
-            let host = host(of: transfer)
-            let may = known[host] ?? mayStart(host, budget)
-            known[host] = may
-            if may { return waiting.remove(at: index) }
+        guard let index = turns.firstIndex(where: { mayStart($0, budget) }) else { return nil }
+        let host = turns.remove(at: index)
+        guard var own = waiting.removeValue(forKey: host), !own.isEmpty else { return nil }
+        let transfer = own.removeFirst()
+        if !own.isEmpty {
+            waiting[host] = own
+            turns.append(host)
         }
-        return nil
+        return transfer
     }
 
     /// Removes one that waits; `false` when it does not.
     mutating func remove(_ transfer: Transfer) -> Bool {
-        guard let index = waiting.firstIndex(where: { $0 === transfer }) else { return false }
-        waiting.remove(at: index)
+        guard waiting[transfer.host]?.contains(where: { $0 === transfer }) == true else { return false }
+        _ = remove(at: transfer.host) { $0 === transfer }
         return true
     }
 
     mutating func removeLate(_ now: ContinuousClock.Instant) -> [Transfer] {
-        let late = waiting.filter { $0.deadline <= now }
-        if !late.isEmpty { waiting.removeAll { $0.deadline <= now } }
-        return late
+        turns.flatMap { host in remove(at: host) { $0.deadline <= now } }
     }
 
     mutating func removeAll() -> [Transfer] {
-        defer { waiting = [] }
-        return waiting
+        defer { (waiting, turns) = ([:], []) }
+        return waiting.values.flatMap(\.self)
+    }
+
+    private mutating func remove(at host: String, _ isGone: (Transfer) -> Bool) -> [Transfer] {
+        guard let all = waiting[host] else { return [] }
+        let gone = all.filter(isGone)
+        guard !gone.isEmpty else { return [] }
+        let left = all.filter { !isGone($0) }
+        waiting[host] = left.isEmpty ? nil : left
+        if left.isEmpty { turns.removeAll { $0 == host } }
+        return gone
     }
 
     mutating func began(_ transfer: Transfer) {
-        let own = active[host(of: transfer), default: 0] + 1
-        active[host(of: transfer)] = own
+        let own = active[transfer.host, default: 0] + 1
+        active[transfer.host] = own
         if own <= perHost { connections += 1 }
     }
 
     mutating func ended(_ transfer: Transfer) {
-        let own = (active[host(of: transfer)] ?? 1) - 1
-        active[host(of: transfer)] = own == 0 ? nil : own
+        let own = (active[transfer.host] ?? 1) - 1
+        active[transfer.host] = own == 0 ? nil : own
         if own < perHost { connections -= 1 }
     }
-
-    private func host(of transfer: Transfer) -> String { transfer.exchange.url.authority }
 }

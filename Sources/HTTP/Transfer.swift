@@ -15,6 +15,8 @@ final class Transfer: @unchecked Sendable {
     static let rateTime = Duration.seconds(3)
 
     let exchange: Exchange
+    /// The host and port of its URL: whose it is among others.
+    let host: String
     /// When the transfer ends at the latest. A stream's moves on with all that arrives.
     private(set) var deadline: ContinuousClock.Instant
     var continuation: CheckedContinuation<Result<Answer, Fault>, Never>?
@@ -60,6 +62,7 @@ final class Transfer: @unchecked Sendable {
 
     init(_ exchange: Exchange) {
         self.exchange = exchange
+        host = exchange.url.authority
         deadline = exchange.deadline
         errorText = .allocate(capacity: Int(CURL_ERROR_SIZE))
         errorText.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
@@ -338,7 +341,7 @@ final class Transfer: @unchecked Sendable {
     /// Whether there is room for so many bytes of this transfer in all.
     private func isGranted(_ bytes: Int) -> Bool {
         guard bytes > grantedBytes, let budget else { return true }
-        let share = self.share ?? budget.pool.begin(exchange.url.authority, evict: budget.evict)
+        let share = self.share ?? budget.pool.begin(host, evict: budget.evict)
         self.share = share
         let more = (bytes - grantedBytes + BodyBudget.step - 1) / BodyBudget.step * BodyBudget.step
         guard budget.pool.take(share, more) == .granted else { return false }
