@@ -112,20 +112,20 @@ package struct ConfigurationBuilder: Sendable {
     /// What decisions of a configuration are shared under; `nil` when they cannot be: an image layout is a directory of
     /// this machine, and another replica's may hold something else.
     static func fingerprint(of content: [UInt8], _ configuration: ServiceConfiguration) -> String? {
-        guard !configuration.stores.contains(where: { $0.type == "oci-layout" }) else { return nil }
+        guard configuration.stores.allSatisfy(\.type.isSameForAllReplicas) else { return nil }
         return "\(Release.version) \(Digest(of: content))"
     }
 
     /// Makes a source of trusted certificates.
     func provider(
-        _ plugin: ServiceConfiguration.Plugin, warnings: inout [String]
+        _ plugin: ServiceConfiguration.ProviderPlugin, warnings: inout [String]
     ) throws(ConfigurationError) -> any CertificateProvider {
         try KeyManagementFactory(clients: clients, azure: azure, environment: environment, logger: logger).make(
             plugin, warnings: &warnings)
     }
 
     /// Makes the source of the certificates in a verifier's own directories; `nil` when it names none.
-    func directories(of plugin: ServiceConfiguration.Plugin) throws(ConfigurationError) -> (any CertificateProvider)? {
+    func directories(of plugin: ServiceConfiguration.VerifierPlugin) throws(ConfigurationError) -> (any CertificateProvider)? {
         let paths = try VerifierFactory.directories(plugin)
         guard !paths.isEmpty else { return nil }
         return try KeyManagementFactory.files(
@@ -134,7 +134,7 @@ package struct ConfigurationBuilder: Sendable {
 
     /// Makes a store.
     func store(
-        _ plugin: ServiceConfiguration.Plugin, warnings: inout [String]
+        _ plugin: ServiceConfiguration.StorePlugin, warnings: inout [String]
     ) throws(ConfigurationError) -> any ReferrerStore {
         try StoreFactory(
             clients: clients, metrics: metrics, azure: azure, environment: environment,
@@ -145,7 +145,7 @@ package struct ConfigurationBuilder: Sendable {
 
     /// Makes a verifier.
     func verifier(
-        _ plugin: ServiceConfiguration.Plugin, trusted: TrustedCertificates, areProvidersAwaited: Bool,
+        _ plugin: ServiceConfiguration.VerifierPlugin, trusted: TrustedCertificates, areProvidersAwaited: Bool,
         warnings: inout [String]
     ) throws(ConfigurationError) -> VerifierFactory.Made {
         try VerifierFactory(

@@ -38,12 +38,14 @@ extension KeyManagementFactory {
 
     /// A provider of Ratify's type `azurekeyvault`. It reads the vault when it runs, and is not ready before.
     func vault(
-        _ plugin: ServiceConfiguration.Plugin, _ reader: inout ConfigurationReader
+        _ plugin: ServiceConfiguration.ProviderPlugin, _ reader: inout ConfigurationReader
     ) throws(ConfigurationError) -> any CertificateProvider {
         let uri = trimmed(try reader.requiredString("vaultURI"))
         let tenant = try reader.string("tenantID").map(trimmed)
         let client = try reader.string("clientID").map(trimmed)
-        let identity = try reader.string("identity") ?? "workload"
+        let identity = try reader.string("identity").map { text throws(ConfigurationError) in
+            try VaultIdentity(parsing: text, path: "\(plugin.path).identity")
+        }
         let bundle = try reader.string("caBundle")
         if bundle != nil { try plugin.requireCluster("caBundle") }
         let certificates = try objects("certificates", &reader)
@@ -60,17 +62,10 @@ extension KeyManagementFactory {
             }
             settings.refreshInterval = interval
         }
-        guard identity == "workload" || identity == "managed" else {
-            throw ConfigurationError(
-                path: "\(plugin.path).identity",
-                problem:
-                    "is \"\(identity.quoted)\": known are \"workload\" (Microsoft Entra Workload ID) and \"managed\""
-            )
-        }
         do {
             let http = try clients.client(caBundle: bundle)
             let source: any AzureTokenSource =
-                identity == "managed"
+                identity == .managed
                 ? try ManagedIdentity(clientID: client, environment: environment, http: try clients.withoutProxy())
                 : try WorkloadIdentity(clientID: client, tenantID: tenant, environment: environment, http: http)
             let former = azure.vaults.provider(named: plugin.name)

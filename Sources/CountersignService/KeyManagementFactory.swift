@@ -1,7 +1,6 @@
 import FoundationEssentials
 import KeyManagement
 import Logging
-import Quotation
 import StrictJSON
 import Verification
 
@@ -13,30 +12,24 @@ struct KeyManagementFactory {
     let logger: Logger
 
     func make(
-        _ plugin: ServiceConfiguration.Plugin, warnings: inout [String]
+        _ plugin: ServiceConfiguration.ProviderPlugin, warnings: inout [String]
     ) throws(ConfigurationError) -> any CertificateProvider {
         var reader = ConfigurationReader(plugin.parameters, path: plugin.path)
         reader.ignore("name", "type", "version")
         defer { warnings += reader.unused() }
-        switch plugin.type.lowercased() {
-        case "inline":
+        switch plugin.type {
+        case .inline:
             let contentType = try reader.string("contentType")
             let value = try reader.string("value")
             do {
                 return try InlineCertificates(
                     name: plugin.name, contentType: contentType, value: value, now: Date())
             } catch { throw ConfigurationError(path: plugin.path, problem: "cannot be used: \(error)") }
-        case "files":
+        case .files:
             try plugin.requireCluster("paths")
             return try KeyManagementFactory.files(
                 name: plugin.name, paths: try reader.strings("paths") ?? [], path: plugin.path + ".paths")
-        case "azurekeyvault": return try vault(plugin, &reader)
-        default:
-            throw ConfigurationError(
-                path: plugin.typePath,
-                problem:
-                    "is \"\(plugin.type.quoted)\": not supported in this version; known are \"inline\", \"files\" and \"azurekeyvault\""
-            )
+        case .azureKeyVault: return try vault(plugin, &reader)
         }
     }
 

@@ -45,14 +45,14 @@ package final class RedisContent: Sendable {
     }
 
     /// The content of one store: no other one sees it, but the same store of other replicas.
-    func content(of store: ServiceConfiguration.Plugin) -> any SharedContent {
+    func content(of store: ServiceConfiguration.StorePlugin) -> any SharedContent {
         StoreContent(shared: self, store: RedisContent.bytes(of: store))
     }
 
     /// Whose a store is and all that it is told, its credentials' source among it.
-    static func bytes(of store: ServiceConfiguration.Plugin) -> [UInt8] {
+    static func bytes(of store: ServiceConfiguration.StorePlugin) -> [UInt8] {
         parts([
-            Array((store.namespace.map { "+\($0)" } ?? "-").utf8), Array(store.name.utf8), Array(store.type.utf8),
+            Array((store.namespace.map { "+\($0)" } ?? "-").utf8), Array(store.name.utf8), Array(store.type.name.utf8),
             JSONValue.object(store.parameters).bytes,
         ])
     }

@@ -48,25 +48,17 @@ struct RegistryCredentialsFactory {
     /// Told of entries of a list of credentials that cannot be used.
     var onProblem: (@Sendable (String) -> Void)?
 
-    private static let known = "\"dockerConfig\", \"k8Secrets\", \"azureWorkloadIdentity\" and \"azureManagedIdentity\""
-
     /// Credentials, and whether they are tokens that must never travel in plain HTTP.
     func make(
-        _ provider: inout ConfigurationReader, http: any HTTPSending
+        _ source: CredentialSource, _ provider: inout ConfigurationReader, http: any HTTPSending
     ) throws(ConfigurationError) -> (credentials: any RegistryCredentials, needsTLS: Bool) {
-        let name = try provider.string("name") ?? "dockerConfig"
-        switch name.lowercased() {
-        case "dockerconfig":
+        provider.ignore("name")
+        switch source {
+        case .dockerConfig:
             return (DockerConfigCredentials(path: try provider.string("configPath"), onProblem: onProblem), false)
-        case "k8secrets": return (try secrets(&provider), false)
-        case "azureworkloadidentity": return (try azure(&provider, http: http, isManaged: false), true)
-        case "azuremanagedidentity": return (try azure(&provider, http: http, isManaged: true), true)
-        default:
-            throw ConfigurationError(
-                path: "\(provider.path).name",
-                problem:
-                    "is \"\(name.quoted)\": this source of credentials is not supported in this version; known are \(Self.known)"
-            )
+        case .k8Secrets: return (try secrets(&provider), false)
+        case .azureWorkloadIdentity: return (try azure(&provider, http: http, isManaged: false), true)
+        case .azureManagedIdentity: return (try azure(&provider, http: http, isManaged: true), true)
         }
     }
 

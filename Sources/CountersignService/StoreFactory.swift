@@ -21,23 +21,17 @@ struct StoreFactory {
     /// Told of entries of a list of credentials that cannot be used, while the others are in force.
     var onProblem: (@Sendable (String) -> Void)?
 
-    private static let known = "\"oras\" (registries) and \"oci-layout\" (a directory)"
-
     func make(
-        _ plugin: ServiceConfiguration.Plugin, warnings: inout [String]
+        _ plugin: ServiceConfiguration.StorePlugin, warnings: inout [String]
     ) throws(ConfigurationError) -> any ReferrerStore {
-        switch plugin.type.lowercased() {
-        case "oras": try registry(plugin, warnings: &warnings)
-        case "oci-layout": try layout(plugin, warnings: &warnings)
-        default:
-            throw ConfigurationError(
-                path: plugin.typePath,
-                problem: "is \"\(plugin.type.quoted)\": this store is not supported; known are \(StoreFactory.known)")
+        switch plugin.type {
+        case .oras: try registry(plugin, warnings: &warnings)
+        case .ociLayout: try layout(plugin, warnings: &warnings)
         }
     }
 
     private func registry(
-        _ plugin: ServiceConfiguration.Plugin, warnings: inout [String]
+        _ plugin: ServiceConfiguration.StorePlugin, warnings: inout [String]
     ) throws(ConfigurationError) -> any ReferrerStore {
         var reader = ConfigurationReader(plugin.parameters, path: plugin.path)
         reader.ignore("name", "type", "version", "localCachePath", "source", "address")
@@ -157,7 +151,7 @@ struct StoreFactory {
     }
 
     private func credentials(
-        _ plugin: ServiceConfiguration.Plugin, _ reader: inout ConfigurationReader, http: any HTTPSending,
+        _ plugin: ServiceConfiguration.StorePlugin, _ reader: inout ConfigurationReader, http: any HTTPSending,
         _ options: inout RegistryOptions
     ) throws(ConfigurationError) -> any RegistryCredentials {
         // What the pod has may belong to the whole cluster: a namespace cannot make it travel unprotected.
@@ -166,7 +160,9 @@ struct StoreFactory {
             return isExposed ? AnonymousCredentials() : DockerConfigCredentials(onProblem: onProblem)
         }
         if provider.value("configPath") != nil { try plugin.requireCluster("authProvider.configPath") }
-        if isExposed, try provider.string("name") ?? "dockerConfig" == "dockerConfig" { return AnonymousCredentials() }
+        let name = try provider.string("name") ?? CredentialSource.dockerConfig.name
+        let source = try CredentialSource(parsing: name, path: "\(provider.path).name")
+        if isExposed, source == .dockerConfig { return AnonymousCredentials() }
         if plugin.namespace != nil, let endpoints = provider.value("endpoints")?.strings,
             let other = endpoints.first(where: { !RegistryEndpoints.azure.contain($0) })
         {
@@ -179,7 +175,7 @@ struct StoreFactory {
         let (credentials, needsTLS) = try RegistryCredentialsFactory(
             clients: clients, azure: azure, environment: environment, namespace: plugin.namespace,
             onProblem: onProblem
-        ).make(&provider, http: http)
+        ).make(source, &provider, http: http)
         if needsTLS {
             guard !options.plainHTTP else {
                 throw ConfigurationError(
@@ -192,7 +188,7 @@ struct StoreFactory {
     }
 
     private func layout(
-        _ plugin: ServiceConfiguration.Plugin, warnings: inout [String]
+        _ plugin: ServiceConfiguration.StorePlugin, warnings: inout [String]
     ) throws(ConfigurationError) -> any ReferrerStore {
         var reader = ConfigurationReader(plugin.parameters, path: plugin.path)
         reader.ignore("name", "type", "version")

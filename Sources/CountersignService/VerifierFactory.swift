@@ -2,7 +2,6 @@ import HTTP
 import KeyManagement
 import Notation
 import OCI
-import Quotation
 import StrictJSON
 import Verification
 
@@ -31,7 +30,7 @@ struct VerifierFactory {
     static func directories(of name: String) -> String { "\(name) verificationCerts" }
 
     /// The directories that a verifier names for trust stores that are not named.
-    static func directories(_ plugin: ServiceConfiguration.Plugin) throws(ConfigurationError) -> [String] {
+    static func directories(_ plugin: ServiceConfiguration.VerifierPlugin) throws(ConfigurationError) -> [String] {
         var reader = ConfigurationReader(plugin.parameters, path: plugin.path)
         let paths = try reader.strings("verificationCerts") ?? []
         if !paths.isEmpty { try plugin.requireCluster("verificationCerts") }
@@ -40,13 +39,8 @@ struct VerifierFactory {
 
     /// Makes a verifier of a plugin's entry. Its directories must be among the trusted certificates already.
     func make(
-        _ plugin: ServiceConfiguration.Plugin, warnings: inout [String]
+        _ plugin: ServiceConfiguration.VerifierPlugin, warnings: inout [String]
     ) throws(ConfigurationError) -> Made {
-        guard plugin.type.lowercased() == "notation" else {
-            throw ConfigurationError(
-                path: plugin.typePath,
-                problem: "is \"\(plugin.type.quoted)\": this verifier is not supported; known is \"notation\"")
-        }
         var reader = ConfigurationReader(plugin.parameters, path: plugin.path)
         reader.ignore("name", "type", "version", "source", "address", "nestedReferences")
         let types = (try reader.string("artifactTypes") ?? MediaType.notationSignature)
@@ -70,7 +64,7 @@ struct VerifierFactory {
         let awaited = try store.check(document, path: plugin.path)
         return Made(
             verifier: NotationVerifier(
-                name: plugin.name, type: plugin.type, artifactTypes: types, policy: document, trustStore: store,
+                name: plugin.name, type: plugin.type.name, artifactTypes: types, policy: document, trustStore: store,
                 revocation: checker, revocationWish: wish, chains: chains,
                 uses: store.uses(document, verifier: plugin.name),
                 keepsDetails: keepsDetails),
@@ -80,7 +74,7 @@ struct VerifierFactory {
     /// `{"ocspTimeout": 2000, "crlTimeout": 5000, "cacheBytes": 67108864, "maximumAge": 86400000}`, times in milliseconds as
     /// elsewhere in the file, and `allowPrivateAddresses`.
     private func revocationChecker(
-        _ plugin: ServiceConfiguration.Plugin, _ reader: inout ConfigurationReader
+        _ plugin: ServiceConfiguration.VerifierPlugin, _ reader: inout ConfigurationReader
     ) throws(ConfigurationError) -> (RevocationChecker, RevocationAnswers.Wish?) {
         var options = RevocationOptions()
         options.privateAddresses = privateAddresses
@@ -120,7 +114,7 @@ struct VerifierFactory {
     }
 
     private func trustStore(
-        _ plugin: ServiceConfiguration.Plugin, _ reader: inout ConfigurationReader
+        _ plugin: ServiceConfiguration.VerifierPlugin, _ reader: inout ConfigurationReader
     ) throws(ConfigurationError) -> ConfiguredTrustStore {
         var directories: String?
         if let paths = try reader.strings("verificationCerts"), !paths.isEmpty {

@@ -1,23 +1,13 @@
-import Quotation
-
 extension ConfigPolicy {
     /// The policy that a `policy.plugin` describes; without one, Ratify's default: every artifact must verify.
     ///
     /// - Throws: ``ConfigurationError`` for another kind of policy, or a rule other than `any` and `all`.
     package init(
-        configuration plugin: ServiceConfiguration.Plugin?, warnings: inout [String]
+        configuration plugin: ServiceConfiguration.PolicyPlugin?, warnings: inout [String]
     ) throws(ConfigurationError) {
         guard let plugin else {
             self.init()
             return
-        }
-        // The file says `configPolicy`, the custom resource `config-policy`.
-        guard ["configpolicy", "config-policy"].contains(plugin.type.lowercased()) else {
-            throw ConfigurationError(
-                path: plugin.typePath,
-                problem:
-                    "is \"\(plugin.type.quoted)\": only \"configPolicy\" is supported here; Rego is evaluated by Gatekeeper, from the reports of every answer"
-            )
         }
         var reader = ConfigurationReader(plugin.parameters, path: plugin.path)
         reader.ignore("name", "type", "version")

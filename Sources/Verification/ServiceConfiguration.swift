@@ -5,30 +5,26 @@ import StrictJSON
 /// served. What a plugin's own parameters mean is known where the plugin is made.
 package struct ServiceConfiguration: Sendable, Equatable {
     /// One store, verifier, policy or key management provider.
-    package struct Plugin: Sendable, Equatable {
+    package struct Plugin<Kind: ConfigurationType>: Sendable, Equatable {
         /// The name that others refer to it by.
         package var name: String
         /// What it is; for stores, verifiers and policies the name itself unless `type` is given.
-        package var type: String
+        package var type: Kind
         /// Everything in its object.
         package var parameters: JSONObject
         /// Where it stands in the file, for error messages: `verifier.plugins[0]`.
         package var path: String
-        /// Where its type stands: `verifier.plugins[0].name`.
-        package var typePath: String
         /// The namespace that it is for, when it is a resource of one.
         package var namespace: String?
 
         /// An entry.
         package init(
-            name: String, type: String, parameters: JSONObject, path: String, typePath: String,
-            namespace: String? = nil
+            name: String, type: Kind, parameters: JSONObject, path: String, namespace: String? = nil
         ) {
             self.name = name
             self.type = type
             self.parameters = parameters
             self.path = path
-            self.typePath = typePath
             self.namespace = namespace
         }
 
@@ -58,14 +54,23 @@ package struct ServiceConfiguration: Sendable, Equatable {
         }
     }
 
+    /// An entry of `store.plugins`.
+    package typealias StorePlugin = Plugin<StoreType>
+    /// An entry of `verifier.plugins`.
+    package typealias VerifierPlugin = Plugin<VerifierType>
+    /// `policy.plugin`.
+    package typealias PolicyPlugin = Plugin<PolicyType>
+    /// An entry of `keyManagementProvider.plugins`.
+    package typealias ProviderPlugin = Plugin<CertificateSourceType>
+
     /// `store.plugins`.
-    package var stores: [Plugin] = []
+    package var stores: [StorePlugin] = []
     /// `verifier.plugins`.
-    package var verifiers: [Plugin] = []
+    package var verifiers: [VerifierPlugin] = []
     /// `policy.plugin`; without one every artifact must verify.
-    package var policy: Plugin?
+    package var policy: PolicyPlugin?
     /// `keyManagementProvider.plugins`: what are custom resources in a cluster. Ratify's file has none of these.
-    package var keyManagementProviders: [Plugin] = []
+    package var keyManagementProviders: [ProviderPlugin] = []
     /// `executor` and `logger.requestHeaders`.
     package var settings = ServiceSettings()
     /// `logger`.
@@ -84,27 +89,21 @@ package struct ServiceConfiguration: Sendable, Equatable {
             throw ConfigurationError(path: "", problem: "is not valid JSON: \(error.description(showing: content))")
         }
         var root = try ConfigurationReader(value, path: "")
-        stores = try ServiceConfiguration.plugins(&root, "store")
-        verifiers = try ServiceConfiguration.plugins(&root, "verifier")
-        keyManagementProviders = try ServiceConfiguration.plugins(&root, "keyManagementProvider")
-        if var section = try root.section("policy") {
-            section.ignore("version", "policyPlugins")
-            if let plugin = try section.section("plugin") {
-                policy = try ServiceConfiguration.plugin(plugin)
-            }
-            warnings += section.unused()
-        }
+        if isWhole { try readPlugins(&root) }
         try readExecutor(&root)
         try readCache(&root)
         try readLogger(&root)
         root.ignore("crl")
-        warnings += root.unused()
         guard isWhole else {
+            // Nobody reads these: what is in them need not even be known here.
+            root.ignore("store", "verifier", "policy", "keyManagementProvider")
+            warnings += root.unused()
             for name in ["store", "verifier", "policy", "keyManagementProvider"] where root.object[name] != nil {
                 warnings.append("\(name) has no effect: custom resources say what is verified and how")
             }
             return
         }
+        warnings += root.unused()
         guard !stores.isEmpty else {
             throw ConfigurationError(
                 path: "store.plugins",
@@ -130,24 +129,33 @@ package struct ServiceConfiguration: Sendable, Equatable {
         return text.split { " ,[]".contains($0) }.map(String.init)
     }
 
-    private static func plugins(
+    private mutating func readPlugins(_ root: inout ConfigurationReader) throws(ConfigurationError) {
+        stores = try ServiceConfiguration.plugins(&root, "store")
+        verifiers = try ServiceConfiguration.plugins(&root, "verifier")
+        keyManagementProviders = try ServiceConfiguration.plugins(&root, "keyManagementProvider")
+        guard var section = try root.section("policy") else { return }
+        section.ignore("version", "policyPlugins")
+        if let plugin = try section.section("plugin") { policy = try ServiceConfiguration.plugin(plugin) }
+        warnings += section.unused()
+    }
+
+    private static func plugins<Kind>(
         _ root: inout ConfigurationReader, _ name: String
-    ) throws(ConfigurationError) -> [Plugin] {
+    ) throws(ConfigurationError) -> [Plugin<Kind>] {
         guard var section = try root.section(name) else { return [] }
         section.ignore("version", "pluginBinDirs")
-        var plugins: [Plugin] = []
+        var plugins: [Plugin<Kind>] = []
         for reader in try section.sections("plugins") { plugins.append(try plugin(reader)) }
         root.warnings += section.unused()
         return plugins
     }
 
-    private static func plugin(_ reader: ConfigurationReader) throws(ConfigurationError) -> Plugin {
+    private static func plugin<Kind>(_ reader: ConfigurationReader) throws(ConfigurationError) -> Plugin<Kind> {
         var reader = reader
         let name = try reader.requiredString("name")
         let type = try reader.string("type")
-        return Plugin(
-            name: name, type: type ?? name, parameters: reader.object, path: reader.path,
-            typePath: reader.path + (type == nil ? ".name" : ".type"))
+        let kind = try Kind(parsing: type ?? name, path: reader.path + (type == nil ? ".name" : ".type"))
+        return Plugin(name: name, type: kind, parameters: reader.object, path: reader.path)
     }
 
     private mutating func readExecutor(_ root: inout ConfigurationReader) throws(ConfigurationError) {

@@ -9,7 +9,7 @@ import Verification
 @Suite struct CertificateStoreTests {
     private func translated(_ certificates: String) throws -> JSONValue? {
         try CertificateStoreParameters.translated(
-            ["certificates": .string(certificates), "vaultURI": "https://a"], type: "azurekeyvault")["certificates"]
+            ["certificates": .string(certificates), "vaultURI": "https://a"], type: .azureKeyVault)["certificates"]
     }
 
     @Test func listsOfTextsOfYAMLAreRead() throws {

@@ -13,13 +13,12 @@ import Verification
 
     private func store(
         _ name: String = "oras", parameters: JSONObject = ["name": "oras"], namespace: String? = nil
-    ) -> ServiceConfiguration.Plugin {
-        ServiceConfiguration.Plugin(
-            name: name, type: "oras", parameters: parameters, path: "store", typePath: "store.name",
-            namespace: namespace)
+    ) -> ServiceConfiguration.StorePlugin {
+        ServiceConfiguration.StorePlugin(
+            name: name, type: .oras, parameters: parameters, path: "store", namespace: namespace)
     }
 
-    private func name(_ content: ContentKey, _ store: ServiceConfiguration.Plugin) -> String {
+    private func name(_ content: ContentKey, _ store: ServiceConfiguration.StorePlugin) -> String {
         RedisContent.name(content, in: RedisContent.bytes(of: store), key: key)
     }
 

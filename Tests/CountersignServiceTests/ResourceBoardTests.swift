@@ -277,6 +277,10 @@ import Verification
         ] {
             #expect(try fingerprint(Samples.board(all.filter { $0.id != other.id } + [other])) != usual)
         }
+        // The same type in another case is the same type, and another specification.
+        let capitals = try fingerprint(
+            Samples.board(all.filter { $0.id.kind != .store } + [try Samples.store(type: "ORAS")]))
+        #expect(capitals != nil && capitals != usual)
         // What another replica may have seen differently is not shared.
         board.apply(try Samples.store("second", type: "dynamic"))
         #expect(try fingerprint(board) == nil)

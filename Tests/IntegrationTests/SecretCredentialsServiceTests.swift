@@ -75,14 +75,29 @@ struct SecretCredentialsServiceTests {
                 "KUBECONFIG": try cluster.api.writeKubeconfig(to: files.path("kubeconfig")),
                 "RATIFY_NAMESPACE": "ratify-system",
             ])
-        func ask(_ key: String) async throws -> Answer {
+        func ask(_ key: String, to operation: String = "verify") async throws -> Answer {
             Answer(
-                try await TestClient.post(port: process.port, tls.gatekeeper, body: TestClient.request([key])),
+                try await TestClient.post(
+                    port: process.port, tls.gatekeeper, path: "/ratify/gatekeeper/v1/\(operation)",
+                    body: TestClient.request([key])),
                 asked: [key])
         }
         let key = app.name("v1")
         expectAdmitted(try await ask(key))
+        // A pod's author writes the image: to mutate, a namespace in front of it is nobody's, whose store and credentials
+        // are not even read. Its pull secrets are when the policy puts the namespace there.
+        func hasRead() -> Bool { cluster.api.requests.contains { $0.path.contains("/namespaces/good/s") } }
+        for _ in 0..<2 {
+            let mutated = try await ask("[good]\(key)", to: "mutate")
+            let item = try #require(mutated.json["response"]?["items"]?.array?.first)
+            #expect(item["value"] == nil && item["error"]?.string?.contains("REFERENCE_INVALID") == true)
+            #expect(item["error"]?.string?.contains("never the image's own choice") == true)
+            #expect(!hasRead())
+        }
+        let pinned = try await ask(key, to: "mutate")
+        #expect(pinned.json["response"]?["items"]?.array?.first?["value"]?.string?.contains("/app@sha256:") == true)
         expectAdmitted(try await ask("[good]\(key)"))
+        #expect(hasRead())
         expectAdmitted(try await ask("[other]\(key)"))
         let wrong = try await ask("[wrong]\(key)")
         #expect(!wrong.admits() && wrong.text.contains("credentials"), "\(wrong)")

@@ -140,6 +140,30 @@ struct SharedCacheTests {
         }
     }
 
+    /// A directory of this machine is not another machine's, however the type of its store is written.
+    @Test(arguments: ["oci-layout", "OCI-Layout", "OCI-LAYOUT"])
+    func verdictsOnADirectoryAreNotShared(_ type: String) async throws {
+        let server = try await RedisServer()
+        let directory = try TemporaryDirectory()
+        defer { directory.remove() }
+        let mine = try Repository("r.example/app", layout: directory.path("mine"))
+        try await mine.push("v1", signedBy: try Signers.shared.get().release)
+        let theirs = try Repository("r.example/app", layout: directory.path("theirs"))
+        try await theirs.push("v1", signedBy: nil)
+        var configuration = try ConfigurationText.trustingRelease()
+        configuration.stores = [["name": .string(type), "path": .string(directory.path("layout"))]]
+        let shared = try server.settings()
+        // Two replicas with one configuration, and a directory of that name on each machine.
+        for (own, isSigned) in [("mine", true), ("theirs", false)] {
+            unlink(directory.path("layout"))
+            #expect(symlink(directory.path(own), directory.path("layout")) == 0)
+            try await withService(configuration, shared: shared) { service in
+                try await service.expectConnected()
+                #expect(try await service.verify(mine.name("v1")).admits() == isSigned)
+            }
+        }
+    }
+
     @Test func passingFaultsAreNotShared() async throws {
         let server = try await RedisServer()
         try await withRegistry { registry in

@@ -26,7 +26,7 @@ import Testing
         #expect(configuration.settings.traceIDHeaderNames == ["x-trace"])
         #expect(configuration.stores.first?.parameters["useHttp"] == true)
         #expect(configuration.verifiers.first?.name == "verifier-notation")
-        #expect(configuration.verifiers.first?.type == "notation")
+        #expect(configuration.verifiers.first?.type == .notation)
         #expect(configuration.logger == ServiceConfiguration.Logger(formatter: "json", level: "debug"))
         #expect(configuration.warnings.isEmpty)
         var warnings: [String] = []
@@ -75,6 +75,38 @@ import Testing
         }
     }
 
+    /// A type is read once, in whatever case, and is a case of an enumeration from then on.
+    @Test func aTypeHasNoCase() throws {
+        for (text, type) in [("OCI-Layout", StoreType.ociLayout), ("oci-layout", .ociLayout), ("ORAS", .oras)] {
+            let configuration = try parse(
+                #"{"store":{"plugins":[{"name":"\#(text)","path":"/x"}]},"verifier":{"plugins":[{"name":"NOTATION"}]},"#
+                    + #""keyManagementProvider":{"plugins":[{"name":"a","type":"InLine"},{"name":"AzureKeyVault"}]},"#
+                    + #""policy":{"plugin":{"name":"ConfigPolicy"}}}"#)
+            #expect(configuration.stores.map(\.type) == [type])
+            #expect(configuration.verifiers.map(\.type) == [.notation] && configuration.policy?.type == .configPolicy)
+            #expect(configuration.keyManagementProviders.map(\.type) == [.inline, .azureKeyVault])
+        }
+        #expect(throws: ConfigurationError.self) { try CredentialSource(parsing: "docker", path: "x") }
+        #expect(try CredentialSource(parsing: "K8SECRETS", path: "x") == .k8Secrets)
+    }
+
+    @Test(arguments: [
+        (#"{"store":{"plugins":[{"name":"oci layout"}]}}"#, "store.plugins[0].name is \"oci layout\": this store is not"),
+        (#"{"store":{"plugins":[{"name":"oras","type":"x"}]}}"#, "store.plugins[0].type is \"x\": this store is not"),
+        (#"{"verifier":{"plugins":[{"name":"cosign"}]}}"#, "verifier.plugins[0].name is \"cosign\": this verifier is not"),
+        (#"{"keyManagementProvider":{"plugins":[{"name":"a","type":"vault"}]}}"#, "plugins[0].type is \"vault\""),
+    ])
+    func refusesTypesItDoesNotKnow(text: String, expected: String) throws {
+        #expect {
+            try parse(text)
+        } throws: { error in
+            "\(error)".contains(expected)
+        }
+        // Where custom resources say what is verified, nobody reads it.
+        let settings = try ServiceConfiguration(parsing: Array(text.utf8), isWhole: false)
+        #expect(settings.warnings.count == 1 && settings.warnings[0].contains("has no effect: custom resources say"))
+    }
+
     @Test(arguments: [
         (#"{"executor":{"verificationRequestTimeout":0},"#, "executor.verificationRequestTimeout is 0"),
         (#"{"executor":{"verificationRequestTimeout":"5s"},"#, "expected a whole number"),
@@ -99,8 +131,8 @@ import Testing
         (#"{"name":"configPolicy","artifactVerificationPolicies":{"x":"some"}}"#, "expected \"any\" or \"all\""),
     ])
     func refusesPoliciesItDoesNotKnow(plugin: String, expected: String) throws {
-        let configuration = try parse(#"{"policy":{"plugin":"# + plugin + "}," + Self.minimal.dropFirst())
         #expect {
+            let configuration = try parse(#"{"policy":{"plugin":"# + plugin + "}," + Self.minimal.dropFirst())
             var warnings: [String] = []
             _ = try ConfigPolicy(configuration: configuration.policy, warnings: &warnings)
         } throws: { error in

@@ -4,15 +4,15 @@ import YAML
 
 /// Parameters of a CertificateStore, which Ratify had before 1.2, in the words of a KeyManagementProvider.
 enum CertificateStoreParameters {
-    static func translated(_ parameters: JSONObject, type: String) throws(ConfigurationError) -> JSONObject {
+    static func translated(_ parameters: JSONObject, type: CertificateSourceType) throws(ConfigurationError) -> JSONObject {
         var result = parameters
-        switch type.lowercased() {
-        case "inline": result["contentType"] = "certificate"
-        case "azurekeyvault":
+        switch type {
+        case .inline: result["contentType"] = "certificate"
+        case .azureKeyVault:
             if case .string(let text)? = parameters["certificates"] {
                 result["certificates"] = .array(try certificates(text))
             }
-        default: break
+        case .files: break
         }
         return result
     }

@@ -64,6 +64,11 @@ struct ResourceBoard {
         fileprivate let awaited: [ResourceID: [String]]
     }
 
+    private struct Store {
+        let type: StoreType
+        let store: any ReferrerStore
+    }
+
     fileprivate struct Directories: Sendable {
         let version: UInt64
         let running: RunningProvider
@@ -83,10 +88,10 @@ struct ResourceBoard {
     /// How requests are served.
     var settings = ServiceSettings()
     private(set) var resources: [ResourceID: CustomResource] = [:]
-    private var stores: [ResourceID: ResourcePart<any ReferrerStore>] = [:]
+    private var stores: [ResourceID: ResourcePart<Store>] = [:]
     private var policies: [ResourceID: ResourcePart<ConfigPolicy>] = [:]
     private var providers: [ResourceID: ResourcePart<RunningProvider>] = [:]
-    private var verifiers: [ResourceID: ResourcePart<ServiceConfiguration.Plugin>] = [:]
+    private var verifiers: [ResourceID: ResourcePart<ServiceConfiguration.VerifierPlugin>] = [:]
     private(set) var scopes: [String?: Scope] = [:]
     private var lastNumber: UInt64 = 0
     /// What in the resources has no effect; whoever logs it takes it away.
@@ -172,17 +177,18 @@ struct ResourceBoard {
         case .store:
             found = stores[id, default: ResourcePart()].update(resource, number: { next }) {
                 warnings throws(ConfigurationError) in
-                try builder.store(try resource.plugin(warnings: &warnings), warnings: &warnings)
+                let plugin = try resource.store(warnings: &warnings)
+                return Store(type: plugin.type, store: try builder.store(plugin, warnings: &warnings))
             }
         case .policy:
             found = policies[id, default: ResourcePart()].update(resource, number: { next }) {
                 warnings throws(ConfigurationError) in
-                try ConfigPolicy(configuration: try resource.plugin(warnings: &warnings), warnings: &warnings)
+                try ConfigPolicy(configuration: try resource.policy(warnings: &warnings), warnings: &warnings)
             }
         case .provider:
             found = providers[id, default: ResourcePart()].update(resource, number: { next }) {
                 warnings throws(ConfigurationError) in
-                RunningProvider(try builder.provider(try resource.plugin(warnings: &warnings), warnings: &warnings))
+                RunningProvider(try builder.provider(try resource.provider(warnings: &warnings), warnings: &warnings))
             }
         case .verifier: found = []
         }
@@ -198,7 +204,7 @@ struct ResourceBoard {
         let hasFormer = verifiers[resource.id]?.value != nil
         let found = verifiers[resource.id, default: ResourcePart()].update(resource, number: { next }) {
             warnings throws(ConfigurationError) in
-            let plugin = try resource.plugin(warnings: &warnings)
+            let plugin = try resource.verifier(warnings: &warnings)
             var providers = providers
             if let directories = try builder.directories(of: plugin) { providers[directories.name] = directories }
             let made = try builder.verifier(
@@ -279,7 +285,7 @@ struct ResourceBoard {
             return true
         }
         for id in plan.stores {
-            guard add("\(id)", stores[id]?.spec), stores[id]?.spec?["name"]?.string?.lowercased() == "oras" else {
+            guard add("\(id)", stores[id]?.spec), stores[id]?.value?.type.isSameForAllReplicas == true else {
                 return nil
             }
         }
@@ -304,7 +310,7 @@ struct ResourceBoard {
     private func storesInForce(
         _ plan: ResourcePlan, _ namespace: String?
     ) throws(ConfigurationUnavailable) -> [any ReferrerStore] {
-        let valid = plan.stores.compactMap { stores[$0]?.value }
+        let valid = plan.stores.compactMap { stores[$0]?.value?.store }
         let broken = plan.stores.filter { stores[$0]?.value == nil }
         guard !valid.isEmpty else {
             guard let first = broken.first else { throw missing(.store, namespace, " with the name oras in its spec") }
