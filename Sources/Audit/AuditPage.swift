@@ -39,11 +39,8 @@ package struct AuditPage: Sendable {
             </ul>
 
             """
-        if !report.gaps.isEmpty {
-            page += "<section><h2>Not looked at</h2><ul class=\"gaps\">"
-            for gap in report.gaps { page += "<li>\(Self.escaped(gap))</li>" }
-            page += "</ul></section>\n"
-        }
+        page += list("Admitted all the same", report.warnings)
+        page += list("Not looked at", report.gaps)
         page += section("Would be denied", denied)
         page += section("Could not be determined", undetermined)
         page += section("Would be admitted", admitted)
@@ -53,6 +50,12 @@ package struct AuditPage: Sendable {
 
     private func sum(_ count: Int, _ text: String, _ name: String) -> String {
         "<li class=\"\(name)\(count == 0 ? " none" : "")\"><strong>\(count)</strong> \(text)</li>"
+    }
+
+    private func list(_ title: String, _ lines: [String]) -> String {
+        guard !lines.isEmpty else { return "" }
+        let items = lines.map { "<li>\(Self.escaped($0))</li>" }.joined()
+        return "<section><h2>\(title)</h2><ul class=\"gaps\">\(items)</ul></section>\n"
     }
 
     private func section(_ title: String, _ images: [AuditedImage]) -> String {

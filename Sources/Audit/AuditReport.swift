@@ -30,18 +30,21 @@ package struct AuditReport: Sendable {
     package let images: [AuditedImage]
     /// What could not be looked at.
     package let gaps: [String]
+    /// Why what is denied here may be admitted all the same (``GatekeeperWebhooks``).
+    package let warnings: [String]
     /// The trusted certificates, the next to expire first.
     package let expiries: [Expiry]
 
     /// A report of verified images.
     package init(
         source: String, configuration: String, moment: Date, images: [AuditedImage], gaps: [String],
-        providers: [any CertificateProvider]
+        warnings: [String] = [], providers: [any CertificateProvider]
     ) {
         self.source = source
         self.configuration = configuration
         self.moment = moment
         self.gaps = gaps
+        self.warnings = warnings
         let order = AuditedImage.Verdict.allCases
         self.images = images.sorted { left, right in
             let (first, second) = (order.firstIndex(of: left.verdict) ?? 0, order.firstIndex(of: right.verdict) ?? 0)
@@ -83,6 +86,7 @@ package struct AuditReport: Sendable {
             ],
             "images": .array(images.map(json)),
             "gaps": .array(gaps.map(JSONValue.string)),
+            "warnings": .array(warnings.map(JSONValue.string)),
             "certificates": .array(
                 expiries.map {
                     [

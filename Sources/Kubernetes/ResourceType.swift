@@ -49,6 +49,9 @@ extension ResourceType {
         group: "", version: "v1", plural: "configmaps", kind: "ConfigMap", isNamespaced: true)
     package static let tokenReview = ResourceType(
         group: "authentication.k8s.io", version: "v1", plural: "tokenreviews", kind: "TokenReview", isNamespaced: false)
+    package static let validatingWebhookConfiguration = ResourceType(
+        group: "admissionregistration.k8s.io", version: "v1", plural: "validatingwebhookconfigurations",
+        kind: "ValidatingWebhookConfiguration", isNamespaced: false)
     /// Gatekeeper's external-data providers.
     package static let provider = ResourceType(
         group: "externaldata.gatekeeper.sh", version: "v1beta1", plural: "providers", kind: "Provider",

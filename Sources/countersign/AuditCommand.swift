@@ -16,7 +16,7 @@ struct AuditCommand: AsyncParsableCommand {
         discussion: """
             Every image that pods of the cluster use, or that manifests on disk would run, is verified as `serve` would do
             with the configuration that is given, or with that of the cluster's custom resources. Nothing in the cluster is
-            changed.
+            changed. Of a cluster it also says whether Gatekeeper's webhook lets through what is not answered in time.
 
             EXAMPLES
               countersign audit
@@ -112,11 +112,13 @@ struct AuditCommand: AsyncParsableCommand {
             .run(inventory.images) { progress.show($0) }
         progress.end()
         await builder.shutdown()
+        var warnings: [String] = []
+        if manifests.isEmpty, let client { warnings = await GatekeeperWebhooks(client: client).warnings() }
         await client?.shutdown()
 
         let report = AuditReport(
             source: source, configuration: judge.name, moment: Date(), images: images, gaps: inventory.gaps,
-            providers: judge.providers())
+            warnings: warnings, providers: judge.providers())
         switch output {
         case .table: print(AuditTable(report).text, terminator: "")
         case .json: print(report.json.prettyText, terminator: "")
@@ -240,6 +242,9 @@ private struct AuditTable {
                 let owner = use.owner.map { ", owner \($0)" } ?? ""
                 text += Terminal.paint("        \(Terminal.plain(use.description + owner))", .faint) + "\n"
             }
+        }
+        for warning in report.warnings {
+            text += Terminal.paint("WARNING", .yellow) + " \(Terminal.plain(warning))\n"
         }
         for gap in report.gaps {
             text += Terminal.paint("NOT LOOKED AT", .yellow) + " \(Terminal.plain(gap))\n"

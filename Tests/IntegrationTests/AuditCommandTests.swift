@@ -120,6 +120,72 @@ import Testing
         }
     }
 
+    @Test(
+        "An audit of a cluster says when what Gatekeeper does not answer is admitted",
+        arguments: [
+            ("Ignore", true), (nil, true), ("ignore", true), ("Fail", false),
+        ] as [(String?, Bool)])
+    func theFailurePolicyOfGatekeepersWebhook(policy: String?, warns: Bool) async throws {
+        try await withImages { files, _ in
+            let cluster = try await KubernetesEmulator.start()
+            cluster.add(token: "auditor", KubernetesEmulator.User("auditor"))
+            let kubeconfig = try cluster.writeKubeconfig(to: files.path("kubeconfig"), token: "auditor")
+            cluster.put(.pod, pod("web", "shop", ["registry.example/app:signed"]))
+            var webhook: JSONObject = ["name": "validation.gatekeeper.sh", "timeoutSeconds": 3]
+            webhook["failurePolicy"] = policy.map(JSONValue.string)
+            cluster.put(
+                .validatingWebhookConfiguration,
+                [
+                    "metadata": ["name": "gatekeeper-validating-webhook-configuration"],
+                    "webhooks": [
+                        ["name": "check-ignore-label.gatekeeper.sh", "failurePolicy": "Ignore"], .object(webhook),
+                    ],
+                ])
+            let arguments = ["audit", "-c", files.path("config.json"), "--kubeconfig", kubeconfig]
+            let table = try await Command.run(arguments)
+            #expect(table.status == 0, "\(table)")
+            #expect(table.output.contains("WARNING failurePolicy of the webhook validation.gatekeeper.sh") == warns)
+            #expect(table.output.contains("not answer within 3 s") == warns)
+            #expect(table.output.contains("--set validatingWebhookFailurePolicy=Fail") == warns)
+            #expect(
+                table.output.contains(
+                    "kubectl patch validatingwebhookconfiguration gatekeeper-validating-webhook-configuration "
+                        + "--type=json -p '[{\"op\":\"add\",\"path\":\"/webhooks/1/failurePolicy\",\"value\":\"Fail\"}]'"
+                )
+                    == warns)
+            let json = try await Command.run(arguments + ["--output", "json"])
+            #expect(json.json["warnings"]?.array?.count == (warns ? 1 : 0))
+            let page = try await Command.run(arguments + ["--output", "html"])
+            #expect(page.output.contains("<h2>Admitted all the same</h2>") == warns)
+            await cluster.stop()
+        }
+    }
+
+    @Test func aWebhookThatIsMissingOrMayNotBeReadIsTold() async throws {
+        try await withImages { files, _ in
+            let cluster = try await KubernetesEmulator.start()
+            cluster.add(token: "auditor", KubernetesEmulator.User("auditor"))
+            let kubeconfig = try cluster.writeKubeconfig(to: files.path("kubeconfig"), token: "auditor")
+            cluster.put(.pod, pod("web", "shop", ["registry.example/app:signed"]))
+            files.directory.write(
+                "{kind: Pod, metadata: {name: m}, spec: {containers: [{name: c, image: registry.example/app:signed}]}}",
+                to: "pod.yaml")
+            let arguments = ["audit", "-c", files.path("config.json"), "--kubeconfig", kubeconfig]
+            let missing = try await Command.run(arguments)
+            #expect(missing.status == 0, "\(missing)")
+            #expect(missing.output.contains("WARNING there is no webhook validation.gatekeeper.sh in the cluster"))
+            cluster.forbid { _, type, _ in type == .validatingWebhookConfiguration }
+            let forbidden = try await Command.run(arguments)
+            #expect(forbidden.status == 0, "\(forbidden)")
+            #expect(forbidden.output.contains("WARNING whether unverified images are kept out"))
+            #expect(forbidden.output.contains("list of validatingwebhookconfigurations"))
+            let manifest = try await Command.run(
+                ["audit", "-c", files.path("config.json"), "--manifests", files.path("pod.yaml")])
+            #expect(manifest.status == 0 && !manifest.output.contains("WARNING"), "\(manifest)")
+            await cluster.stop()
+        }
+    }
+
     @Test func customResourcesOfTheClusterJudge() async throws {
         try await withImages { files, _ in
             let cluster = try await ResourceCluster()
