@@ -45,6 +45,7 @@ struct StoreOptions: ParsableArguments {
     @Flag(name: .shortAndLong, help: "The same, with what answers say of themselves.")
     var debug = false
 
+    @Option(
         name: .customLong("token-realm"),
         help: ArgumentHelp(
             "Another host that issues a registry's tokens, and may have the credentials for that registry: registry.example.com=gitlab.example.com. Repeatable. The registry's own host may, and those of public registries that are known.",
@@ -80,6 +81,7 @@ struct StoreOptions: ParsableArguments {
     /// Whether an option says where images are, or who asks.
     var isGiven: Bool {
         layout != nil || plainHTTP || registryConfig != nil || username != nil || password != nil
+            || !tokenRealms.isEmpty
     }
 
     /// How registries are spoken to.
