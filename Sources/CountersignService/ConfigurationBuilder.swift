@@ -125,7 +125,9 @@ package struct ConfigurationBuilder: Sendable {
     }
 
     /// Makes the source of the certificates in a verifier's own directories; `nil` when it names none.
-    func directories(of plugin: ServiceConfiguration.VerifierPlugin) throws(ConfigurationError) -> (any CertificateProvider)? {
+    func directories(of plugin: ServiceConfiguration.VerifierPlugin) throws(ConfigurationError) -> (
+        any CertificateProvider
+    )? {
         let paths = try VerifierFactory.directories(plugin)
         guard !paths.isEmpty else { return nil }
         return try KeyManagementFactory.files(

@@ -91,9 +91,15 @@ import Testing
     }
 
     @Test(arguments: [
-        (#"{"store":{"plugins":[{"name":"oci layout"}]}}"#, "store.plugins[0].name is \"oci layout\": this store is not"),
+        (
+            #"{"store":{"plugins":[{"name":"oci layout"}]}}"#,
+            "store.plugins[0].name is \"oci layout\": this store is not"
+        ),
         (#"{"store":{"plugins":[{"name":"oras","type":"x"}]}}"#, "store.plugins[0].type is \"x\": this store is not"),
-        (#"{"verifier":{"plugins":[{"name":"cosign"}]}}"#, "verifier.plugins[0].name is \"cosign\": this verifier is not"),
+        (
+            #"{"verifier":{"plugins":[{"name":"cosign"}]}}"#,
+            "verifier.plugins[0].name is \"cosign\": this verifier is not"
+        ),
         (#"{"keyManagementProvider":{"plugins":[{"name":"a","type":"vault"}]}}"#, "plugins[0].type is \"vault\""),
     ])
     func refusesTypesItDoesNotKnow(text: String, expected: String) throws {

@@ -4,7 +4,9 @@ import YAML
 
 /// Parameters of a CertificateStore, which Ratify had before 1.2, in the words of a KeyManagementProvider.
 enum CertificateStoreParameters {
-    static func translated(_ parameters: JSONObject, type: CertificateSourceType) throws(ConfigurationError) -> JSONObject {
+    static func translated(_ parameters: JSONObject, type: CertificateSourceType) throws(ConfigurationError)
+        -> JSONObject
+    {
         var result = parameters
         switch type {
         case .inline: result["contentType"] = "certificate"
