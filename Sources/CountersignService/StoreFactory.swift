@@ -88,7 +88,7 @@ struct StoreFactory {
 
     /// `{"registry.example.com": ["gitlab.example.com"]}`
     private func tokenRealms(
-        _ section: ConfigurationReader, _ plugin: ServiceConfiguration.Plugin
+        _ section: ConfigurationReader, _ plugin: ServiceConfiguration.StorePlugin
     ) throws(ConfigurationError) -> TokenRealms {
         // What the pod has may belong to the whole cluster: a namespace does not say where it may go.
         let provider = plugin.parameters["authProvider"]?["name"]?.string ?? ""
