@@ -143,7 +143,7 @@ def test_values_reach_adopted_objects_in_later_upgrades(switched, upgrades_befor
     other = {**VALUES, "oras": {"useHttp": True}, "provider": {"timeout": {"validationTimeoutSeconds": 3}}}
     switched.upgrade(other)
     assert server.one("Store", "store-oras")["spec"]["parameters"]["useHttp"] is True
-    assert server.one("Provider", "ratify-provider")["spec"]["timeout"] == 2
+    assert server.one("Provider", "ratify-provider")["spec"]["timeout"] == 1
     switched.upgrade(VALUES)
     assert server.one("Store", "store-oras")["spec"]["parameters"]["useHttp"] is False
     assert names(server) >= KEPT
@@ -244,7 +244,7 @@ def test_an_installation_with_other_values_is_what_is_in_force(leftovers, server
     assert parameters["verificationCertStores"] == {"ca": {"cert-0": ["ratify-notation-inline-cert-1"]}}
     assert server.one("Store", "store-oras")["spec"]["parameters"]["useHttp"] is True
     assert server.one("KeyManagementProvider", "ratify-notation-inline-cert-0")["spec"]["parameters"]["value"] == CA
-    assert server.one("Provider", "ratify-provider")["spec"]["timeout"] == 4
+    assert server.one("Provider", "ratify-provider")["spec"]["timeout"] == 2
     assert [v["metadata"]["name"] for v in server.find("Verifier")] == ["verifier-notation"]
     leftovers.uninstall()
     assert left(server) == []

@@ -487,6 +487,10 @@ BODY = "".join(CA.splitlines()[1:-1])
         (statement(registryScopes=[]), "registryScopes is empty"),
         (statement(registryScopes=["reg.example/app", "reg.example/app"]), "twice"),
         ({"notation": {"trustPolicies": [{"registryScopes": ["*"]}, {"registryScopes": ["*"]}]}}, "twice"),
+        (statement(registryScopes=["reg.example/app", "REG.example:443/app"]), "same repository in another spelling"),
+        (statement(registryScopes=["docker.io/a/b", "index.docker.io/a/b"]), "same repository in another spelling"),
+        (statement(registryScopes=["reg.example:65536/app"]), "not from 1 to 65535"),
+        (statement(registryScopes=["reg.example:0/app"]), "not from 1 to 65535"),
         ({"notation": {"trustPolicies": [{"name": "a", "registryScopes": ["*"]}, {"name": "a", "registryScopes": ["reg.example/app"]}]}}, "another statement has that name"),
         # Identities.
         (statement(trustedIdentities=["x509.subject: C=US, O=Example"]), r"trustedIdentities\[0\] is .*it has no ST"),
@@ -498,6 +502,8 @@ BODY = "".join(CA.splitlines()[1:-1])
         (statement(trustedIdentities=["x509.subject: C=US, ST=WA, O=Example, Inc."]), "not TYPE=value"),
         (statement(trustedIdentities=["x509.subject: C=US+CN=a, ST=WA, O=Example"]), "joins attributes"),
         (statement(trustedIdentities=["x509.subject:"]), "not TYPE=value"),
+        (statement(trustedIdentities=["x509.subject: 2.5.4.6=US, ST=WA, O=a"]), "it has no C;"),
+        (statement(trustedIdentities=["x509.subject: C=US, ST=WA, O=#0c0161"]), "form .*=#"),
         (statement(trustedIdentities=["C=US, ST=WA, O=Example"]), "expected .x509.subject"),
         (statement(trustedIdentities=["spiffe: C=US, ST=WA, O=Example"]), "nobody would be trusted"),
         (statement(trustedIdentities=["*", SUBJECT]), "stands alone"),
@@ -557,7 +563,7 @@ def test_a_refusal_does_not_show_a_private_key(install, values):
 @pytest.mark.parametrize(
     "values",
     [
-        statement(registryScopes=["reg.example:5000/team/app", "localhost:5000/a", "reg.example/a__b/c-d.e---f", "REG.example/a", "127.0.0.1:5000/a", "a/b"]),
+        statement(registryScopes=["reg.example:5000/team/app", "reg.example:5001/team/app", "localhost:5000/a", "reg.example/a__b/c-d.e---f", "REG.example/a", "127.0.0.1:5000/a", "a/b"]),
         statement(trustedIdentities=[r"x509.subject: C=US, ST=WA, O=Example\, Inc., CN=a\+b", "x509.subject:C=DE;S=BY;O=a=b", "spiffe:x"]),
         statement(override={"revocation": "skip", "expiry": "log", "authenticTimestamp": "log", "authenticity": "enforce"}),
         {"notationCerts": ["Bag Attributes\n" + CA.replace("\n", "\r\n") + "\n# and\n" + CA + CA, CA.strip(), "\n".join(" " + line for line in CA.splitlines())]},

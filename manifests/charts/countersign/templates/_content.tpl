@@ -44,7 +44,20 @@ is not PEM: expected a block PRIVATE KEY whose lines BEGIN and END stand alone. 
 {{- $component := "[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*" }}
 {{- if and (ne . "*") (not (regexMatch (printf "^%s(\\.%s)*(:[0-9]+)?(/%s)+$" $label $label $component) .)) -}}
 is {{ . | trunc 80 | quote }}: expected registry/repository without scheme, tag, digest or slash at the end, such as registry.example.com/team/app, or "*" alone
+{{- else }}
+{{- $port := regexFind "^[^/]*:[0-9]+" . | regexFind "[0-9]+$" }}
+{{- if and $port (not (and (le (len $port) 5) (ge (atoi $port) 1) (le (atoi $port) 65535))) -}}
+is {{ . | trunc 80 | quote }}: the port is not from 1 to 65535
 {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* A registry scope in one spelling: a host has no case, 443 is the port of https and 80 that of http, and Docker Hub has three names. */}}
+{{- define "countersign.scopePlace" -}}
+{{- $parts := splitn "/" 2 . }}
+{{- $host := regexReplaceAll ":(443|80)$" (lower $parts._0) "" }}
+{{- if has $host (list "index.docker.io" "registry-1.docker.io") }}{{ $host = "docker.io" }}{{ end }}
+{{- printf "%s/%s" $host ($parts._1 | default "") }}
 {{- end }}
 
 {{/* What is wrong with a trusted identity ("Trusted Identities Constraints"; RFC 4514). */}}
@@ -72,8 +85,9 @@ is {{ $shown }}: expected "x509.subject: C=…, ST=…, O=…", or "*" alone
 {{- end }}
 {{- $types = append $types $type }}
 {{- end }}
-{{- range $type, $oid := dict "C" "2.5.4.6" "ST" "2.5.4.8" "O" "2.5.4.10" }}
-{{- if not (or $fault (has $type $types) (has $oid $types)) }}
+{{- if contains "=#" $name }}{{ $fault = printf "is %s: it has a value in the form \"=#\", which is not supported; write the value as text" $shown }}{{ end }}
+{{- range $type := list "C" "ST" "O" }}
+{{- if not (or $fault (has $type $types)) }}
 {{- $fault = printf "is %s: it has no %s; country (C), state or province (ST) and organization (O) are required" $shown $type }}
 {{- end }}
 {{- end }}
@@ -148,8 +162,9 @@ is {{ $shown }}: expected "x509.subject: C=…, ST=…, O=…", or "*" alone
 {{- range $index, $scope := $policy.registryScopes }}
 {{- include "countersign.refuse" (dict "place" (printf "%s.registryScopes[%d]" $place $index) "fault" (include "countersign.scopeFault" $scope)) }}
 {{- if and (eq $scope "*") (gt (len $policy.registryScopes) 1) }}{{ fail (printf "%s.registryScopes has \"*\" beside others: it stands alone" $place) }}{{ end }}
-{{- if hasKey $scopes $scope }}{{ fail (printf "%s.registryScopes[%d] is %q, which is in the trust policies twice" $place $index ($scope | trunc 80)) }}{{ end }}
-{{- $_ := set $scopes $scope true }}
+{{- $one := include "countersign.scopePlace" $scope }}
+{{- if hasKey $scopes $one }}{{ fail (printf "%s.registryScopes[%d] is %q, which is in the trust policies twice%s" $place $index ($scope | trunc 80) (ternary "" (printf ": %q is the same repository in another spelling" (get $scopes $one | trunc 80)) (eq $scope (get $scopes $one)))) }}{{ end }}
+{{- $_ := set $scopes $one $scope }}
 {{- end }}
 {{- $subjects := 0 }}
 {{- range $index, $identity := $policy.trustedIdentities }}
