@@ -9,7 +9,7 @@ import Quotation
 /// the configuration names for this registry. Who asks without a credential has nothing to lose, and asks anywhere.
 public struct TokenRealms: Hashable, Sendable {
     /// Host, with its port unless it is the scheme's own, by registry.
-    private var named: [String: Set<String>] = [:]
+    private var named: [RegistryName: Set<String>] = [:]
 
     /// What is known of public registries, and nothing else.
     public init() {}
@@ -26,8 +26,10 @@ public struct TokenRealms: Hashable, Sendable {
     ///   - host: a host as in the realm, with the port if that names one.
     ///   - registry: the registry as in references.
     public mutating func allow(_ host: String, for registry: String) throws(Fault) {
-        guard let reference = try? ImageReference(parsing: "\(registry)/repository"),
-            ["repository", "library/repository"].contains(reference.repository), Self.isHost(registry)
+        // A single word is no registry in a reference.
+        guard let name = RegistryName(parsing: registry),
+            name.host == "localhost" || name.port != nil || name.host.utf8.contains(UInt8(ascii: "."))
+                || name.host.utf8.first == UInt8(ascii: "[")
         else {
             throw Fault(
                 description:
@@ -40,10 +42,10 @@ public struct TokenRealms: Hashable, Sendable {
                     "\"\(host.quoted)\" is no host: expected one as gitlab.example.com, with a port if the realm has one"
             )
         }
-        named[reference.registry, default: []].insert(url.authority)
+        named[name, default: []].insert(url.authority)
     }
 
-    /// Neither a URL nor a path nor a single word.
+    /// Neither a URL nor a path.
     private static func isHost(_ text: String) -> Bool {
         !text.isEmpty && text.utf8.count <= 260
             && text.utf8.allSatisfy { !"/?#@*\\".utf8.contains($0) && $0 > 0x20 && $0 < 0x7F }
@@ -58,7 +60,9 @@ public struct TokenRealms: Hashable, Sendable {
         let name =
             realm.scheme == .https || realm.authority.hasSuffix(":\(realm.port)")
             ? realm.authority : "\(realm.authority):\(realm.port)"
-        if named[reference.registry]?.contains(name) == true { return true }
+        for (registry, hosts) in named where hosts.contains(name) {
+            if registry.canonical(over: reference.transport).description == reference.registry { return true }
+        }
         return realm.scheme == .https && realm.port == 443
             && Self.known(reference.registry)?.contains(realm.host) == true
     }

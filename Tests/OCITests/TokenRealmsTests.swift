@@ -101,6 +101,12 @@ import Testing
             }
             #expect(other.requests.count == 1)
         }
+        // One registry has many spellings.
+        for registry in ["r.example:443", "R.EXAMPLE.", "r.example:0443"] {
+            try await resolve("r.example/app:v1", network("https://gitlab.example/token"), credential) {
+                try $0.tokenRealms.allow("gitlab.example", for: registry)
+            }
+        }
         let withPort = network("https://gitlab.example:8443/token")
         try await resolve("r.example/app:v1", withPort, credential) {
             try $0.tokenRealms.allow("gitlab.example:8443", for: "r.example")
