@@ -91,8 +91,9 @@ struct StoreFactory {
         _ section: ConfigurationReader, _ plugin: ServiceConfiguration.StorePlugin
     ) throws(ConfigurationError) -> TokenRealms {
         // What the pod has may belong to the whole cluster: a namespace does not say where it may go.
-        let provider = plugin.parameters["authProvider"]?["name"]?.string ?? ""
-        if provider.lowercased() != "k8secrets" { try plugin.requireCluster("tokenRealms") }
+        let name = plugin.parameters["authProvider"]?["name"]?.string ?? CredentialSource.dockerConfig.name
+        let source = try CredentialSource(parsing: name, path: "\(plugin.path).authProvider.name")
+        if source != .k8Secrets { try plugin.requireCluster("tokenRealms") }
         var section = section
         var realms = TokenRealms()
         for registry in section.object.names {
