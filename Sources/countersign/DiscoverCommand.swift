@@ -47,7 +47,7 @@ struct DiscoverCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let reference = try image.parse(over: store.transport)
+        let reference = try image.parse(for: store)
         let source = try store.open(for: reference)
         let deadline = store.deadline()
         let tree = try await asking { () async throws(RegistryError) in

@@ -33,7 +33,7 @@ struct InspectCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let reference = try image.parse(over: store.transport)
+        let reference = try image.parse(for: store)
         let source = try store.open(for: reference)
         let deadline = store.deadline()
         let (subject, listed) = try await asking { () async throws(RegistryError) -> (Descriptor, [Descriptor]) in

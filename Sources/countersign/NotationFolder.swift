@@ -117,7 +117,10 @@ struct NotationSettings {
 
     /// Whether the registry of a reference is one of ``insecureRegistries``, however either is spelled.
     func isInsecure(_ reference: ImageReference) -> Bool {
-        insecureRegistries.contains { (try? ImageReference(parsing: "\($0)/x"))?.registry == reference.registry }
+        let registry = reference.over(.http).registry
+        return insecureRegistries.contains {
+            (try? ImageReference(parsing: "\($0)/x", over: .http))?.registry == registry
+        }
     }
 }
 

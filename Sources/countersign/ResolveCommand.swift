@@ -19,7 +19,7 @@ struct ResolveCommand: AsyncParsableCommand {
     var output = OutputFormat.text
 
     func run() async throws {
-        let reference = try image.parse(over: store.transport)
+        let reference = try image.parse(for: store)
         let source = try store.open(for: reference)
         let descriptor = try await asking { () async throws(RegistryError) in
             try await source.resolve(reference, deadline: store.deadline())

@@ -128,7 +128,7 @@ struct SignCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let reference = try image.parse(over: store.transport)
+        let reference = try image.parse(for: store)
         let now = Date()
         let options = try signingOptions(now: now)
         let deadline = store.deadline()

@@ -84,8 +84,14 @@ struct StoreOptions: ParsableArguments {
             || !tokenRealms.isEmpty
     }
 
-    /// How registries are spoken to.
+    /// How registries are spoken to, but for those that notation's settings name.
     var transport: RegistryTransport { plainHTTP ? .http : .https }
+
+    /// Whether notation's settings say that the registry of a reference is spoken to in plain HTTP.
+    func isInsecure(_ reference: ImageReference) throws(CommandFailure) -> Bool {
+        guard layout == nil, let folder = Self.notationFolder else { return false }
+        return try folder.settings().isInsecure(reference)
+    }
 
     /// When the command gives up.
     func deadline() -> ContinuousClock.Instant { .now + .seconds(timeout) }
@@ -157,6 +163,12 @@ struct ReferenceArgument: ParsableArguments {
         do { return try ImageReference(parsing: reference, over: transport) } catch {
             throw CommandFailure(.usage, "\(error)")
         }
+    }
+
+    /// The reference as a command means it: which port needs no saying depends on how its registry is spoken to.
+    func parse(for store: StoreOptions) throws -> ImageReference {
+        let reference = try parse(over: store.transport)
+        return try store.isInsecure(reference) ? reference.over(.http) : reference
     }
 
     /// `DIR:TAG` or `DIR@DIGEST`, as notation names what is in a layout, with the repository that stands for it: the

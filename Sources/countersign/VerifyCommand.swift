@@ -88,8 +88,12 @@ struct VerifyCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let (reference, layout) =
-            try scope.map { try image.parse(inLayoutWithScope: $0) } ?? (image.parse(over: store.transport), nil)
+        let (reference, layout): (ImageReference, String?)
+        if let scope {
+            (reference, layout) = try image.parse(inLayoutWithScope: scope)
+        } else {
+            (reference, layout) = (try config == nil ? image.parse(for: store) : image.parse(), nil)
+        }
         let result =
             try await config == nil ? verifyByTrustPolicy(reference, layout) : verifyByConfiguration(reference)
         switch output {

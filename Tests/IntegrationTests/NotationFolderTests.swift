@@ -228,6 +228,26 @@ import Testing
         }
     }
 
+    /// Over HTTP port 80 needs no saying: with it or without, the same statement applies.
+    @Test func noSpellingOfAnInsecureRegistryDodgesItsStatement() async throws {
+        let setting = try await Setting()
+        let files = setting.files
+        defer { files.remove() }
+        let policy = ConfigurationText.trustPolicy([
+            ConfigurationText.statement("prod", scopes: ["registry.invalid/app"]),
+            ConfigurationText.statement("rest", level: "skip", stores: [], identities: []),
+        ])
+        files.directory.write(policy.text, to: "given/trustpolicy.json")
+        for listed in ["registry.invalid", "Registry.invalid:80"] {
+            files.directory.write(#"{"insecureRegistries":["\#(listed)"]}"#, to: "given/config.json")
+            for registry in ["registry.invalid", "registry.invalid:80"] {
+                let run = try await setting.run(
+                    ["verify", "\(registry)/app:v1", "--timeout", "2"], ["NOTATION_CONFIG": files.path("given")])
+                #expect(run.status == 3, "\(listed) \(registry): \(run)")
+            }
+        }
+    }
+
     @Test func theScopeOfALayout() async throws {
         let setting = try await Setting()
         let files = setting.files
