@@ -330,7 +330,7 @@ private final class Replica: Sendable {
             try await until("told") {
                 replicas.allSatisfy { $0.notices.contains { $0.contains("works again, after") } }
             }
-            #expect(back.duration(to: .now) < .seconds(5))
+            #expect(back.duration(to: .now) < .seconds(8))
             for replica in replicas {
                 #expect(replica.problems.count == 1, "\(replica.notices)")
                 #expect(replica.notices.count { $0.contains("works again") } == 1)
@@ -350,7 +350,7 @@ private final class Replica: Sendable {
             cluster.clearFaults()
             let back = ContinuousClock.now
             try await until("repaired") { bundle(cluster) == right }
-            #expect(back.duration(to: .now) < .seconds(5))
+            #expect(back.duration(to: .now) < .seconds(8))
         }
     }
 

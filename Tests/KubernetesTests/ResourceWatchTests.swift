@@ -105,7 +105,8 @@ import Testing
     }
 
     /// With the waits of a real service: what changed while the API server was away is known within 5 seconds of its
-    /// return, although its first answer is that it is not ready (`storage is (re)initializing`).
+    /// return, although its first answer is that it is not ready (`storage is (re)initializing`). At most 4.5 of them are
+    /// waits; the rest of the limit here is for a busy machine.
     @Test(arguments: [1, 30]) func whatChangedMeanwhileIsKnownSoonAfterTheReturn(retryAfter: Int) async throws {
         try await withCluster({
             $0.backoff = KubernetesClient.Options().backoff
@@ -120,7 +121,7 @@ import Testing
                 try await cluster.up()
                 let back = ContinuousClock.now
                 try await reader.until("the change") { $0.names.count == 1 }
-                #expect(back.duration(to: .now) < .seconds(5))
+                #expect(back.duration(to: .now) < .milliseconds(7500))
                 #expect(await reader.syncs == 1)
             }
         }
@@ -134,7 +135,7 @@ import Testing
             let start = ContinuousClock.now
             try await withWatch(client) { reader in
                 try await reader.until("synced") { $0.names.count == 1 }
-                #expect(start.duration(to: .now) < .seconds(5))
+                #expect(start.duration(to: .now) < .seconds(7))
             }
         }
     }
