@@ -4,6 +4,14 @@ import HTTP
 // constant that includes the book-keeping.
 
 extension Descriptor {
+    /// This descriptor without its annotations: whoever keeps a thousand of them for a while, and needs none of what
+    /// strangers have written there.
+    package var withoutAnnotations: Descriptor {
+        var bare = self
+        bare.annotations = [:]
+        return bare
+    }
+
     var cacheCost: Int {
         annotations.reduce(256 + mediaType.utf8.count + (artifactType?.utf8.count ?? 0)) {
             $0 + $1.key.utf8.count + $1.value.utf8.count + 96

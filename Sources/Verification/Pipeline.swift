@@ -170,7 +170,8 @@ package struct Pipeline: Sendable {
         // One type can be asked for by name, which spares pages of SBOMs and scan reports.
         let filter = wanted.count == 1 && !wanted.contains("*") ? wanted.first : nil
         let all = try await store.referrers(of: subject, in: reference, artifactType: filter, deadline: deadline)
-        return all.filter { !panel.judges(of: $0).isEmpty }
+        // They are kept until the image is judged: annotations can be megabytes.
+        return all.filter { !panel.judges(of: $0).isEmpty }.map(\.withoutAnnotations)
     }
 
     private func judge(
