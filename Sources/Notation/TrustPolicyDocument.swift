@@ -78,8 +78,9 @@ public struct TrustPolicyDocument: Sendable {
     ///
     /// - Throws: ``TrustPolicyError`` when there is none: the artifact is untrusted then.
     public func statement(for reference: ImageReference) throws(TrustPolicyError) -> TrustPolicyStatement {
-        // What the specification has no words for, an IPv6 address for instance, has no statement, not even "*".
-        _ = try RegistryScope(parsing: reference.scopeName)
+        // What the specification has no words for, an IPv6 address, has no statement, not even "*". All other references are
+        // in the grammar of scopes.
+        if reference.written.isIPv6 { _ = try RegistryScope(parsing: reference.scopeName) }
         return try statement(for: RegistryScope(of: reference), over: reference.transport)
     }
 
@@ -93,7 +94,7 @@ public struct TrustPolicyDocument: Sendable {
         for scope: RegistryScope, over transport: RegistryTransport
     ) throws(TrustPolicyError) -> TrustPolicyStatement {
         let own = positions[scope.place].flatMap { known in
-            known.scope.registry.mayBeSame(as: scope.registry, over: transport) ? known.position : nil
+            known.scope.registry.mayHavePort(of: scope.registry, over: transport) ? known.position : nil
         }
         guard let position = own ?? globalPosition else {
             throw TrustPolicyError(

@@ -117,9 +117,7 @@ public struct ImageReference: Hashable, Sendable, CustomStringConvertible {
             return (.dockerHubName, String(name))
         }
         // Node runtimes refuse a dot at the end and leading zeros of the port: only what they can pull is a reference.
-        guard ReferenceGrammar.isRegistry(host), let registry = RegistryName(parsing: host) else {
-            throw fault(.registry(String(first)))
-        }
+        guard let registry = RegistryName(ofReference: host) else { throw fault(.registry(String(first))) }
         return (registry, registry.canonical(over: transport).fullRepository(rest))
     }
 

@@ -38,23 +38,6 @@ enum ReferenceGrammar {
         }
     }
 
-    /// A host name, an IPv4 address or an IPv6 address in brackets, with an optional port of 1 to 65535.
-    static func isRegistry(_ text: String) -> Bool {
-        let bytes = Array(text.utf8)
-        guard bytes.first == UInt8(ascii: "[") else {
-            let parts = bytes.split(separator: UInt8(ascii: ":"), maxSplits: 1, omittingEmptySubsequences: false)
-            guard let host = parts.first, isHostName(host) else { return false }
-            return parts.count == 1 || isPort(Array(parts[1]))
-        }
-        guard let close = bytes.firstIndex(of: UInt8(ascii: "]")) else { return false }
-        let address = bytes[1..<close]
-        guard (2...39).contains(address.count), address.filter({ $0 == UInt8(ascii: ":") }).count >= 2,
-            address.allSatisfy({ isHexadecimal($0) || $0 == UInt8(ascii: ":") })
-        else { return false }
-        let rest = bytes[(close + 1)...]
-        return rest.isEmpty || (rest.first == UInt8(ascii: ":") && isPort(Array(rest.dropFirst())))
-    }
-
     /// Labels of letters, digits and inner hyphens, joined by dots.
     static func isHostName(_ bytes: ArraySlice<UInt8>) -> Bool {
         guard bytes.count <= 253 else { return false }
@@ -63,13 +46,6 @@ enum ReferenceGrammar {
             return isLetterOrDigit(first) && isLetterOrDigit(last)
                 && label.allSatisfy { isLetterOrDigit($0) || $0 == UInt8(ascii: "-") }
         }
-    }
-
-    private static func isPort(_ bytes: [UInt8]) -> Bool {
-        guard (1...5).contains(bytes.count), bytes.first != UInt8(ascii: "0"), bytes.allSatisfy(isDigit),
-            let port = Int(String(decoding: bytes, as: UTF8.self))
-        else { return false }
-        return port <= 65535
     }
 
     /// 64 lower-case hexadecimal characters.
@@ -83,7 +59,4 @@ enum ReferenceGrammar {
         isLowerAlphanumeric(byte) || (0x41...0x5A).contains(byte)
     }
     private static func isWord(_ byte: UInt8) -> Bool { isLetterOrDigit(byte) || byte == UInt8(ascii: "_") }
-    private static func isHexadecimal(_ byte: UInt8) -> Bool {
-        isDigit(byte) || (0x61...0x66).contains(byte) || (0x41...0x46).contains(byte)
-    }
 }

@@ -16,7 +16,7 @@ import HTTP
 public struct RegistryName: Hashable, Sendable, CustomStringConvertible {
     /// Docker Hub.
     static let dockerHub = "docker.io"
-    private static let dockerHubAliases: Set<String> = ["docker.io", "index.docker.io", "registry-1.docker.io"]
+    private static let dockerHubAliases = ["docker.io", "index.docker.io", "registry-1.docker.io"]
 
     /// The host: a name or an address.
     public let host: String
@@ -28,13 +28,20 @@ public struct RegistryName: Hashable, Sendable, CustomStringConvertible {
         self.port = port
     }
 
-    /// Reads a host with an optional port; `nil` when it is none.
-    public init?(parsing text: some StringProtocol) {
+    /// Reads a host with an optional port as somebody configures it; `nil` when it is none.
+    public init?(parsing text: some StringProtocol) { self.init(text, isReference: false) }
+
+    /// Reads the registry of a reference: what node runtimes can pull (`distribution/reference`), without a dot at the end of
+    /// the host, zeros before the port or an IPv4 address within an IPv6 one.
+    init?(ofReference text: some StringProtocol) { self.init(text, isReference: true) }
+
+    private init?(_ text: some StringProtocol, isReference: Bool) {
         let bytes = Array(text.utf8)
         var end = bytes.count
         let host: String
         if bytes.first == UInt8(ascii: "[") {
             guard let close = bytes.firstIndex(of: UInt8(ascii: "]")),
+                !(isReference && bytes[..<close].contains(UInt8(ascii: "."))),
                 let address = IPAddress(String(decoding: bytes[1..<close], as: UTF8.self)), address.isIPv6
             else { return nil }
             host = address.bytes.count == 4 ? "\(address)" : "[\(address)]"
@@ -42,7 +49,7 @@ public struct RegistryName: Hashable, Sendable, CustomStringConvertible {
         } else {
             end = bytes.firstIndex(of: UInt8(ascii: ":")) ?? bytes.count
             var name = bytes[..<end]
-            if name.last == UInt8(ascii: ".") { name = name.dropLast() }
+            if !isReference, name.last == UInt8(ascii: ".") { name = name.dropLast() }
             guard ReferenceGrammar.isHostName(name) else { return nil }
             host = String(decoding: name, as: UTF8.self).lowercased()
             guard !RegistryName.endsInNumber(host) || IPAddress(host) != nil else { return nil }
@@ -52,8 +59,10 @@ public struct RegistryName: Hashable, Sendable, CustomStringConvertible {
             port = nil
             return
         }
-        let digits = bytes[(end + 1)...].drop { $0 == UInt8(ascii: "0") }
-        guard bytes[end] == UInt8(ascii: ":"), (1...5).contains(digits.count),
+        let written = bytes[(end + 1)...]
+        let digits = written.drop { $0 == UInt8(ascii: "0") }
+        guard !isReference || digits.count == written.count, bytes[end] == UInt8(ascii: ":"),
+            (1...5).contains(digits.count),
             digits.allSatisfy({ (0x30...0x39).contains($0) }), let port = Int(String(decoding: digits, as: UTF8.self)),
             port <= 65_535
         else { return nil }
@@ -86,8 +95,16 @@ public struct RegistryName: Hashable, Sendable, CustomStringConvertible {
 
     /// Whether this name and another one may lead to the same registry.
     package func mayBeSame(as other: RegistryName, over transport: RegistryTransport) -> Bool {
-        place == other.place && transport.mayBeSame(port, other.port)
+        place == other.place && mayHavePort(of: other, over: transport)
     }
+
+    /// Whether that is so of one with the same ``place``.
+    package func mayHavePort(of other: RegistryName, over transport: RegistryTransport) -> Bool {
+        transport.mayBeSame(port, other.port)
+    }
+
+    /// Whether the host is an IPv6 address.
+    package var isIPv6: Bool { host.utf8.first == UInt8(ascii: "[") }
 
     /// This host with a port; as it is when it has one.
     package func with(defaultPort: Int) -> RegistryName { RegistryName(host: host, port: port ?? defaultPort) }
