@@ -15,13 +15,13 @@ import Testing
         let config = Descriptor(of: Array("{}".utf8), mediaType: MediaType.notationSignature)
         let image = Manifest(config: config, layers: [], annotations: [:]).json.bytes
         let subject = Descriptor(of: image, mediaType: MediaType.ociManifest)
-        func signature(_ repository: String, _ number: Int) -> [UInt8] {
+        @Sendable func signature(_ repository: String, _ number: Int) -> [UInt8] {
             let layer = Descriptor(
                 mediaType: EnvelopeFormat.jws.mediaType, digest: Digest(of: Array("\(repository) \(number)".utf8)),
                 size: envelopeBytes)
             return Manifest(config: config, layers: [layer], subject: subject, annotations: [:]).json.bytes
         }
-        func reply(_ type: String, _ content: [UInt8], isHead: Bool = false) -> [ScriptedServer.Step] {
+        @Sendable func reply(_ type: String, _ content: [UInt8], isHead: Bool = false) -> [ScriptedServer.Step] {
             let head =
                 "HTTP/1.1 200 OK\r\nContent-Type: \(type)\r\nDocker-Content-Digest: \(Digest(of: content))\r\n"
                 + "Content-Length: \(content.count)\r\n\r\n"
@@ -109,7 +109,9 @@ import Testing
             print("resident: \(before >> 20) MiB before, \(most >> 20) at most, with \(hosts) hosts")
             // And what it took goes back.
             let isSmall = try await eventually { try memory("VmRSS", of: process.identifier) < before + (24 << 20) }
-            #expect(isSmall, "\(try memory("VmRSS", of: process.identifier) >> 20) MiB, before \(before >> 20)")
+            let after = try memory("VmRSS", of: process.identifier)
+            #expect(isSmall, "\(after >> 20) MiB, before \(before >> 20)")
+            print("resident: \(after >> 20) MiB afterwards")
             process.signal(SIGTERM)
             #expect(await process.ended() == 0)
         }
