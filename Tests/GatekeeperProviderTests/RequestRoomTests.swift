@@ -24,10 +24,13 @@ import Testing
         #expect((3...4).contains(whole), "the rest is held by bodies that got no further")
         // What is usual has room all the same.
         var usual = body()
-        #expect(usual.hasRoom(for: RequestRoom.alwaysGranted, in: room))
-        #expect(!usual.hasRoom(for: RequestRoom.alwaysGranted + 1, in: room))
+        let hasUsual = usual.hasRoom(for: RequestRoom.alwaysGranted, in: room)
+        let hasMore = usual.hasRoom(for: RequestRoom.alwaysGranted + 1, in: room)
+        #expect(hasUsual && !hasMore)
         bodies = []
-        #expect(room.heldBytes == 0 && usual.hasRoom(for: 512 << 10, in: room))
+        #expect(room.heldBytes == 0)
+        let hasRoomAgain = usual.hasRoom(for: 512 << 10, in: room)
+        #expect(hasRoomAgain)
     }
 
     @Test func whatTheRefusalSays() {
