@@ -34,7 +34,20 @@ struct AzureComplaint: Sendable {
         func quote(_ text: String) -> String { sent.quote(AzureComplaint.inOneLine(text)) }
         code = code.map(quote)
         innerCode = innerCode.map(quote)
-        text = text.map(quote)
+        // The number of the error says what to look up, also where the rest of the text repeats what was sent.
+        text = text.map { text in
+            let shown = quote(text)
+            guard shown == Quotation.withheldSecret, let number = AzureComplaint.errorNumber(text) else { return shown }
+            return "\(number): \(shown)"
+        }
+    }
+
+    /// `AADSTS700213` at the beginning of what Microsoft Entra ID says; `nil` where there is no such number.
+    private static func errorNumber(_ text: String) -> Substring? {
+        let prefix = "AADSTS"
+        let digits = text.dropFirst(prefix.count).prefix { $0.isASCII && $0.isNumber }
+        guard text.hasPrefix(prefix), (4...9).contains(digits.count) else { return nil }
+        return text.prefix(prefix.count + digits.count)
     }
 
     /// Ready to follow a status.
