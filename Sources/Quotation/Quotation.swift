@@ -41,7 +41,7 @@ package enum Quotation {
     /// In place of what may be key material.
     static let withheldKey = "(not shown: it may be key material)"
     /// In place of what holds a secret of ours.
-    static let withheldSecret = "(not shown: it repeats what was sent)"
+    package static let withheldSecret = "(not shown: it repeats what was sent)"
 
     static func escaped(
         _ text: some StringProtocol, maximum: Int = maximumCharacters, isPath: Bool = false
