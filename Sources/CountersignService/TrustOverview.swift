@@ -61,14 +61,26 @@ package struct TrustOverview: Sendable {
     package let moment: Date
     /// Expiry this close is warned of.
     package let margin: Duration
+    /// Certificates that keep a trust store from being used.
+    private let misfits: [StoreMisfit]
 
     /// The present state of a configuration's providers.
     package init(_ built: BuiltConfiguration, margin: Duration, now: Date = Date()) {
         let uses = built.snapshot.verifiers.compactMap { $0 as? NotationVerifier }.flatMap(\.uses)
+        let misfits = StoreMisfit.all(uses, in: built.trusted)
+        self.misfits = misfits
         providers = built.trusted.providers.map { provider in
-            Provider(
+            let own = uses.filter { $0.providers.contains(provider.name) }
+            var status = provider.status
+            for index in status.properties.indices {
+                guard let problem = StoreMisfit.problem(of: status.properties[index], uses: own, misfits) else {
+                    continue
+                }
+                status.properties[index].problem = problem
+            }
+            return Provider(
                 name: provider.name, type: provider.type, offersCertificates: provider.offersCertificates,
-                status: provider.status, uses: uses.filter { $0.providers.contains(provider.name) })
+                status: status, uses: own)
         }
         moment = now
         self.margin = margin
@@ -100,7 +112,7 @@ package struct TrustOverview: Sendable {
             !provider.status.isSuccess || provider.status.properties.contains { !$0.isInForce }
                 || provider.status.keys.contains { $0.problem != nil }
         }
-        return isLacking || !expired.isEmpty ? .lacking : .good
+        return isLacking || !expired.isEmpty || !misfits.isEmpty ? .lacking : .good
     }
 
     /// Whole days until a moment; negative when it has passed.
@@ -115,6 +127,7 @@ package struct TrustOverview: Sendable {
             if let error = provider.status.error { sentences.append("\(provider.name): \(error)") }
             sentences += provider.status.warnings.map { "\(provider.name): \($0)" }
         }
+        sentences += misfits.map(\.sentence)
         sentences += expired.map { entry in
             "\(label(entry)) expired at \(UTC.text(entry.notAfter)): \(effect(entry, "do not verify any more"))"
         }

@@ -62,6 +62,7 @@ struct VerifierFactory {
         let (checker, wish) = try revocationChecker(plugin, &reader)
         warnings += reader.unused()
         let awaited = try store.check(document, path: plugin.path)
+        warnings += StoreMisfit.all(store.uses(document, verifier: plugin.name), in: trusted).map(\.sentence)
         return Made(
             verifier: NotationVerifier(
                 name: plugin.name, type: plugin.type.name, artifactTypes: types, policy: document, trustStore: store,

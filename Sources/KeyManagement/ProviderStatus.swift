@@ -48,7 +48,7 @@ extension ProviderStatus {
         /// Whether the source says that it may be used.
         package let isEnabled: Bool
         /// Why it is not in force; nil when it is.
-        package let problem: String?
+        package var problem: String?
         /// When the source last told of it.
         package let lastRefreshed: Date?
 

@@ -45,7 +45,9 @@ public struct ChainOrderRule: CertificateRule {
         for (position, certificate) in chain.enumerated() where position < last {
             if certificate.isSelfIssued, certificate.isSelfSigned {
                 return CertificateRuleError(
-                    chain, position, "it is self-signed but not the last one; only the root at the end may be")
+                    chain, position,
+                    "it is self-signed but not the last one; only the root at the end may be, since the chain must be "
+                        + "in order, leaf first")
             }
             let issuer = chain[position + 1]
             guard certificate.issuer == issuer.subject else {

@@ -21,9 +21,21 @@ public struct EnvelopeSigner: Sendable {
     public init(key: PrivateKey, chain: [Certificate]) throws(SigningError) {
         guard let leaf = chain.first else { throw SigningError("there is no certificate to sign with") }
         guard key.matches(leaf) else {
-            throw SigningError("the private key is not that of the first certificate, \"\(leaf.subject)\"")
+            throw SigningError(Self.mismatch(key, chain))
         }
         try self.init(.local(key), chain)
+    }
+
+    /// What is wrong with a chain that does not begin with the key's certificate: mostly its order.
+    private static func mismatch(_ key: PrivateKey, _ chain: [Certificate]) -> String {
+        guard let own = chain.firstIndex(where: key.matches) else {
+            return
+                "the private key is not that of any certificate of the chain; its first one, the signing certificate, is "
+                + "\"\(chain[0].subject)\""
+        }
+        return
+            "the certificates are in the wrong order: \"\(chain[own].subject)\", to which the private key belongs, is number "
+            + "\(own + 1) of \(chain.count); put it first, then the certificate of its issuer, and so on up to the root"
     }
 
     /// A signer whose key is elsewhere.

@@ -9,16 +9,14 @@ extension SignatureVerifier {
     ) async -> ValidationFailure? {
         let type = envelope.attributes.signingScheme.trustStoreType
         let trusted: TrustStoreContent
-        do throws(TrustStoreError) {
-            trusted = try await content(type, statement)
-        } catch {
-            return ValidationFailure(
-                error.description, isPassing: error.isPassing, isConfiguration: error.isConfiguration)
-        }
+        do throws(ValidationFailure) { trusted = try await content(type, statement) } catch { return error }
         guard !trusted.certificates.isEmpty || !trusted.missing.isEmpty else {
             return ValidationFailure(
                 "the trust policy statement \"\(statement.name)\" has no trust store of type \(type.rawValue), which "
-                    + "signatures of the scheme \(envelope.attributes.signingScheme.rawValue) need")
+                    + "signatures of the scheme \(envelope.attributes.signingScheme.rawValue) need",
+                advice:
+                    "Name a trust store of type \(type.rawValue) in the trust policy, with this signer's authority in it, or use an image that is signed under another scheme"
+            )
         }
         guard chain.certificates.contains(where: trusted.certificates.contains) else {
             // What is missing may be what vouches for it: no verdict.
@@ -33,14 +31,22 @@ extension SignatureVerifier {
 
     /// What is there of all of a statement's trust stores of one type. One store that cannot be used fails them all; one
     /// that is not complete does not.
-    func content(
+    private func content(
         _ type: TrustStoreType, _ statement: TrustPolicyStatement
-    ) async throws(TrustStoreError) -> TrustStoreContent {
+    ) async throws(ValidationFailure) -> TrustStoreContent {
         var content = TrustStoreContent(certificates: [])
         for store in statement.trustStores where store.type == type {
-            let part = try await trustStore.content(type: type, named: store.name)
-            content.certificates += part.certificates
-            content.missing += part.missing
+            do throws(TrustStoreError) {
+                let part = try await trustStore.content(type: type, named: store.name)
+                content.certificates += part.certificates
+                content.missing += part.missing
+            } catch {
+                throw ValidationFailure(
+                    error.description, isPassing: error.isPassing, isConfiguration: error.isConfiguration,
+                    advice:
+                        "Mend the trust store \(store), or take it out of the trust policy: a store that cannot be used is no reason to sign again"
+                )
+            }
         }
         return content
     }
@@ -77,7 +83,7 @@ extension SignatureVerifier {
                     + "authority")
         }
         do throws(ValidationFailure) {
-            let timestamp = try verifiedTimestamp(token, envelope, try await timestampRoots(statement))
+            let timestamp = try verifiedTimestamp(token, envelope, try await content(.tsa, statement))
             if let failure = timestamp.failure(within: chain.certificates, now: now) { return failure }
             // "Revocation check … It is always enforced when timestamp countersignature verification is triggered."
             do throws(ValidationFailure) {
@@ -98,17 +104,6 @@ extension SignatureVerifier {
         switch statement.verifyTimestamp {
         case .always: return true
         case .afterCertExpiry: return chain.certificates.contains { now > $0.notAfter }
-        }
-    }
-
-    private func timestampRoots(
-        _ statement: TrustPolicyStatement
-    ) async throws(ValidationFailure) -> TrustStoreContent {
-        do throws(TrustStoreError) {
-            return try await content(.tsa, statement)
-        } catch {
-            throw ValidationFailure(
-                error.description, isPassing: error.isPassing, isConfiguration: error.isConfiguration)
         }
     }
 

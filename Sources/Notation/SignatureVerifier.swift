@@ -138,12 +138,14 @@ public struct SignatureVerifier: Sendable {
         if let plugin = attributes.requiredPlugin {
             return ValidationFailure(
                 "the signature demands the verification plugin \"\(plugin.quoted)\", and plugins are not supported; "
-                    + "have the artifact signed without a plugin")
+                    + "have the artifact signed without a plugin",
+                advice: "Sign the image again without a plugin")
         }
         guard !attributes.unknownCritical.isEmpty else { return nil }
         return ValidationFailure(
             "the signature has critical attributes that are not known here: "
-                + attributes.unknownCritical.map { "\"\($0.quoted)\"" }.sorted().joined(separator: ", "))
+                + attributes.unknownCritical.map { "\"\($0.quoted)\"" }.sorted().joined(separator: ", "),
+            advice: "Sign the image again without these attributes")
     }
 
     /// Validate Expiry: expired when the time is not before the expiry.
@@ -172,7 +174,14 @@ public struct SignatureVerifier: Sendable {
                 contradictsDescriptor: target.digest == subject.digest)
         } else if let name = payload.firstMissing(of: userMetadata) {
             outcome.failure = ValidationFailure(
-                "the signature does not have the metadata \"\(name.quoted)\" with the value \"\((userMetadata[name] ?? "").quoted)\""
+                "the signature does not have the metadata \"\(name.quoted)\" with the value \"\((userMetadata[name] ?? "").quoted)\"; "
+                    + (payload.targetArtifact.annotations.isEmpty
+                        ? "no metadata was signed"
+                        : "what was signed is "
+                            + payload.targetArtifact.annotations.sorted { $0.key < $1.key }.prefix(4)
+                            .map { "\"\($0.key.quoted)=\($0.value.quoted)\"" }.joined(separator: ", ")),
+                advice:
+                    "Ask for the metadata that was signed; or, if the image must have this one, sign it again with this metadata"
             )
         }
     }

@@ -40,16 +40,24 @@ public enum TrustedIdentities: Sendable {
         guard !subjects.isEmpty else {
             return ValidationFailure(
                 "the trust policy lists no identity of the kind \"\(TrustedIdentity.subjectPrefix)\", the only one that "
-                    + "is supported")
+                    + "is supported",
+                advice: "Add the signer's subject to trustedIdentities: \"x509.subject: C=…, ST=…, O=…\"")
         }
         switch chain.leafName {
         case .failure(let error):
-            return ValidationFailure("the signing certificate's subject cannot be compared with identities: \(error)")
+            return ValidationFailure(
+                "the signing certificate's subject cannot be compared with identities: \(error)",
+                advice:
+                    "Sign with a certificate whose subject has a country, a state and an organization, each type once, as identities need"
+            )
         case .success(let name):
             guard !subjects.contains(where: { $0.isSubset(of: name) }) else { return nil }
             return ValidationFailure(
                 "the signing certificate's subject \"\(chain.leaf.subject.rfc2253)\" matches none of the trusted "
-                    + "identities " + identities.map { "\"\($0.text)\"" }.joined(separator: ", "))
+                    + "identities " + identities.map { "\"\($0.text)\"" }.joined(separator: ", "),
+                advice:
+                    "Sign with a certificate of a trusted identity; or, if this signer is to be trusted, add its subject to trustedIdentities"
+            )
         }
     }
 }

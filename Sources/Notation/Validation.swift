@@ -32,6 +32,8 @@ public struct ValidationFailure: Error, Hashable, Sendable, CustomStringConverti
     /// Whether the signature names the very digest of the artifact, but with another media type or size than the registry
     /// does: one of them has it wrong, so it is worth a second question to the registry before it counts.
     public let contradictsDescriptor: Bool
+    /// What to do about it, where the validation that failed does not say it already.
+    public let advice: String?
 
     /// Whether it says nothing about the signature, but that something configured must be mended: a trust store that cannot
     /// be used, credentials that cannot be read.
@@ -40,9 +42,10 @@ public struct ValidationFailure: Error, Hashable, Sendable, CustomStringConverti
     /// A failure with its reason.
     public init(
         _ description: String, isPassing: Bool = false, isConfiguration: Bool = false,
-        contradictsDescriptor: Bool = false
+        contradictsDescriptor: Bool = false, advice: String? = nil
     ) {
         self.description = description
+        self.advice = advice
         self.isPassing = isPassing
         self.isConfiguration = isConfiguration
         self.contradictsDescriptor = contradictsDescriptor

@@ -12,15 +12,30 @@ struct ConformanceDocument {
 
     init() throws { text = try String(contentsOf: Self.url, encoding: .utf8) }
 
-    /// The rules by case: rows whose first cell is an identifier in backquotes.
-    var rules: [String: String] {
-        var rules: [String: String] = [:]
-        for line in text.split(separator: "\n") where line.hasPrefix("| `") {
-            let cells = line.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
-            guard cells.count == 2 else { continue }
-            rules[cells[0].trimmingCharacters(in: ["`"])] = cells[1]
+    /// A rule that is stricter than the reference.
+    struct Rule {
+        let text: String
+        /// Cases of the corpus.
+        var cases: [String] = []
+        /// Tests, as `Suite.test`.
+        var tests: [String] = []
+    }
+
+    /// The rules, by the rows between their marks: the last cell names cases and tests in backquotes.
+    var rules: [Rule] {
+        guard let begin = text.range(of: "<!-- rules: begin -->"), let end = text.range(of: "<!-- rules: end -->")
+        else {
+            return []
         }
-        return rules
+        return text[begin.upperBound..<end.lowerBound].split(separator: "\n").dropFirst(2).map { line in
+            let cells = line.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
+            var rule = Rule(text: cells.first ?? "")
+            guard cells.count == 3 else { return rule }
+            for name in cells[2].split(separator: "`").map(String.init) where name.contains(where: \.isLetter) {
+                if name.contains(".") { rule.tests.append(name) } else { rule.cases.append(name) }
+            }
+            return rule
+        }
     }
 
     /// The table in the text.

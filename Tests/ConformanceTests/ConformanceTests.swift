@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// Every case of the corpus against every policy that the reference verifier was observed with: nothing that it denies is
-/// admitted, and what is denied though it admits has a line in `docs/conformance.md` with the rule that asks for it.
+/// admitted, and what is denied though it admits stands in `docs/conformance.md` beside the rule that asks for it.
 @Suite struct ConformanceTests {
     let corpus: Corpus
     let document: ConformanceDocument
@@ -27,6 +27,7 @@ import Testing
         var table = ConformanceTable()
         var stricter: Set<String> = []
         var wrong: [String] = []
+        let named = document.rules.flatMap(\.cases)
         for entry in corpus.cases {
             for observation in entry.observed {
                 let (accepted, reason) = await verdict(entry, observation)
@@ -40,8 +41,8 @@ import Testing
                     comparison = .stricter
                     stricter.insert(entry.id)
                     #expect(
-                        document.rules[entry.id] != nil,
-                        "no line in docs/conformance.md: \(entry.id) \(observation.policy).\(observation.level): \(reason)"
+                        named.contains(entry.id),
+                        "beside no rule in docs/conformance.md: \(entry.id) \(observation.policy).\(observation.level): \(reason)"
                     )
                 }
                 table.add(comparison, in: entry.category)
@@ -50,7 +51,8 @@ import Testing
         print("\n\(table.markdown)\n")
         #expect(wrong.isEmpty, "admitted, and denied by the reference: \(wrong)")
         #expect(
-            Set(document.rules.keys).subtracting(stricter).isEmpty, "lines in docs/conformance.md that are not needed")
+            Set(named).subtracting(stricter).isEmpty, "cases in docs/conformance.md that are not stricter")
+        #expect(Set(named).count == named.count, "a case beside two rules")
         if ProcessInfo.processInfo.environment["COUNTERSIGN_WRITE_CONFORMANCE"] != nil {
             var document = document
             try document.write(table: table.markdown)
@@ -58,6 +60,27 @@ import Testing
             #expect(
                 document.table == table.markdown,
                 "docs/conformance.md is out of date: run the suite with COUNTERSIGN_WRITE_CONFORMANCE=1")
+        }
+    }
+
+    /// Every rule has a case or a test that shows it, and the tests are there.
+    @Test func everyRuleIsShown() throws {
+        let rules = document.rules
+        #expect(rules.count > 20)
+        let tests = ConformanceDocument.url.deletingLastPathComponent().deletingLastPathComponent()
+            .appending(path: "Tests")
+        var suites: [String: String] = [:]
+        for case let file as URL in FileManager.default.enumerator(at: tests, includingPropertiesForKeys: nil)
+            ?? .init()
+        where file.pathExtension == "swift" {
+            suites[file.deletingPathExtension().lastPathComponent] = try String(contentsOf: file, encoding: .utf8)
+        }
+        for rule in rules {
+            #expect(!rule.cases.isEmpty || !rule.tests.isEmpty, "\(rule.text)")
+            for test in rule.tests {
+                let parts = test.split(separator: ".").map(String.init)
+                #expect(parts.count == 2 && suites[parts[0]]?.contains("func \(parts[1])(") == true, "\(test)")
+            }
         }
     }
 
@@ -81,9 +104,9 @@ import Testing
 
     /// Each signature alone: the same validations have run, with the same actions and results.
     @Test func resultsOfEachValidation() async throws {
-        let rules = document.rules
+        let stricter = Set(document.rules.flatMap(\.cases))
         var compared = 0
-        for entry in corpus.cases where rules[entry.id] == nil {
+        for entry in corpus.cases where !stricter.contains(entry.id) {
             for observation in entry.observed where observation.level != "skip" {
                 guard let policy = try? corpus.policy(observation) else { continue }
                 for signature in observation.json["signatures"]?.array ?? [] {

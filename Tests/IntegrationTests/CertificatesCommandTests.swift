@@ -107,6 +107,26 @@ import Testing
         #expect(broken.output.contains("broken.pem"))
     }
 
+    /// A tsa store holds roots only, and is used as a whole or not at all: none of its certificates is in force.
+    @Test func whatNoTimestampCanRestOnIsNotInForce() async throws {
+        let root = try CertificateAuthority(name: "tsa root")
+        let issuing = try root.intermediate("tsa issuing").certificate
+        var configuration = ConfigurationText()
+        configuration.providers = [
+            Self.inline("release-ca", [try Self.authority("root", days: 400)]),
+            Self.inline("times", [root.certificate, issuing]),
+        ]
+        configuration.trustStores = ["ca": ["release": ["release-ca"]], "tsa": ["times": ["times"]]]
+        configuration.trustPolicies = [ConfigurationText.statement(stores: ["ca:release", "tsa:times"])]
+        let json = try await run(configuration, "-o", "json")
+        #expect(json.status == 1, "\(json)")
+        let certificates = json.json["providers"]?.array?.flatMap { $0["certificates"]?.array ?? [] } ?? []
+        #expect(certificates.map { $0["inForce"] } == [true, false, false], "\(json)")
+        #expect(certificates.last?["state"]?.string?.contains("not a root certificate authority") == true)
+        let table = try await run(configuration)
+        #expect(table.output.contains("trust store \"tsa:times\" of notation cannot be used"), "\(table)")
+    }
+
     @Test func aSourceThatCannotBeReadIsStatusThreeOrTwo() async throws {
         var configuration = ConfigurationText()
         configuration.providers = [["name": "release-ca", "type": "files", "paths": ["/nowhere/at/all"]]]

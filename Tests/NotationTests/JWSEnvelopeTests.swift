@@ -59,6 +59,15 @@ import Testing
         #expect(try await refusal(forge.jws(payload: Array(payload.utf8)))?.contains("in another case") == true)
     }
 
+    /// The reference takes 5000 arrays in each other.
+    @Test(arguments: [(60, true), (70, false), (5_000, false)])
+    func nesting(depth: Int, isGood: Bool) async throws {
+        let nested = String(repeating: "[", count: depth) + String(repeating: "]", count: depth)
+        let text = JSONValue.object(forge.jwsHeader).text.dropLast() + ",\"x\":\(nested)}"
+        let reason = try await refusal(forge.jws(text: String(text)))
+        #expect((reason == nil) == isGood && (isGood || reason?.contains("nested deeper than 64") == true))
+    }
+
     @Test func duplicateNames() async throws {
         let text = JSONValue.object(forge.jwsHeader).text
         let twice = text.dropLast() + #","alg":"ES256"}"#

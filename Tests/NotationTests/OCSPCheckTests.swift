@@ -123,6 +123,18 @@ import Testing
         #expect(end <= now.addingTimeInterval(101))
     }
 
+    @Test func weakSignatures() async throws {
+        let fixture = try RevocationFixture(ocsp: [RevocationFixture.ocspURL], lists: [RevocationFixture.listURL])
+        var answer = OCSPResponseTemplate(.good)
+        answer.scheme = .ecdsa(.sha1)
+        try fixture.answer(answer)
+        var list = RevocationListTemplate()
+        list.scheme = .ecdsa(.sha1)
+        try fixture.publish(list)
+        let reason = await fixture.refusal()
+        #expect(reason.contains("not secure") && reason.contains("which is not accepted"), "\(reason)")
+    }
+
     @Test func signedInATimeToCome() async throws {
         let fixture = try RevocationFixture(ocsp: [RevocationFixture.ocspURL])
         var template = OCSPResponseTemplate(.good)

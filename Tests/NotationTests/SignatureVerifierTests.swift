@@ -234,6 +234,53 @@ import TestSupport
         #expect(outcome.results.allSatisfy { $0.status == .skipped })
     }
 
+    /// What to do depends on what is wrong, not on how far the verification came.
+    @Test func adviceByCause() async throws {
+        let fixture = try SigningFixture()
+        let envelope = try fixture.sign(SigningOptions(userMetadata: ["build": "1"]))
+        let store = try await fixture.verify(
+            envelope, statement: try fixture.statement(stores: ["ca:main", "ca:missing"]))
+        #expect(store.refusal?.advice?.contains("Mend the trust store ca:missing") == true)
+        let times = try await fixture.verify(
+            fixture.sign(), statement: try fixture.statement(stores: ["ca:main", "tsa:missing"]))
+        #expect(times.refusal?.description.contains("the signature has none") == true)
+        let type = try await fixture.verify(
+            envelope, statement: try fixture.statement(stores: ["signingAuthority:main"]))
+        #expect(type.refusal?.advice?.contains("type ca") == true)
+        let metadata = try await fixture.verify(envelope, userMetadata: ["build": "2"])
+        #expect(metadata.refusal?.advice?.contains("metadata that was signed") == true)
+        #expect(metadata.refusal?.description.contains("what was signed is \"build=1\"") == true)
+        let none = try await fixture.verify(fixture.sign(), userMetadata: ["build": "2"])
+        #expect(none.refusal?.description.contains("no metadata was signed") == true)
+        let identity = try await fixture.verify(
+            envelope, statement: try fixture.statement(identities: ["x509.subject:C=XX,ST=YY,O=ZZ"]))
+        #expect(identity.refusal?.advice?.contains("trustedIdentities") == true)
+        let stranger = try await fixture.verify(
+            envelope,
+            trustStore: InMemoryTrustStore([
+                TrustStoreName(.ca, "main"): [CertificateAuthority(name: "other").certificate]
+            ]))
+        #expect(stranger.refusal?.description.contains("no certificate of the signature's chain is trusted") == true)
+        #expect(stranger.refusal?.advice == nil)
+    }
+
+    @Test func certificatesInTheWrongOrder() throws {
+        let fixture = try SigningFixture()
+        let chain = fixture.identity.chain
+        func reason(_ chain: [Certificate], _ key: PrivateKey) -> String {
+            do throws(SigningError) {
+                _ = try EnvelopeSigner(key: key, chain: chain)
+                return ""
+            } catch { return error.description }
+        }
+        let reversed = reason(chain.reversed(), fixture.identity.key)
+        #expect(reversed.contains("in the wrong order") && reversed.contains("number 3 of 3"), "\(reversed)")
+        #expect(reversed.contains("put it first, then the certificate of its issuer"), "\(reversed)")
+        #expect(reason([chain[0], chain[2], chain[1]], fixture.identity.key).contains("leaf first"))
+        let other = try SigningFixture()
+        #expect(reason(chain, other.identity.key).contains("not that of any certificate of the chain"))
+    }
+
     @Test func signerRefusesWhatWouldNotVerify() throws {
         let fixture = try SigningFixture()
         let other = try SigningFixture()

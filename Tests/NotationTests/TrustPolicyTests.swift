@@ -129,6 +129,13 @@ import Testing
         #expect(problem(Self.document(Self.statement(scopes: "[\"\(scope)\"]"))) != nil)
     }
 
+    @Test func storeNames() throws {
+        for name in [".", "..", "", "a/b", "a b"] {
+            #expect(throws: TrustPolicyError.self) { try TrustStoreName(.ca, name) }
+        }
+        #expect(try TrustStoreName(.ca, "a.b").description == "ca:a.b")
+    }
+
     @Test func overlap() {
         func identities(_ list: String...) -> String? {
             let texts = list.map { #""x509.subject: \#($0)""# }.joined(separator: ",")

@@ -34,6 +34,8 @@ package struct RevocationListTemplate: Sendable {
     package var thisUpdate = Date(timeIntervalSinceNow: -3_600)
     package var nextUpdate: Date? = Date(timeIntervalSinceNow: 86_400)
     package var extensions: [TestExtension]
+    /// How it is signed; as its key usually does when nil.
+    package var scheme: SignatureAlgorithm.Scheme?
 
     package init(_ entries: [Entry] = [], number: Int = 1, extensions: [TestExtension] = []) {
         self.entries = entries
@@ -46,7 +48,7 @@ package struct RevocationListTemplate: Sendable {
 
     /// The DER of the list, signed by an authority.
     package func sign(by authority: CertificateAuthority) throws -> [UInt8] {
-        let scheme = authority.key.publicKey.usualScheme
+        let scheme = scheme ?? authority.key.publicKey.usualScheme
         guard let algorithm = SignatureAlgorithm(scheme) else { throw PKIError(.unsupported, "no such algorithm") }
         var fields = [
             DERWriter.integer(1), algorithm.der, authority.certificate.subject.der, DERWriter.time(thisUpdate),
@@ -80,6 +82,8 @@ package struct OCSPResponseTemplate: Sendable {
     package var namesResponderByKey = false
     /// The certificates to send along.
     package var certificates: [Certificate] = []
+    /// How it is signed; as the key usually does when nil.
+    package var scheme: SignatureAlgorithm.Scheme?
     /// When it was signed; `thisUpdate` when nil.
     package var producedAt: Date?
     /// What else is said of the same certificate, after this.
@@ -89,7 +93,7 @@ package struct OCSPResponseTemplate: Sendable {
 
     /// The DER of the response about a certificate of an issuer, signed by a responder.
     package func sign(_ certificate: Certificate, issuer: Certificate, by responder: Identity) throws -> [UInt8] {
-        let scheme = responder.key.publicKey.usualScheme
+        let scheme = scheme ?? responder.key.publicKey.usualScheme
         guard let algorithm = SignatureAlgorithm(scheme) else { throw PKIError(.unsupported, "no such algorithm") }
         let request = try OCSPRequest(for: certificate, issuer: issuer, hash: hash)
         // CertID is the only thing in the only request.

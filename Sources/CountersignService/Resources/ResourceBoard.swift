@@ -62,6 +62,15 @@ struct ResourceBoard {
         fileprivate let ingredients: Ingredients
         /// Providers that verifiers of this very scope wait for.
         fileprivate let awaited: [ResourceID: [String]]
+
+        /// Which trust stores of a verifier cannot be used, and why.
+        fileprivate func misfits(of verifier: String) -> String? {
+            guard case .success(let snapshot) = snapshot else { return nil }
+            let uses = snapshot.verifiers.compactMap { $0 as? NotationVerifier }.filter { $0.name == verifier }
+                .flatMap(\.uses)
+            let sentences = StoreMisfit.all(uses, in: trusted).map(\.sentence)
+            return sentences.isEmpty ? nil : sentences.joined(separator: "; ")
+        }
     }
 
     private struct Store {
@@ -375,8 +384,9 @@ struct ResourceBoard {
         case .policy: return ResourceReport(error: policies[id]?.complaint)
         case .verifier:
             if let complaint = verifiers[id]?.complaint { return ResourceReport(error: complaint) }
-            let awaited = scopes[id.namespace]?.awaited[id]
-            return ResourceReport(error: awaited.map { ResourceBoard.sentence($0, id.namespace) })
+            let scope = scopes[id.namespace]
+            let awaited = scope?.awaited[id].map { ResourceBoard.sentence($0, id.namespace) }
+            return ResourceReport(error: awaited ?? scope?.misfits(of: id.name))
         case .provider:
             let part = providers[id]
             let status = part?.value?.provider.status
