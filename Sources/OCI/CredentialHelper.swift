@@ -69,6 +69,21 @@ struct CredentialHelper: Sendable {
                 && [ENOENT, ENOTDIR, EACCES, ENOEXEC].contains(error.underlyingError?.rawValue)
     }
 
+    /// The reading end of a pipe that holds a short text already. A helper that ends without reading is none of our
+    /// trouble then: Subprocess, which would write to it meanwhile, ends this process when it cannot.
+    private static func pipe(holding text: String) -> Int32? {
+        let bytes = Array(text.utf8)
+        var ends: [Int32] = [-1, -1]
+        // So much goes into a pipe at once that nobody reads (pipe(7), PIPE_BUF).
+        guard bytes.count <= 4096, pipe2(&ends, O_CLOEXEC) == 0 else { return nil }
+        defer { close(ends[1]) }
+        guard write(ends[1], bytes, bytes.count) == bytes.count else {
+            close(ends[0])
+            return nil
+        }
+        return ends[0]
+    }
+
     /// Runs the program until the deadline, and kills it and its children then.
     private func run(_ server: String, _ deadline: ContinuousClock.Instant) async -> Ending {
         var options = PlatformOptions()
@@ -78,12 +93,17 @@ struct CredentialHelper: Sendable {
         ]
         let environment: Environment = path.map { .inherit.updating(["PATH": $0]) } ?? .inherit
         let program = program
+        guard let input = Self.pipe(holding: "\(server)\n") else {
+            return .fault("there is no pipe for what it reads", isLasting: false)
+        }
+        defer { close(input) }
         return await withTaskGroup(of: Ending.self) { [options] group in
             group.addTask {
                 do {
                     let result = try await Subprocess.run(
                         .name(program), arguments: ["get"], environment: environment, platformOptions: options,
-                        input: .string("\(server)\n"), output: .bytes(limit: 128 * 1024), error: .discarded)
+                        input: .fileDescriptor(.init(rawValue: input), closeAfterSpawningProcess: false),
+                        output: .bytes(limit: 128 * 1024), error: .discarded)
                     return .output(
                         Output(
                             isSuccess: result.terminationStatus.isSuccess, status: "\(result.terminationStatus)",

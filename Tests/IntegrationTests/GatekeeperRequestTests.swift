@@ -142,8 +142,9 @@ import Testing
             expectDenied(answer, keys[1], "no signature")
             // The report speaks of the image alone.
             #expect(answer.reports(keys[0]).first?["subject"]?.string == signed)
+            // Which namespace an image is resolved for is not its author's to say.
             let mutated = try await service.mutate(keys[0])
-            #expect(mutated.value()?.string?.hasPrefix(signed.replacing(":v1", with: "@sha256:")) == true)
+            #expect(mutated.value() == nil)
         }
     }
 
