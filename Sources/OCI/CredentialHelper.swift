@@ -71,11 +71,12 @@ struct CredentialHelper: Sendable {
 
     /// The reading end of a pipe that holds a short text already. A helper that ends without reading is none of our
     /// trouble then: Subprocess, which would write to it meanwhile, ends this process when it cannot.
-    private static func pipe(holding text: String) -> Int32? {
+    private static func input(holding text: String) -> Int32? {
         let bytes = Array(text.utf8)
         var ends: [Int32] = [-1, -1]
-        // So much goes into a pipe at once that nobody reads (pipe(7), PIPE_BUF).
-        guard bytes.count <= 4096, pipe2(&ends, O_CLOEXEC) == 0 else { return nil }
+        // So much goes into a pipe at once that nobody reads (pipe(7), PIPE_BUF). Subprocess hands no other program its ends
+        // on.
+        guard bytes.count <= 4096, pipe(&ends) == 0 else { return nil }
         defer { close(ends[1]) }
         guard write(ends[1], bytes, bytes.count) == bytes.count else {
             close(ends[0])
@@ -93,7 +94,7 @@ struct CredentialHelper: Sendable {
         ]
         let environment: Environment = path.map { .inherit.updating(["PATH": $0]) } ?? .inherit
         let program = program
-        guard let input = Self.pipe(holding: "\(server)\n") else {
+        guard let input = Self.input(holding: "\(server)\n") else {
             return .fault("there is no pipe for what it reads", isLasting: false)
         }
         defer { close(input) }
