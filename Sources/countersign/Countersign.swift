@@ -1,5 +1,6 @@
 import ArgumentParser
 import CountersignService
+import Quotation
 
 /// The command and its subcommands.
 @main
@@ -45,7 +46,13 @@ struct Countersign: AsyncParsableCommand {
             exit(withStatus: failure.status.rawValue)
         } catch {
             let code = exitCode(for: error)
-            let message = fullMessage(for: error)
+            var message = fullMessage(for: error)
+            // The parser repeats an argument that it does not understand: a key that was given in place of its file, too.
+            if arguments.contains(where: { Quotation.mayHoldKey($0) }), Quotation.mayHoldKey(message) {
+                message =
+                    "countersign: an argument cannot be understood, and is not shown, since it may be key material: keys and "
+                    + "certificates are given as paths of files; see 'countersign --help'"
+            }
             if code.isSuccess {
                 if !message.isEmpty { print(message) }
                 exit(withStatus: 0)
