@@ -107,7 +107,8 @@ import Testing
                 #expect(error?.description.contains(place) == true)
                 #expect(error?.description.contains("s3cret") == false)
             }
-            cluster.put(.secret, secret("pull", auths("a.example", "u", "p")))
+            // What has nothing for this registry: the other one might.
+            cluster.put(.secret, secret("pull", auths("b.example", "u", "p")))
             cluster.put(.secret, secret("opaque", type: "Opaque", "{}"))
             #expect(await problem([.init(namespace: "team", name: "opaque")])?.description.contains("Opaque") == true)
             cluster.inject(.status(403))
