@@ -70,8 +70,8 @@ import Testing
         defer { files.remove() }
         let tls = try ServingFiles(in: files.directory)
         let cluster = try await KubernetesEmulator.start()
-        cluster.add(token: "countersign", KubernetesEmulator.User("system:serviceaccount:countersign:countersign"))
-        let kubeconfig = try cluster.writeKubeconfig(to: files.path("kubeconfig"), token: "countersign")
+        cluster.add(token: "token-of-the-pod", KubernetesEmulator.User("system:serviceaccount:countersign:countersign"))
+        let kubeconfig = try cluster.writeKubeconfig(to: files.path("kubeconfig"), token: "token-of-the-pod")
         try await withRegistry { registry in
             try await body(
                 Scene(cluster: cluster, registry: registry, files: files, tls: tls, kubeconfig: kubeconfig))
