@@ -16,7 +16,7 @@ struct RegistryScope: Sendable {
     let repository: String
 
     /// The repository at all registries that this one may be: what scopes are looked up by.
-    var place: String { "\(registry.place)/\(repository)" }
+    var place: String { registry.place(of: repository) }
 
     /// The scope as it was written, but for its repository's whole name.
     var description: String { "\(registry)/\(repository)" }

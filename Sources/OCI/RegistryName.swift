@@ -86,6 +86,13 @@ public struct RegistryName: Hashable, Sendable, CustomStringConvertible {
         return description
     }
 
+    /// The ``place`` with a repository: at Docker Hub, one without a namespace is one of `library`.
+    package func place(of repository: String) -> String {
+        let place = place
+        let isShort = place == Self.dockerHub && !repository.utf8.contains(UInt8(ascii: "/"))
+        return isShort ? "\(place)/library/\(repository)" : "\(place)/\(repository)"
+    }
+
     /// Every spelling of a registry that this one may be.
     package var spellings: [String] {
         guard port.map(RegistryTransport.defaultPorts.contains) ?? true else { return [description] }

@@ -168,9 +168,9 @@ import Testing
 
     @Test func errorsSayWhatWasAskedOfWhomAndWhatToDo() async throws {
         try await withCluster { cluster, _ in
-            cluster.add(token: "visitor", .init("system:serviceaccount:default:visitor"))
+            cluster.add(token: "a-token-1", .init("system:serviceaccount:default:visitor"))
             cluster.forbid { verb, type, _ in type == .secret && verb == "get" }
-            let visitor = try KubernetesClient(cluster.configuration(token: "visitor"))
+            let visitor = try KubernetesClient(cluster.configuration(token: "a-token-1"))
             let error = await failure { () throws(KubernetesError) in
                 try await visitor.get(.secret, name: "pull", namespace: "team")
             }
