@@ -179,6 +179,8 @@ int ccurl_thread_start(pthread_t *thread, ccurl_thread_body body, void *context)
 
 void ccurl_thread_join(pthread_t thread) { pthread_join(thread, NULL); }
 
+bool ccurl_thread_is_current(pthread_t thread) { return pthread_equal(thread, pthread_self()) != 0; }
+
 void ccurl_thread_detach(pthread_t thread) { pthread_detach(thread); }
 
 #if defined(__has_feature)

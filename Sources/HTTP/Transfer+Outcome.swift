@@ -4,6 +4,7 @@ import CCurl
 extension Transfer {
     /// The outcome once libcurl is done with the handle.
     func outcome(_ code: CURLcode, trust: TrustAnchors) -> Result<Answer, Fault> {
+        if hasGivenWay { return .failure(noRoom("this body gave way to those of other hosts")) }
         if code == CURLE_OK { return .success(answer(body)) }
         if let refused, !hasPermittedAddress || code == CURLE_ABORTED_BY_CALLBACK {
             let detail = "not asked: \(refused)"

@@ -41,6 +41,8 @@ final class Transfer: @unchecked Sendable {
     /// Its part of the budget, from its first bytes on, and how many bytes were asked for.
     private(set) var share: BodyBudget.Share?
     private var grantedBytes = 0
+    /// Whether its body was freed for others: it can only end as a fault.
+    private(set) var hasGivenWay = false
     /// What asks for room for it; set by its engine.
     var budget: (pool: BodyBudget, evict: @Sendable () -> Void)?
     /// From when on, and from how many bytes on, its rate is measured; `nil` while it is not waited for a body.
@@ -334,8 +336,19 @@ final class Transfer: @unchecked Sendable {
             stop = .tooLarge
             return false
         }
-        // No memory is reserved by words alone.
+        // No memory is reserved by words alone. But for whose beginning there is no room need not come at all.
+        guard length <= BodyBudget.alwaysGranted || isGranted(BodyBudget.alwaysGranted + BodyBudget.step) else {
+            stop = .noRoom
+            return false
+        }
         return true
+    }
+
+    /// Frees what has come, for others. The transfer ends before it takes anything more.
+    func giveUpBody() {
+        hasGivenWay = true
+        body = []
+        headers = HTTPHeaders()
     }
 
     /// Whether there is room for so many bytes of this transfer in all.
@@ -365,6 +378,10 @@ final class Transfer: @unchecked Sendable {
     }
 
     private func received(body bytes: UnsafeRawBufferPointer) -> Reception {
+        if hasGivenWay {
+            stop = .noRoom
+            return .stop
+        }
         if let stream = exchange.stream {
             guard stream.buffer.offer(bytes) else {
                 // Whoever reads takes as long as it takes.

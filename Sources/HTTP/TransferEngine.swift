@@ -5,7 +5,7 @@ import Synchronization
 /// belong to it; so do the trusted authorities, which never change in its life.
 ///
 /// `@unchecked Sendable`: `inbox` is a lock; `multi` is used by the engine's thread alone; of `events` any thread may wake,
-/// and it lives as long as the engine; `thread` is written once before `init` returns; `active`, `idleHandles`, `streams`,
+/// and it lives as long as the engine; `thread` is written once before `init` returns; `active`, `streams`,
 /// `queue`, `nextRateCheck` and `nextDeadline` are touched by the engine's thread alone.
 final class TransferEngine: @unchecked Sendable {
     private enum Mode { case running, draining, stopping }
@@ -34,7 +34,6 @@ final class TransferEngine: @unchecked Sendable {
     private var thread = pthread_t()
 
     private var active: [UnsafeMutableRawPointer: Transfer] = [:]
-    private var idleHandles: [UnsafeMutableRawPointer] = []
     /// No transfer's deadline is earlier.
     private var nextDeadline: ContinuousClock.Instant?
     /// How many of the transfers are streams, whose deadlines move.
@@ -190,6 +189,9 @@ final class TransferEngine: @unchecked Sendable {
 
     /// Ends a transfer whose bytes another host needs.
     private func giveWay(_ transfer: Transfer) {
+        // Nearly always another of this engine's transfers asks for the room, on its thread: the memory is free at once, and
+        // not only when the thread has taken whatever has come on all other connections.
+        if ccurl_thread_is_current(thread) { transfer.giveUpBody() }
         transfer.handOver()
         tell { $0.evicted.append(transfer) }
     }
@@ -259,7 +261,10 @@ final class TransferEngine: @unchecked Sendable {
         func fail(_ detail: String) {
             transfer.finish(.failure(Fault(kind: .configuration, detail: detail, isWorthRetrying: false)))
         }
-        guard let handle = idleHandles.popLast() ?? curl_easy_init() else {
+        // Each has a handle of its own. Used again, it would keep a pointer to the last header of the transfer before, which is
+        // freed, and a header line that begins with a space, which whoever answers may send, is appended there (libcurl
+        // before 8.5).
+        guard let handle = curl_easy_init() else {
             return fail("there is no memory for a request")
         }
         transfer.budget = (
@@ -285,10 +290,9 @@ final class TransferEngine: @unchecked Sendable {
         active[handle] = nil
         if transfer.exchange.stream != nil { streams -= 1 } else { queue.ended(transfer) }
         curl_multi_remove_handle(multi, handle)
-        // The reset comes first: the handle points to the headers and the error text of the transfer.
-        curl_easy_reset(handle)
+        // This comes first: the handle points to the headers and the error text of the transfer.
+        curl_easy_cleanup(handle)
         transfer.finish(result)
-        if idleHandles.count < 64 { idleHandles.append(handle) } else { curl_easy_cleanup(handle) }
         while let next = queue.next(budget) { begin(next) }
     }
 
@@ -317,8 +321,6 @@ final class TransferEngine: @unchecked Sendable {
     }
 
     private func close() {
-        for handle in idleHandles { curl_easy_cleanup(handle) }
-        idleHandles = []
         curl_multi_cleanup(multi)
         let waiters = inbox.withLock { inbox in
             inbox.isClosed = true

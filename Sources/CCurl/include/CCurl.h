@@ -99,6 +99,7 @@ typedef void (*ccurl_thread_body)(void *_Nullable context);
 /// Starts a thread that receives no signals, SIGPIPE included: OpenSSL writes with write(2).
 int ccurl_thread_start(pthread_t *thread, ccurl_thread_body body, void *_Nullable context);
 void ccurl_thread_join(pthread_t thread);
+bool ccurl_thread_is_current(pthread_t thread);
 void ccurl_thread_detach(pthread_t thread);
 
 /// Says that all that was done to an object comes before what is done after `ccurl_take_over`: to ThreadSanitizer, which
