@@ -23,7 +23,14 @@ struct ServeClusterTests {
             KubernetesEmulator.User(
                 "system:serviceaccount:kyverno:kyverno-admission-controller",
                 audiences: [TokenReviewer.ownAudience]))
-        api.add(token: "somebodys", KubernetesEmulator.User("system:serviceaccount:default:default"))
+        api.add(
+            token: "somebodys",
+            KubernetesEmulator.User(
+                "system:serviceaccount:default:default", audiences: [TokenReviewer.ownAudience]))
+        // Kyverno's own, but for the API server: not for this service.
+        api.add(
+            token: "the-api-servers",
+            KubernetesEmulator.User("system:serviceaccount:kyverno:kyverno-admission-controller"))
         let environment = [
             "KUBECONFIG": try api.writeKubeconfig(to: files.path("kubeconfig")), "COUNTERSIGN_REDIS_PASSWORD": "sesame",
         ]
@@ -45,7 +52,9 @@ struct ServeClusterTests {
                         return metrics.text.contains("countersign_shared_cache_connected 1")
                     })
                 registry.forgetRequests()
-                for (token, status) in [("somebodys", 403), ("stolen", 401), ("kyvernos", 200)] {
+                for (token, status) in [
+                    ("somebodys", 403), ("stolen", 401), ("the-api-servers", 401), ("kyvernos", 200),
+                ] {
                     let client = try await TestClient.connect(
                         port: process.kyvernoPort, TestClient.Options(trusting: tls.serverAuthority))
                     let reply = try await client.ask(

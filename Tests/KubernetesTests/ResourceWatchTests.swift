@@ -129,7 +129,7 @@ import Testing
 
     /// The same when it has to list: nothing that it asks for costs more.
     @Test func aListAfterTheReturnIsNotPutOffForLong() async throws {
-        try await withCluster { cluster, client in
+        try await withCluster({ $0.backoff = KubernetesClient.Options().backoff }) { cluster, client in
             cluster.inject(.status(429, retryAfter: 8), count: 1) { !$0.isWatch }
             cluster.put(.widget, widget("a"))
             let start = ContinuousClock.now
@@ -163,7 +163,8 @@ import Testing
                 try await reader.until("synced") { $0.syncs == 1 }
                 while cluster.openWatches == 0 { try await Task.sleep(for: .milliseconds(2)) }
                 let port = String(cluster.port, radix: 16, uppercase: true)
-                let table = try String(contentsOfFile: "/proc/net/tcp", encoding: .utf8)
+                let file = try #require(FileHandle(forReadingAtPath: "/proc/net/tcp"))
+                let table = String(decoding: try file.readToEnd() ?? Data(), as: UTF8.self)
                 // proc(5): remote address, state, queues, timer: 02 is the one for keepalive, in hundredths of a second.
                 let timers = table.split(separator: "\n").dropFirst().compactMap { line -> (Substring, Int?)? in
                     let fields = line.split(separator: " ")

@@ -60,6 +60,7 @@ package actor CertificateRotation {
     private var absence = Backoff.absence
     private var refusals = Backoff()
     private var wake: AsyncStream<Event>.Continuation?
+    private var isTickQueued = false
     private var waking: (task: Task<Void, Never>, at: ContinuousClock.Instant)?
 
     /// A rotation that does nothing before ``run()``.
@@ -104,7 +105,7 @@ package actor CertificateRotation {
                     case .synced(let objects): continuation.yield(.secret(objects.first))
                     case .changed(let object): continuation.yield(.secret(object))
                     case .deleted: continuation.yield(.secret(nil))
-                    case .resumed: continuation.yield(.tick)
+                    case .resumed: await self.tick()
                     case .failed(let error):
                         await self.report(error, from: .secretWatch)
                         continue
@@ -119,7 +120,7 @@ package actor CertificateRotation {
                         case .synced(let objects): continuation.yield(.provider(name, objects.first))
                         case .changed(let object): continuation.yield(.provider(name, object))
                         case .deleted: continuation.yield(.provider(name, nil))
-                        case .resumed: continuation.yield(.tick)
+                        case .resumed: await self.tick()
                         // Gatekeeper is not installed: nobody is there to trust anything.
                         case .failed(let error) where error.kind == .notFound: continuation.yield(.provider(name, nil))
                         case .failed(let error):
@@ -131,7 +132,7 @@ package actor CertificateRotation {
                 }
             }
             group.addTask { [policy] in
-                while (try? await Task.sleep(for: policy.interval)) != nil { continuation.yield(.tick) }
+                while (try? await Task.sleep(for: policy.interval)) != nil { await self.tick() }
             }
             group.addTask {
                 for await event in events { await self.take(event) }
@@ -147,7 +148,9 @@ package actor CertificateRotation {
         switch event {
         case .secret(let object): secret = .some(object)
         case .provider(let name, let object): providers[name] = .some(object)
-        case .tick: if let waking, waking.at <= .now { self.waking = nil }
+        case .tick:
+            isTickQueued = false
+            if let waking, waking.at <= .now { self.waking = nil }
         }
         // What the Secret holds is not known yet.
         guard secret != nil else { return }
@@ -174,6 +177,13 @@ package actor CertificateRotation {
         }
     }
 
+    /// Asks for a look; while one is queued already, another would only hold up what comes behind it.
+    private func tick() {
+        guard !isTickQueued else { return }
+        isTickQueued = true
+        wake?.yield(.tick)
+    }
+
     /// Looks again before the next interval ends. Of several wishes the earliest counts.
     private func look(after wait: Duration) {
         let at = ContinuousClock.now + wait
@@ -181,9 +191,9 @@ package actor CertificateRotation {
             guard at < waking.at else { return }
             waking.task.cancel()
         }
-        let task = Task { [wake] in
+        let task = Task {
             do { try await Task.sleep(until: at, clock: .continuous) } catch { return }
-            wake?.yield(.tick)
+            self.tick()
         }
         waking = (task, at)
     }
