@@ -237,6 +237,20 @@ import Testing
         #expect(message.contains(text), "\(message)")
     }
 
+    /// A program that ends without reading must not end us: by SIGPIPE, or in the library that runs it.
+    @Test func survivesAHelperThatDoesNotRead() async throws {
+        let directory = try TemporaryDirectory()
+        defer { directory.remove() }
+        let file = directory.write("#!/bin/sh\nexit 7\n", to: "docker-credential-deaf")
+        chmod(file, 0o755)
+        for _ in 0..<40 {
+            let message = await expectError(.credentials) {
+                try await Self.credential(#"{"credsStore":"deaf"}"#, "r.example", helperPath: Self.path(directory))
+            }
+            #expect(message.contains("it ended with"), "\(message)")
+        }
+    }
+
     @Test func saysThatAHelperIsMissing() async throws {
         let message = await expectError(.credentials) {
             try await Self.credential(#"{"credsStore":"missing"}"#, "r.example", helperPath: "/nonexistent")
