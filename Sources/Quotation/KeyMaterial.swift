@@ -41,8 +41,12 @@ enum KeyMaterial {
     private static func isSuspicious(_ bytes: UnsafeBufferPointer<UInt8>, _ run: Range<Int>) -> Bool {
         if run.count >= tokenLength, bytes[run].starts(with: "eyJ".utf8) { return true }
         guard run.count >= base64Length else { return false }
-        if run.count >= hexLength, bytes[run].allSatisfy(isHex) { return !isDigest(bytes, run) }
-        // Words, names and paths keep to one kind of character for a while, Base64 does not.
+        if let hex = hexRun(bytes, run) {
+            guard isDigest(bytes, hex) else { return true }
+            if hex.count == run.count { return false }
+        }
+        // Words, names and paths keep to one kind of character for a while, Base64 does not: of random text, 64 in 100
+        // characters are of another kind than the one before.
         var (changes, kinds) = (0, Set<Int>())
         var last: Int?
         for byte in bytes[run] {
@@ -51,7 +55,18 @@ enum KeyMaterial {
             if let last, last != kind { changes += 1 }
             last = kind
         }
-        return kinds.isSuperset(of: [0, 1, 2]) && changes * 3 >= run.count
+        return kinds.isSuperset(of: [0, 1, 2]) && changes * 5 >= run.count * 2
+    }
+
+    /// The first hexadecimal digits within a run that are as many as a key's.
+    private static func hexRun(_ bytes: UnsafeBufferPointer<UInt8>, _ run: Range<Int>) -> Range<Int>? {
+        var start = run.lowerBound
+        while start < run.upperBound {
+            let end = bytes[start..<run.upperBound].firstIndex { !isHex($0) } ?? run.upperBound
+            if end - start >= hexLength { return start..<end }
+            start = end + 1
+        }
+        return nil
     }
 
     /// Whether digits are those of a digest by the name in front of them: `sha256:…`.
