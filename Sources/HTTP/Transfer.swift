@@ -314,8 +314,10 @@ final class Transfer: @unchecked Sendable {
             measured = (.now, 0)
             return acceptAnnouncedLength()
         }
+        // "No whitespace is allowed between the field name and colon" (RFC 9112, section 5.1): it would be another name, and the
+        // header, a link to the next page for instance, not be there.
         guard let colon = line.firstIndex(of: UInt8(ascii: ":")), colon > line.startIndex,
-            line[line.startIndex] != 0x20, line[line.startIndex] != 0x09
+            line[..<colon].allSatisfy(HTTPHeaders.isTokenByte)
         else {
             stop = .malformed("the answer has a malformed header line")
             return false

@@ -109,7 +109,7 @@ extension RegistryClient {
         do { return try Digest(parsing: claim) } catch {
             throw call.error(
                 .malformed,
-                "the registry's header Docker-Content-Digest is not one: \(error)")
+                "the registry's header Docker-Content-Digest is not one: \(response.sent.shown("\(error)"))")
         }
     }
 
