@@ -31,7 +31,30 @@ package struct Decision: Sendable, Hashable {
             isSuccess
             ? reports.contains { $0.extensions["stale"] != nil } ? "stale" : "verified"
             : reports.first { !$0.isSuccess }?.failureClass ?? "policy"
-        self.reportsJSON = JSONValue.array(reports.map(\.json)).bytes
+        self.reportsJSON = JSONValue.array(Decision.answered(reports).map(\.json)).bytes
+    }
+
+    /// So many reports on artifacts that failed are in an answer. Who pushes signatures that do not verify chooses how many
+    /// there are; what the policy takes to read an answer must not be theirs to choose (docs/limits.md, "Time of a review").
+    package static let maximumFailedReports = 10
+
+    /// The reports of an answer: all that passed, those about the image as a whole, the first about artifacts that failed, and
+    /// how many more there are.
+    private static func answered(_ reports: [VerifierReport]) -> [VerifierReport] {
+        let failed = reports.count { !$0.isSuccess && $0.referenceDigest != nil }
+        guard failed > maximumFailedReports, let subject = reports.first?.subject else { return reports }
+        var room = maximumFailedReports
+        var kept = reports.filter { report in
+            guard !report.isSuccess, report.referenceDigest != nil else { return true }
+            room -= 1
+            return room >= 0
+        }
+        kept.append(
+            VerifierReport(
+                subject: subject, isSuccess: false, message: "failed to verify artifact: \(subject)",
+                errorReason: "\(failed - maximumFailedReports) more checks failed; countersign inspect shows them all",
+                remediation: "Delete signatures that are no longer of use from the repository"))
+        return kept
     }
 
     /// The same without what the command line alone shows, which takes more memory than all the rest.
