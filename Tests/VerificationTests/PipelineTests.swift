@@ -194,7 +194,8 @@ struct ScriptedVerifier: ArtifactVerifier {
     @Test func anAnswerHasTenReportsOfFailuresAtMost() throws {
         func report(_ number: Int, isSuccess: Bool) -> VerifierReport {
             VerifierReport(
-                subject: "r.example/app", isSuccess: isSuccess, referenceDigest: "sha256:\(number)", message: "looked at")
+                subject: "r.example/app", isSuccess: isSuccess, referenceDigest: "sha256:\(number)",
+                message: "looked at")
         }
         let about = VerifierReport(subject: "r.example/app", isSuccess: false, message: "of the image as a whole")
         let decision = Decision(
