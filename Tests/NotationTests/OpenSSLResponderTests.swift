@@ -110,12 +110,12 @@ import Testing
                 url: server.url + path, roots: [root.certificate], http: http, revocation: RevocationChecker(http: http)
             )
             return try await fixture.signer.sign(
-                SigningFixture.image, SigningOptions(), now: SigningFixture.now, timestamps: client,
+                SigningFixture.image, SigningOptions(), now: Date(), timestamps: client,
                 deadline: .now + .seconds(600))
         }
         let envelope = try await sign("/tsa")
         let outcome = try await fixture.verify(
-            envelope, statement: fixture.statement(stores: ["ca:main", "tsa:times"]),
+            envelope, statement: fixture.statement(stores: ["ca:main", "tsa:times"]), now: Date(),
             trustStore: InMemoryTrustStore([
                 TrustStoreName(.ca, "main"): [fixture.root.root], TrustStoreName(.tsa, "times"): [root.certificate],
             ]))

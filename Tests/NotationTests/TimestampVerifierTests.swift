@@ -153,7 +153,9 @@ import Testing
     func envelopes(format: EnvelopeFormat) async throws {
         let fixture = try SigningFixture()
         let list = "http://crl.test/tsa.crl"
-        let tsa = try authority({ $0.extensions.append(.crlDistributionPoints([list])) })
+        var tsa = try authority({ $0.extensions.append(.crlDistributionPoints([list])) })
+        // The fixture's time, however long ago that was.
+        tsa.time = SigningFixture.now
         let http = TableHTTP()
         let stamping = StampingHTTP(tsa)
         let client = TimestampClient(
