@@ -112,7 +112,10 @@ final class ResourceService: Sendable {
     private let task: Task<Void, any Error>
 
     init(_ cluster: ResourceCluster, shared: SharedCacheSettings? = nil) async throws {
-        directory = try TemporaryDirectory()
+        let directory = try TemporaryDirectory()
+        self.directory = directory
+        var isRunning = false
+        defer { if !isRunning { directory.remove() } }
         tls = try ServingFiles(in: directory)
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let shared = try shared.map { [metrics] in
@@ -142,6 +145,7 @@ final class ResourceService: Sendable {
         self.group = group
         task = Task { try await group.run() }
         ports = try await server.ports
+        isRunning = true
     }
 
     func verify(_ keys: String...) async throws -> Answer {

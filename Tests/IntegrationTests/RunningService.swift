@@ -32,7 +32,11 @@ final class RunningService: Sendable {
         callers: (any CallerAuthenticator)? = nil, shared: SharedCacheSettings? = nil,
         _ change: (inout ProviderConfiguration) -> Void = { _ in }
     ) async throws {
-        directory = try TemporaryDirectory()
+        let directory = try TemporaryDirectory()
+        self.directory = directory
+        // Nobody else can, of a service that did not come to be.
+        var isRunning = false
+        defer { if !isRunning { directory.remove() } }
         tls = try ServingFiles(in: directory)
         log = LogLines()
         let path = directory.write(configuration.json.bytes, to: "config.json")
@@ -64,6 +68,7 @@ final class RunningService: Sendable {
         self.group = group
         task = Task { try await group.run() }
         ports = try await server.ports
+        isRunning = true
     }
 
     /// How Gatekeeper connects.

@@ -35,6 +35,9 @@ final class ServeProcess: Sendable {
     ) async throws {
         let directory = try TemporaryDirectory()
         self.directory = directory
+        // An object that did not come to be has no deinit.
+        var hasStarted = false
+        defer { if !hasStarted { directory.remove() } }
         let log = directory.write([], to: "log")
         let process = Process()
         process.executableURL = URL(filePath: Command.path)
@@ -78,6 +81,7 @@ final class ServeProcess: Sendable {
         }
         (self.port, self.healthPort, self.metricsPort) = (port, healthPort, ports["metrics"] ?? 0)
         kyvernoPort = ports["kyverno"] ?? 0
+        hasStarted = true
     }
 
     /// `msg=listening … for=provider port=…`
