@@ -19,7 +19,8 @@ enum KeyMaterial {
 
     /// RFC 7468: whatever begins so may be a key's block, whole or cut, with or without its line breaks.
     private static func hasArmor(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
-        ["-----begin", "-----end", "private key", "private-key", "\"d\":"].contains { Bytes.contain(bytes, $0.utf8) }
+        ["-----begin", "-----end", "private key", "private-key", "\"d\":", "\"d\" :"]
+            .contains { Bytes.contain(bytes, $0.utf8) }
     }
 
     private static func hasRun(_ bytes: UnsafeBufferPointer<UInt8>, isPath: Bool) -> Bool {

@@ -42,8 +42,9 @@ package struct SentSecrets: Sendable {
         guard !secrets.isEmpty || !authorizations.isEmpty || !forms.isEmpty else { return false }
         let plain = Array(text.utf8.prefix(Self.maximumTextBytes))
         let unescaped = Self.unescaped(plain)
+        // Letters outside ASCII have cases, too: both sides are compared in capitals as well, for "ß" has no other.
         let texts = [plain, unescaped, Self.percentDecoded(plain), Self.percentDecoded(unescaped)]
-            .map { $0.map(Bytes.lowercased) }
+            .flatMap { [$0, Self.inCapitals($0)] }.map { $0.map(Bytes.lowercased) }
         var parts: [Set<ArraySlice<UInt8>>] = []
         for secret in all {
             for form in Self.forms(of: Array(secret.utf8)) {
@@ -95,7 +96,7 @@ package struct SentSecrets: Sendable {
     /// A secret as it may come back, in lower case. Base64 of a longer text that has it inside looks different at each of
     /// three places; what depends on its neighbours is left out.
     private static func forms(of secret: [UInt8]) -> [[UInt8]] {
-        var forms = [secret, hex(secret)]
+        var forms = [secret, inCapitals(secret), hex(secret)]
         for shift in 0..<3 {
             let encoded = Array(Data([UInt8](repeating: 0, count: shift) + secret).base64EncodedString().utf8)
             let length = (shift + secret.count) * 8 / 6
@@ -109,6 +110,10 @@ package struct SentSecrets: Sendable {
                 })
         }
         return forms.map { $0.map(Bytes.lowercased) }
+    }
+
+    private static func inCapitals(_ bytes: [UInt8]) -> [UInt8] {
+        Array(String(decoding: bytes, as: UTF8.self).uppercased().utf8)
     }
 
     private static func hex(_ bytes: [UInt8]) -> [UInt8] {

@@ -1,3 +1,4 @@
+import Quotation
 import StrictJSON
 
 /// Why a configuration cannot come into force.
@@ -44,7 +45,8 @@ package struct ConfigurationReader: Sendable {
         self.path = path
     }
 
-    private func memberPath(_ name: String) -> String { path.isEmpty ? name : "\(path).\(name)" }
+    /// Where a member is, for messages. Its name is what somebody wrote: a key that slipped to the left is not shown.
+    func memberPath(_ name: String) -> String { path.isEmpty ? name.quoted : "\(path).\(name.quoted)" }
 
     /// A member, `nil` when it is absent or `null`.
     package mutating func value(_ name: String) -> JSONValue? {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import HTTP
+import Quotation
 
 /// `countersign probe URL`: the image has no shell and no curl, and `helm test` wants to know from inside the cluster.
 struct ProbeCommand: AsyncParsableCommand {
@@ -37,7 +38,7 @@ struct ProbeCommand: AsyncParsableCommand {
         do { client = try HTTPClient(configuration: HTTPClientConfiguration(extraCABundle: caFile)) } catch {
             throw CommandFailure(.usage, error.detail)
         }
-        var failure = CommandFailure(.undetermined, "\(url): not asked")
+        var failure = CommandFailure(.undetermined, "\(url.quotedPath): not asked")
         for attempt in 1...attempts {
             if attempt > 1 { try await Task.sleep(for: .seconds(1)) }
             do throws(CommandFailure) {
@@ -58,11 +59,12 @@ struct ProbeCommand: AsyncParsableCommand {
         let response: HTTPResponse
         do { response = try await client.send(request) } catch {
             let isWrong = error.kind == .invalidURL || error.kind == .configuration
-            throw CommandFailure(isWrong ? .usage : .undetermined, "\(url): \(error.detail)")
+            throw CommandFailure(isWrong ? .usage : .undetermined, "\(url.quotedPath): \(error.detail)")
         }
         let text = String(decoding: response.body, as: UTF8.self).split(separator: "\n").joined(separator: " ")
         guard (200..<300).contains(response.status) else {
-            throw CommandFailure(.notVerified, "\(url): status \(response.status)\(text.isEmpty ? "" : ": \(text)")")
+            throw CommandFailure(
+                .notVerified, "\(url.quotedPath): status \(response.status)\(text.isEmpty ? "" : ": \(text)")")
         }
         return text
     }
