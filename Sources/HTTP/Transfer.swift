@@ -317,7 +317,9 @@ final class Transfer: @unchecked Sendable {
         // "No whitespace is allowed between the field name and colon" (RFC 9112, section 5.1): it would be another name, and the
         // header, a link to the next page for instance, not be there.
         guard let colon = line.firstIndex(of: UInt8(ascii: ":")), colon > line.startIndex,
-            line[..<colon].allSatisfy(HTTPHeaders.isTokenByte)
+            line[..<colon].allSatisfy(HTTPHeaders.isTokenByte),
+            // A lone CR is no end of a line here, and is one to others: what follows would be a header to them (section 2.2).
+            line[colon...].allSatisfy({ $0 == 0x09 || ($0 >= 0x20 && $0 != 0x7F) })
         else {
             stop = .malformed("the answer has a malformed header line")
             return false

@@ -25,7 +25,7 @@ import Testing
     @Test(arguments: [
         "Link : </v2/app/referrers/x?page=2>; rel=\"next\"", "Link\t: </x>; rel=\"next\"",
         "Link </v2/app/referrers/sha256:x?page=2>; rel=\"next\"", "L\u{EF}nk: </x>; rel=\"next\"", "\"Link\": </x>",
-        "Li\u{0}nk: </x>",
+        "Li\u{0}nk: </x>", "X: y\rLink: </x>; rel=\"next\"",
     ])
     func aHeadersNameIsAToken(line: String) async throws {
         let error = try await answer("HTTP/1.1 200 OK\r\n\(line)\r\nContent-Length: 0\r\n\r\n")
