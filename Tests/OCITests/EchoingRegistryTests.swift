@@ -136,7 +136,9 @@ import Testing
             .bearer("hostsecret.abc"),
         ], [400, 401, 403, 404, 500, 200])
     func atTheTokenEndpoint(credential: RegistryCredential, status: Int) async throws {
-        for form in Form.allCases {
+        // Half of a user with a password, in Base64, is a part of what was sent only where both were.
+        let sendsBoth = if case .basic = credential { true } else { false }
+        for form in Form.allCases where sendsBoth || form != .half {
             _ = try await message(credential) { request in
                 if request.target.hasPrefix("/token") {
                     return [
