@@ -389,8 +389,13 @@ exempt(image) {
 exempt(image) {
 	count(exempt_prefixes) > 0
 	is_reference(image)
-	name := canonical(image)
-	startswith(name, exempt_prefixes[_])
+	startswith(short_name(canonical(image)), exempt_prefixes[_])
+}
+
+exempt(image) {
+	count(exempt_library_prefixes) > 0
+	is_reference(image)
+	startswith(canonical(image), exempt_library_prefixes[_])
 }
 
 exempt_names = {name |
@@ -402,18 +407,41 @@ exempt_names = {name |
 	true
 }
 
-exempt_prefixes = {prefix |
+# A prefix is compared with one spelling of an image. Docker Hub's own images are spelt without their namespace: docker.io/ng* is
+# about docker.io/nginx, and docker.io/l* is not about all of them because they are in `library`. A prefix that names that
+# namespace whole is compared with the spelling that has it.
+exempt_prefixes = all_prefixes - exempt_library_prefixes {
+	true
+}
+
+exempt_library_prefixes = {prefix | all_prefixes[prefix]; names_library(prefix)} {
+	true
+}
+
+all_prefixes = {prefix |
 	entry := exempt_images[_]
 	is_exemption(entry)
 	endswith(entry, "*")
-	prefix := prefixes(trim_suffix(entry, "*"))[_]
+	prefix := with_one_registry(trim_suffix(entry, "*"))
 } {
 	true
 }
 
-# `docker.io/ng*` is about the repositories docker.io/ng… and, since Docker Hub's own need no `library/`, about
-# docker.io/library/ng… .
-prefixes(text) = {canonical(text), with_one_registry(text)} {
+names_library(prefix) {
+	startswith(prefix, "docker.io/library/")
+}
+
+names_library(prefix) {
+	prefix == "docker.io/library"
+}
+
+# A canonical name, of Docker Hub's own images without `library/`: such a repository has one component.
+short_name(name) = text {
+	repository := trim_prefix(name, "docker.io/library/")
+	repository != name
+	indexof(repository, "/") < 0
+	text := concat("", ["docker.io/", repository])
+} else = name {
 	true
 }
 

@@ -56,6 +56,14 @@ def test_the_rows_of_the_default():
         assert (agree(DEFAULT, pod(image), answer(), {"exemptImages": [entry]}) == []) == exempt
 
 
+def test_what_a_prefix_of_docker_hub_exempts(template):
+    parameters = FITTING[template]["parameters"]
+    for entry, image, exempt in test_exemption.CASES:
+        if entry.startswith("docker.io/l"):
+            found = agree(template, pod(image), answer(), {**parameters, "exemptImages": [entry]})
+            assert (found == []) == exempt, (entry, image)
+
+
 def test_too_many_images_are_not_asked_for(template):
     images = [f"registry.example/app{i}:v1" for i in range(101)]
     good = FITTING[template]

@@ -71,6 +71,10 @@ def test_exemptions_mean_the_same(ask):
     assert ask(pod(A), answer(), {"exemptImages": [A]}) == []
     assert ask(pod(A), answer(), {"exemptImages": ["registry.example/*"]}) == []
     assert ask(pod(A, B), answer(), {"exemptImages": [A]})
+    # Docker Hub's own images are not all of a namespace that a prefix begins.
+    assert ask(pod("docker.io/evil"), answer(), {"exemptImages": ["docker.io/l*"]})
+    assert ask(pod("docker.io/library/evil"), answer(), {"exemptImages": ["docker.io/l*"]})
+    assert ask(pod("docker.io/linux", "docker.io/linuxserver/app"), answer(), {"exemptImages": ["docker.io/l*"]}) == []
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,17 @@ struct ImagePattern: Sendable, Hashable {
     private let pattern: WildcardPattern
     /// Whether the registry has a wildcard, and the port that is meant without one.
     private let namesPort: Bool
+    /// Whether the repository is in `library`, by that whole word.
+    private let namesLibrary: Bool
 
     /// Reads a pattern.
     init(_ text: String) {
         guard let slash = text.utf8.firstIndex(of: UInt8(ascii: "/")) else {
             pattern = WildcardPattern(text: text)
-            namesPort = false
+            (namesPort, namesLibrary) = (false, false)
             return
         }
+        namesLibrary = text[slash...].hasPrefix("/library/") || text[slash...] == "/library*"
         let registry = text[..<slash]
         guard registry.utf8.contains(where: { $0 == UInt8(ascii: "*") || $0 == UInt8(ascii: "?") }) else {
             let isRegistry =
@@ -30,14 +33,14 @@ struct ImagePattern: Sendable, Hashable {
         namesPort = registry.hasSuffix(":443")
     }
 
-    /// Whether an image is among those that the pattern exempts: by its canonical name alone, so that no spelling of a
-    /// registry exempts more than was meant.
+    /// Whether an image is among those that the pattern exempts: by one name alone, so that no spelling exempts more than was
+    /// meant. The registry is its canonical one. Docker Hub's own images are without `library/`, unless the pattern has it: that
+    /// they are in it does not make all of them images that `docker.io/l*` is about.
     func exempts(_ reference: ImageReference) -> Bool {
-        let texts =
-            namesPort
-            ? reference.patternTexts(at: [reference.registry, "\(reference.registry):443"])
-            : reference.patternTexts(at: [reference.registry])
-        return texts.contains(where: pattern.matches)
+        let registries =
+            namesPort ? [reference.registry, "\(reference.registry):443"] : [reference.registry]
+        let repository = namesLibrary ? reference.repository : reference.shortRepository
+        return reference.patternTexts(at: registries, of: [repository]).contains(where: pattern.matches)
     }
 
     /// Whether an image is among those that the pattern chooses to be verified: by any spelling of its registry, so that none
@@ -46,16 +49,16 @@ struct ImagePattern: Sendable, Hashable {
     func chooses(_ reference: ImageReference) -> Bool {
         let patterns = [pattern, WildcardPattern(text: pattern.text.lowercased())]
         let spellings = reference.registrySpellings
-        let texts = reference.patternTexts(at: spellings) + reference.taggedTexts(at: spellings)
+        let texts =
+            reference.patternTexts(at: spellings, of: reference.repositories) + reference.taggedTexts(at: spellings)
         return texts.contains { text in patterns.contains { $0.matches(text) } }
     }
 }
 
 extension ImageReference {
     /// The texts of an image that Kyverno's patterns are compared with: `registry/path@digest` when there is a
-    /// digest, else `registry/path:tag`. Docker Hub's own images go with and without `library/`, which
-    /// Kyverno does not write.
-    func patternTexts(at registries: [String]) -> [String] {
+    /// digest, else `registry/path:tag`.
+    func patternTexts(at registries: [String], of repositories: [String]) -> [String] {
         let suffix = digest.map { "@\($0)" } ?? ":\(tag ?? "latest")"
         return registries.flatMap { registry in repositories.map { "\(registry)/\($0)\(suffix)" } }
     }
@@ -67,9 +70,15 @@ extension ImageReference {
         return registries.flatMap { registry in repositories.map { "\(registry)/\($0):\(tag)" } }
     }
 
-    private var repositories: [String] {
+    /// The repository in every spelling.
+    var repositories: [String] { Set([repository, shortRepository]).sorted() }
+
+    /// The repository, of Docker Hub's own images without `library/`, which Kyverno does not write. Such a repository has one
+    /// component.
+    var shortRepository: String {
         let library = "library/"
-        guard registry == "docker.io", repository.hasPrefix(library) else { return [repository] }
-        return [repository, String(repository.dropFirst(library.count))]
+        guard registry == "docker.io", repository.hasPrefix(library) else { return repository }
+        let name = repository.dropFirst(library.count)
+        return name.utf8.contains(UInt8(ascii: "/")) ? repository : String(name)
     }
 }

@@ -25,18 +25,19 @@ import Testing
 
     @Test(arguments: [
         ("nginx", ["docker.io/library/nginx:latest", "docker.io/nginx:latest"]),
+        ("docker.io/library/team/app", ["docker.io/library/team/app:latest"]),
         ("index.docker.io/org/app:v1", ["docker.io/org/app:v1"]),
         ("GHCR.io/org/app", ["ghcr.io/org/app:latest"]),
     ])
     func kyvernosNamesOfAnImage(_ text: String, _ names: [String]) throws {
         let reference = try ImageReference(parsing: text)
-        #expect(reference.patternTexts(at: [reference.registry]) == names)
+        #expect(reference.patternTexts(at: [reference.registry], of: reference.repositories) == names)
     }
 
     @Test func besideADigestATagOnlyChooses() throws {
         let digest = "sha256:" + String(repeating: "1", count: 64)
         let reference = try ImageReference(parsing: "ghcr.io/org/app:v1@\(digest)")
-        #expect(reference.patternTexts(at: ["ghcr.io"]) == ["ghcr.io/org/app@\(digest)"])
+        #expect(reference.patternTexts(at: ["ghcr.io"], of: reference.repositories) == ["ghcr.io/org/app@\(digest)"])
         #expect(reference.taggedTexts(at: ["ghcr.io"]) == ["ghcr.io/org/app:v1"])
     }
 
@@ -61,6 +62,28 @@ import Testing
         ("*:443/x*", "reg.example/app", false, false), ("library/nginx*", "nginx", false, false),
     ])
     func anySpellingOfTheRegistry(_ pattern: String, _ image: String, _ isChosen: Bool, _ isExempt: Bool) throws {
+        let reference = try ImageReference(parsing: image)
+        #expect(ImagePattern(pattern).chooses(reference) == isChosen)
+        #expect(ImagePattern(pattern).exempts(reference) == isExempt)
+    }
+
+    /// Docker Hub's own images are in `library`, and not for that among those of any pattern that begins so.
+    @Test(arguments: [
+        // pattern, image, chosen, exempt
+        ("docker.io/l*", "evil", true, false), ("docker.io/l*", "docker.io/library/evil", true, false),
+        ("index.docker.io/l*", "docker.io/evil", true, false), ("*/l*", "evil", true, false),
+        ("docker.io/?ibrary/evil:*", "evil", true, false), ("docker.io/*/evil:*", "evil", true, false),
+        ("docker.io/librar*", "evil:v1", true, false), ("docker.io/l*", "linux", true, true),
+        ("docker.io/l*", "linuxserver/app", true, true), ("docker.io/ng*", "docker.io/library/nginx", true, true),
+        ("docker.io/library/*", "nginx", true, true), ("docker.io/library*", "nginx", true, true),
+        ("docker.io/library/l*", "evil", false, false), ("*/library/nginx:*", "nginx", true, true),
+        ("docker.io/team/*", "docker.io/library/team/app", false, false),
+        ("docker.io/library/*", "docker.io/library/team/app", true, true),
+        ("reg.example/l*", "reg.example/library/evil", true, true),
+        ("reg.example/l*", "reg.example/evil", false, false),
+    ])
+    func oneSpellingOfDockerHubsOwnImages(_ pattern: String, _ image: String, _ isChosen: Bool, _ isExempt: Bool) throws
+    {
         let reference = try ImageReference(parsing: image)
         #expect(ImagePattern(pattern).chooses(reference) == isChosen)
         #expect(ImagePattern(pattern).exempts(reference) == isExempt)
