@@ -1,3 +1,5 @@
+import HTTP
+
 /// The `Link` header (RFC 8288), as far as pagination needs it.
 ///
 /// A list that goes on and is not followed to its end looks like a whole one, with what stands on its later pages left
@@ -23,7 +25,7 @@ enum LinkHeader {
         }
         var found: String?
         for field in fields {
-            var parser = LinkParser(Array(field.utf8))
+            var parser = LinkParser(field)
             for link in try parser.links() where try isNext(link) {
                 guard !link.target.isEmpty else { throw Fault("names an empty URL for the next page") }
                 guard found == nil || found == link.target else { throw Fault("names several next pages") }
@@ -56,29 +58,29 @@ enum LinkHeader {
 
 /// `Link = #( "<" URI-Reference ">" *( OWS ";" OWS [ token BWS [ "=" BWS ( token / quoted-string ) ] ] ) )`
 private struct LinkParser {
-    private let bytes: [UInt8]
-    private var position = 0
+    private var cursor: HeaderCursor
 
-    init(_ bytes: [UInt8]) { self.bytes = bytes }
+    init(_ field: String) { cursor = HeaderCursor(field) }
 
     mutating func links() throws(LinkHeader.Fault) -> [LinkHeader.Link] {
         var links: [LinkHeader.Link] = []
         while true {
-            // Elements of a list may be empty (RFC 9110, section 5.6.1.2).
-            skip { $0 == 0x20 || $0 == 0x09 || $0 == UInt8(ascii: ",") }
-            guard let byte = peek else { return links }
-            guard byte == UInt8(ascii: "<"), let close = bytes[position...].firstIndex(of: UInt8(ascii: ">")) else {
+            cursor.skipListSeparators()
+            guard let byte = cursor.peek else { return links }
+            guard byte == UInt8(ascii: "<"),
+                let close = cursor.bytes[cursor.position...].firstIndex(of: UInt8(ascii: ">"))
+            else {
                 throw LinkHeader.Fault("has something else than URLs in angle brackets")
             }
-            let target = bytes[(position + 1)..<close]
+            let target = cursor.bytes[(cursor.position + 1)..<close]
             guard target.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "<") }) else {
                 throw LinkHeader.Fault("has a URL with characters that must be percent-encoded")
             }
-            position = close + 1
+            cursor.position = close + 1
             links.append(
                 LinkHeader.Link(target: String(decoding: target, as: UTF8.self), parameters: try parameters()))
-            skipSpaces()
-            guard peek == nil || peek == UInt8(ascii: ",") else {
+            cursor.skipSpaces()
+            guard cursor.peek == nil || cursor.peek == UInt8(ascii: ",") else {
                 throw LinkHeader.Fault("has something else than parameters after a URL")
             }
         }
@@ -87,48 +89,28 @@ private struct LinkParser {
     private mutating func parameters() throws(LinkHeader.Fault) -> [(name: String, value: String)] {
         var parameters: [(name: String, value: String)] = []
         while true {
-            skipSpaces()
-            guard peek == UInt8(ascii: ";") else { return parameters }
-            position += 1
-            skipSpaces()
-            guard let name = token() else {
+            cursor.skipSpaces()
+            guard cursor.peek == UInt8(ascii: ";") else { return parameters }
+            cursor.position += 1
+            cursor.skipSpaces()
+            guard let name = cursor.token() else {
                 // `; ;` and a `;` at the end are allowed.
-                guard peek == nil || peek == UInt8(ascii: ";") || peek == UInt8(ascii: ",") else {
+                guard cursor.peek == nil || cursor.peek == UInt8(ascii: ";") || cursor.peek == UInt8(ascii: ",") else {
                     throw LinkHeader.Fault("has a parameter without a name")
                 }
                 continue
             }
-            skipSpaces()
+            cursor.skipSpaces()
             var value = ""
-            if peek == UInt8(ascii: "=") {
-                position += 1
-                skipSpaces()
-                guard let given = peek == UInt8(ascii: "\"") ? quotedString() : token() else {
+            if cursor.peek == UInt8(ascii: "=") {
+                cursor.position += 1
+                cursor.skipSpaces()
+                guard let given = cursor.tokenOrQuotedString() else {
                     throw LinkHeader.Fault("has a parameter whose value cannot be read")
                 }
                 value = given
             }
             parameters.append((name.lowercased(), value))
         }
-    }
-
-    private var peek: UInt8? { position < bytes.count ? bytes[position] : nil }
-
-    private mutating func skip(while condition: (UInt8) -> Bool) {
-        while let byte = peek, condition(byte) { position += 1 }
-    }
-
-    private mutating func skipSpaces() { skip { $0 == 0x20 || $0 == 0x09 } }
-
-    private mutating func token() -> String? {
-        let start = position
-        skip(while: HeaderGrammar.isToken)
-        return position > start ? String(decoding: bytes[start..<position], as: UTF8.self) : nil
-    }
-
-    private mutating func quotedString() -> String? {
-        guard let (value, end) = HeaderGrammar.quotedString(bytes, at: position) else { return nil }
-        position = end
-        return value
     }
 }
