@@ -13,68 +13,56 @@ package struct Decision: Sendable, Hashable {
     package let reference: String
     /// The digest that was judged; `nil` when the image does not exist, or the policy asked for no look.
     package let digest: Digest?
-    /// One report for every artifact that was looked at; never empty.
+    /// The reports: all that passed, those about the image as a whole, and the first about artifacts that failed. Never empty.
     package let reports: [VerifierReport]
-    /// `reports` as JSON text, made once: one decision answers many requests.
+    /// What is not in ``reports``.
+    package let leftOut: LeftOut
+    /// The reports of an answer as JSON text, made once: one decision answers many requests.
     package let reportsJSON: [UInt8]
 
     /// What it rests on, for meters: one of a few words.
     package let reasonClass: String
 
+    /// The whole outcomes of the verifiers, for the command line.
+    package private(set) var details: [JSONValue]
+
+    /// Whether some report says that the registry and a signature describe the image in two ways.
+    let contradictsDescriptor: Bool
+
     /// A verdict.
-    package init(isSuccess: Bool, reference: String, digest: Digest?, reports: [VerifierReport]) {
+    ///
+    /// - Parameters:
+    ///   - reports: one for every artifact that was looked at.
+    ///   - leftOut: what was left out of them already.
+    package init(
+        isSuccess: Bool, reference: String, digest: Digest?, reports all: [VerifierReport], leftOut: LeftOut = LeftOut()
+    ) {
         self.isSuccess = isSuccess
         self.reference = reference
         self.digest = digest
-        self.reports = reports
+        contradictsDescriptor = all.contains(where: \.contradictsDescriptor)
+        details = all.compactMap(\.details)
+        var all = all
+        if !details.isEmpty { for index in all.indices { all[index].details = nil } }
+        (reports, self.leftOut) = Decision.trimmed(all, leftOut)
         self.reasonClass =
             isSuccess
             ? reports.contains { $0.extensions["stale"] != nil } ? "stale" : "verified"
             : reports.first { !$0.isSuccess }?.failureClass ?? "policy"
-        self.reportsJSON = JSONValue.array(Decision.answered(reports).map(\.json)).bytes
-    }
-
-    /// So many reports on artifacts that failed are in an answer. Who pushes signatures that do not verify chooses how many
-    /// there are; what the policy takes to read an answer must not be theirs to choose (docs/limits.md, "Time of a review").
-    package static let maximumFailedReports = 10
-
-    /// The reports of an answer: all that passed, those about the image as a whole, the first about artifacts that failed, and
-    /// how many more there are.
-    private static func answered(_ reports: [VerifierReport]) -> [VerifierReport] {
-        let failed = reports.count { !$0.isSuccess && $0.referenceDigest != nil }
-        guard failed > maximumFailedReports, let subject = reports.first?.subject else { return reports }
-        var room = maximumFailedReports
-        var kept = reports.filter { report in
-            guard !report.isSuccess, report.referenceDigest != nil else { return true }
-            room -= 1
-            return room >= 0
-        }
-        kept.append(
-            VerifierReport(
-                subject: subject, isSuccess: false, message: "failed to verify artifact: \(subject)",
-                errorReason: "\(failed - maximumFailedReports) more checks failed; countersign inspect shows them all",
-                remediation: "Delete signatures that are no longer of use from the repository"))
-        return kept
+        self.reportsJSON = JSONValue.array(Decision.answered(reports, self.leftOut).map(\.json)).bytes
     }
 
     /// The same without what the command line alone shows, which takes more memory than all the rest.
     var withoutDetails: Decision {
-        guard reports.contains(where: { $0.details != nil }) else { return self }
-        var reports = reports
-        for index in reports.indices { reports[index].details = nil }
-        return Decision(self, reports)
-    }
-
-    /// Other reports that say the same in JSON.
-    private init(_ decision: Decision, _ reports: [VerifierReport]) {
-        (isSuccess, reference, digest) = (decision.isSuccess, decision.reference, decision.digest)
-        (self.reports, reportsJSON, reasonClass) = (reports, decision.reportsJSON, decision.reasonClass)
+        var decision = self
+        decision.details = []
+        return decision
     }
 
     /// Why the image was refused, in one line: the first report that failed.
     package var reason: String? {
         guard !isSuccess, let report = reports.first(where: { !$0.isSuccess }) else { return nil }
-        return (report.errorReason ?? report.message).boundedQuote
+        return report.reason.boundedQuote
     }
 
     /// Appends the item's value: the shape of `ratify-contract.md`, `timestamp` and `traceID` always present.
@@ -90,4 +78,84 @@ package struct Decision: Sendable, Hashable {
         output.append(contentsOf: reportsJSON)
         output.append(UInt8(ascii: "}"))
     }
+}
+
+// MARK: - Reports that are left out
+
+extension Decision {
+    /// What a decision no longer has: who pushes signatures that do not verify chooses how many there are, and what is
+    /// remembered of them must not be theirs to choose.
+    package struct LeftOut: Sendable, Hashable {
+        /// How many reports, all about artifacts that failed.
+        package var reports = 0
+        /// How many reasons (``VerifierReport/reason``) that none of the others has.
+        package var reasons = 0
+
+        /// Nothing, or so much.
+        package init(reports: Int = 0, reasons: Int = 0) {
+            self.reports = reports
+            self.reasons = reasons
+        }
+    }
+
+    /// So many reports on artifacts that failed are in an answer: what the policy takes to read one must not be a stranger's to
+    /// choose either (docs/limits.md, "Time of a review").
+    package static let maximumFailedReports = 10
+
+    /// So many different reasons are shown where reports are not.
+    package static let maximumReasons = 3
+
+    /// Reports without those that no answer is made of. Beside the first that failed these stay: the first of each of so many
+    /// reasons, and the first that could not be judged, for it may be why something is missing.
+    private static func trimmed(
+        _ reports: [VerifierReport], _ leftOut: LeftOut
+    ) -> (reports: [VerifierReport], leftOut: LeftOut) {
+        guard reports.count(where: \.isAboutAFailedArtifact) > maximumFailedReports else { return (reports, leftOut) }
+        var failed = 0
+        var isUndeterminedKept = false
+        var shown: Set<String> = []
+        var reasons: (kept: Set<String>, leftOut: Set<String>) = ([], [])
+        var leftOut = leftOut
+        let kept = reports.filter { report in
+            guard !report.isSuccess else { return true }
+            let isNews = shown.count < maximumReasons && shown.insert(report.reason).inserted
+            let isFirstUndetermined = report.isUndetermined && !isUndeterminedKept
+            if report.isUndetermined { isUndeterminedKept = true }
+            if report.isAboutAFailedArtifact { failed += 1 }
+            guard
+                !report.isAboutAFailedArtifact || failed <= maximumFailedReports || isNews || isFirstUndetermined
+            else {
+                leftOut.reports += 1
+                reasons.leftOut.insert(report.reason)
+                return false
+            }
+            reasons.kept.insert(report.reason)
+            return true
+        }
+        leftOut.reasons += reasons.leftOut.subtracting(reasons.kept).count
+        return (kept, leftOut)
+    }
+
+    /// The reports of an answer: all that passed, those about the image as a whole, the first about artifacts that failed, and
+    /// how many more there are.
+    private static func answered(_ reports: [VerifierReport], _ leftOut: LeftOut) -> [VerifierReport] {
+        let failed = reports.count(where: \.isAboutAFailedArtifact) + leftOut.reports
+        guard failed > maximumFailedReports, let subject = reports.first?.subject else { return reports }
+        var room = maximumFailedReports
+        var answered = reports.filter { report in
+            guard report.isAboutAFailedArtifact else { return true }
+            room -= 1
+            return room >= 0
+        }
+        answered.append(
+            VerifierReport(
+                subject: subject, isSuccess: false, message: "failed to verify artifact: \(subject)",
+                errorReason: "\(failed - maximumFailedReports) more checks failed; countersign inspect shows them all",
+                remediation: "Delete signatures that are no longer of use from the repository"))
+        return answered
+    }
+}
+
+extension VerifierReport {
+    fileprivate var isAboutAFailedArtifact: Bool { !isSuccess && referenceDigest != nil }
 }

@@ -51,7 +51,7 @@ package enum PipelineResult: Sendable {
     /// Whether it is a denial because the registry and a signature describe the image in two ways.
     var contradictsDescriptor: Bool {
         guard case .decided(let decision, _) = self, !decision.isSuccess else { return false }
-        return decision.reports.contains(where: \.contradictsDescriptor)
+        return decision.contradictsDescriptor
     }
 }
 

@@ -47,13 +47,18 @@ extension Decision {
         var object: JSONObject = ["isSuccess": .bool(isSuccess), "reference": .string(reference)]
         object["digest"] = digest.map { .string($0.description) }
         object["reports"] = .array(reports.map(\.sharedForm))
+        object["leftOut"] = [
+            "reports": .number(String(leftOut.reports)), "reasons": .number(String(leftOut.reasons)),
+        ]
         return .object(object)
     }
 
     /// Reads ``sharedForm``; `nil` when anything is missing.
     package init?(sharedForm value: JSONValue) {
         guard let isSuccess = value["isSuccess"]?.bool, let reference = value["reference"]?.string,
-            let elements = value["reports"]?.array, !elements.isEmpty
+            let elements = value["reports"]?.array, !elements.isEmpty,
+            let reportsLeftOut = value["leftOut"]?["reports"]?.integer, reportsLeftOut >= 0,
+            let reasonsLeftOut = value["leftOut"]?["reasons"]?.integer, reasonsLeftOut >= 0
         else { return nil }
         var digest: Digest?
         if let member = value["digest"] {
@@ -62,7 +67,9 @@ extension Decision {
         }
         let reports = elements.compactMap(VerifierReport.init(sharedForm:))
         guard reports.count == elements.count else { return nil }
-        self.init(isSuccess: isSuccess, reference: reference, digest: digest, reports: reports)
+        self.init(
+            isSuccess: isSuccess, reference: reference, digest: digest, reports: reports,
+            leftOut: LeftOut(reports: Int(reportsLeftOut), reasons: Int(reasonsLeftOut)))
     }
 }
 

@@ -172,6 +172,6 @@ extension Decision {
             ]
             return report
         }
-        return Decision(isSuccess: true, reference: reference, digest: digest, reports: reports)
+        return Decision(isSuccess: true, reference: reference, digest: digest, reports: reports, leftOut: leftOut)
     }
 }

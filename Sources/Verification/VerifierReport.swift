@@ -35,13 +35,17 @@ package struct VerifierReport: Sendable, Hashable {
     package var contradictsDescriptor = false
     /// Whether it failed because what is configured cannot be used, and says nothing of the artifact. Not part of the answer.
     package var isConfiguration = false
-    /// The verifier's whole outcome, for the command line; not part of the answer to Gatekeeper.
+    /// The verifier's whole outcome, for the command line; not part of the answer to Gatekeeper. A ``Decision`` has those of all
+    /// its reports.
     package var details: JSONValue?
     /// What it failed by, for meters: one of a few words, such as "revocation" or "unsigned". Not part of the answer.
     package var failureClass: String?
 
     /// How the reason begins when an image has no signature at all: the reference verifier's words.
     package static let unsigned = "no signature is associated with"
+
+    /// Why it failed, by what the report says.
+    package var reason: String { errorReason ?? message }
 
     /// A report with the given fields.
     package init(

@@ -64,7 +64,7 @@ struct VerificationResult {
                 case .misconfigured: Self.mending
                 default: decision.reports.first { !$0.isSuccess }?.remediation
                 }
-            signatures = decision.reports.compactMap(\.details)
+            signatures = decision.details
             isSkipped = decision.isSuccess && !decision.reports.contains { $0.isSuccess && $0.referenceDigest != nil }
         case .fault(let fault):
             verdict = fault.isConfiguration ? .misconfigured : .undetermined

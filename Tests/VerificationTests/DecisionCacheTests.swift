@@ -77,7 +77,7 @@ import Testing
         cache.keep(whole, for: key())
         let kept = try #require(cache.decision(for: key()))
         #expect(kept.reports.count == 1)
-        #expect(kept.reports.first?.details == nil)
+        #expect(whole.details == [["integrity": "a long story"]] && kept.details.isEmpty)
         #expect(kept.reports.first?.extensions == ["SN": "CN=a"])
         #expect(kept.reportsJSON == whole.reportsJSON)
         #expect(kept.isSuccess)

@@ -190,24 +190,6 @@ struct ScriptedVerifier: ArtifactVerifier {
         #expect(try !decision(await run(store: store, verifier: verifier, rule: .all)).isSuccess)
     }
 
-    /// What the policy takes to read an answer is not for those to choose who push signatures.
-    @Test func anAnswerHasTenReportsOfFailuresAtMost() throws {
-        func report(_ number: Int, isSuccess: Bool) -> VerifierReport {
-            VerifierReport(
-                subject: "r.example/app", isSuccess: isSuccess, referenceDigest: "sha256:\(number)",
-                message: "looked at")
-        }
-        let about = VerifierReport(subject: "r.example/app", isSuccess: false, message: "of the image as a whole")
-        let decision = Decision(
-            isSuccess: true, reference: "r.example/app", digest: nil,
-            reports: (0..<60).map { report($0, isSuccess: false) } + [report(60, isSuccess: true), about])
-        let answer = try #require(try StrictJSON.parse(decision.reportsJSON).array)
-        #expect(answer.count == 13 && decision.reports.count == 62)
-        #expect(answer.count { $0["isSuccess"]?.bool == true } == 1, "all that passed are there")
-        #expect(answer.contains { $0["message"]?.string == "of the image as a whole" })
-        #expect(answer.last?["errorReason"]?.string?.contains("50 more checks failed") == true)
-    }
-
     @Test func moreSignaturesThanTheLimitAreSaid() async throws {
         let (store, verifier) = scripted(Array(repeating: ScriptedVerifier.bad(), count: 30))
         let decision = try decision(await run(store: store, verifier: verifier, maximumArtifacts: 10))

@@ -93,19 +93,21 @@ extension KyvernoRequest {
             pinned: digest.map { reference.with(digest: $0).writtenDescription })
     }
 
-    /// Why an image was refused, by every report that failed.
+    /// Why an image was refused, by every reason of reports that failed.
     private static func reasons(_ decision: Decision) -> String {
         var reasons: [String] = []
         for report in decision.reports where !report.isSuccess {
-            var reason = report.errorReason ?? report.message
+            var reason = report.reason
             // notation's whole sentence, which people search for.
             if report.referenceDigest == nil, reason.hasPrefix(VerifierReport.unsigned) {
                 reason += ", make sure the artifact was signed successfully"
             }
             if !reasons.contains(reason) { reasons.append(reason) }
         }
-        let shown = reasons.prefix(3).map { String($0.boundedQuote.prefix(1024)) }.joined(separator: "; ")
-        guard reasons.count <= 3 else { return "\(shown); and \(reasons.count - 3) more" }
+        let most = Decision.maximumReasons
+        let shown = reasons.prefix(most).map { String($0.boundedQuote.prefix(1024)) }.joined(separator: "; ")
+        let count = reasons.count + decision.leftOut.reasons
+        guard count <= most else { return "\(shown); and \(count - most) more" }
         return shown.isEmpty ? "the policy of the configuration refuses it" : shown
     }
 }
