@@ -10,6 +10,8 @@ struct ConfigurationText: Sendable {
     /// `verificationCertStores`.
     var trustStores: JSONValue = ["ca": ["release": ["release-ca"]]]
     var trustPolicies: [JSONValue] = [Self.statement()]
+    /// Verifiers in the place of the one that these make.
+    var verifiers: [JSONValue] = []
     var policies: JSONValue = .object([MediaType.notationSignature: "any"])
     /// Milliseconds; long, because these machines may be busy.
     var verificationTimeout = 15_000
@@ -56,6 +58,15 @@ struct ConfigurationText: Sendable {
         ["version": "1.0", "trustPolicies": .array(statements)]
     }
 
+    /// A Notation verifier.
+    func verifier(_ name: String, _ trustPolicies: [JSONValue]) -> JSONValue {
+        [
+            "name": .string(name), "type": "notation", "artifactTypes": .string(MediaType.notationSignature),
+            "verificationCertStores": trustStores, "trustPolicyDoc": Self.trustPolicy(trustPolicies),
+            "revocation": revocation,
+        ]
+    }
+
     /// The store of an image layout.
     static func layout(_ directory: String) -> JSONValue { ["name": "oci-layout", "path": .string(directory)] }
 
@@ -78,13 +89,7 @@ struct ConfigurationText: Sendable {
             "keyManagementProvider": ["plugins": .array(providers)],
             "verifier": [
                 "version": "1.0.0",
-                "plugins": [
-                    [
-                        "name": "notation", "artifactTypes": .string(MediaType.notationSignature),
-                        "verificationCertStores": trustStores, "trustPolicyDoc": Self.trustPolicy(trustPolicies),
-                        "revocation": revocation,
-                    ]
-                ],
+                "plugins": .array(verifiers.isEmpty ? [verifier("notation", trustPolicies)] : verifiers),
             ],
             "policy": [
                 "version": "1.0.0", "plugin": ["name": "configPolicy", "artifactVerificationPolicies": policies],
