@@ -62,8 +62,8 @@ package final class PipelineService: VerificationService {
     let cache: DecisionCache
     private let shared: (any SharedDecisions)?
     let metrics: MetricsRegistry
-    let verifications = SingleFlight<FlightKey, PipelineResult>()
-    let resolutions = SingleFlight<FlightKey, Resolution>()
+    let verifications: SingleFlight<FlightKey, PipelineResult>
+    let resolutions: SingleFlight<FlightKey, Resolution>
     /// The answers that there are most of, counted without looking for their counter.
     private let admissions: MetricCounter
     let places = WorkPlaces()
@@ -77,15 +77,24 @@ package final class PipelineService: VerificationService {
     /// registry to answer, so that the next try finds the verdict ready.
     private static let minimumFlightTime = Duration.seconds(10)
 
+    /// How long a question waits for work under way that somebody has waited for in vain. Within one review constraints of
+    /// several kinds ask the same question one after the other; if each waited for its whole time, three did not fit into the
+    /// time that Gatekeeper's webhook has (docs/limits.md, "Time of a review").
+    package static let waitAfterTimeout = Duration.milliseconds(100)
+
     /// A service over the configuration that `source` gives.
     ///
     /// - Parameters:
+    ///   - waitAfterTimeout: how long a question waits for work that somebody has waited for in vain; `nil`: as long as any.
     ///   - shared: decisions of other replicas.
     ///   - verified: where admitted images are kept for outages.
     package init(
         source: any ConfigurationSource, cache: DecisionCache, metrics: MetricsRegistry,
-        shared: (any SharedDecisions)? = nil, verified: VerifiedImages = VerifiedImages()
+        shared: (any SharedDecisions)? = nil, verified: VerifiedImages = VerifiedImages(),
+        waitAfterTimeout: Duration? = PipelineService.waitAfterTimeout
     ) {
+        verifications = SingleFlight(waitAfterTimeout: waitAfterTimeout)
+        resolutions = SingleFlight(waitAfterTimeout: waitAfterTimeout)
         self.source = source
         self.verified = verified
         self.shared = shared

@@ -4,7 +4,7 @@ import Synchronization
 /// Runs the same work once for all who ask for it at the same time.
 ///
 /// The work belongs to no caller: it goes on when the caller that started it gives up, and each caller waits by its
-/// own deadline.
+/// own deadline. Once somebody has waited in vain until then, whoever asks afterwards need not wait as long for the same work.
 package final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Sendable {
     private final class Flight: Sendable {
         struct State {
@@ -13,6 +13,8 @@ package final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Sen
             var waiters: [Int: CheckedContinuation<Value?, Never>] = [:]
             /// Waiters that gave up before they were registered.
             var gone: Set<Int> = []
+            /// Whether somebody's time ended before the work did.
+            var isOverdue = false
         }
         let state = Mutex(State())
 
@@ -45,8 +47,12 @@ package final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Sen
             }
         }
 
-        func giveUp(_ id: Int) {
+        var isOverdue: Bool { state.withLock { $0.isOverdue } }
+
+        /// - Parameter isInVain: whether the waiter has waited for as long as could be asked of it.
+        func giveUp(_ id: Int, isInVain: Bool = false) {
             let waiter = state.withLock { state in
+                if isInVain { state.isOverdue = true }
                 if let waiter = state.waiters.removeValue(forKey: id) { return Optional(waiter) }
                 if state.value == nil { state.gone.insert(id) }
                 return nil
@@ -57,15 +63,22 @@ package final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Sen
 
     private let flights = Mutex<[Key: Flight]>([:])
 
+    /// How long whoever asks for work that somebody has waited for in vain waits for it; `nil`: as long as anybody.
+    private let waitAfterTimeout: Duration?
+
     /// No work under way.
-    package init() {}
+    ///
+    /// - Parameter waitAfterTimeout: how long whoever asks waits, at most, for work under way that somebody has waited for
+    ///   until a deadline; `nil`: until its own. New work is always waited for until then.
+    package init(waitAfterTimeout: Duration? = nil) { self.waitAfterTimeout = waitAfterTimeout }
 
     /// How many pieces of work are under way.
     package var count: Int { flights.withLock { $0.count } }
 
     /// The value for a key: from the work under way, or from new work.
     ///
-    /// - Returns: `nil` when the deadline came, or the caller's task was cancelled, before the work was done.
+    /// - Returns: `nil` when the deadline came, or the caller's task was cancelled, before the work was done; or when the work
+    ///   is overdue and was not done soon.
     package func value(
         for key: Key, deadline: ContinuousClock.Instant, work: @escaping @Sendable () async -> Value
     ) async -> Value? {
@@ -84,7 +97,15 @@ package final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Sen
             }
         }
         let waiter = flight.newWaiter()
-        let timer = Deadlines.shared.add(deadline) { flight.giveUp(waiter) }
+        var deadline = deadline
+        var isLong = false
+        if let waitAfterTimeout {
+            let short = ContinuousClock.now + waitAfterTimeout
+            // Who came with less time than that has not waited in vain: the work has hardly begun for it.
+            isLong = deadline >= short
+            if !isNew, flight.isOverdue { deadline = min(deadline, short) }
+        }
+        let timer = Deadlines.shared.add(deadline) { [isLong] in flight.giveUp(waiter, isInVain: isLong) }
         defer { Deadlines.shared.remove(timer) }
         return await withTaskCancellationHandler {
             await flight.wait(waiter)

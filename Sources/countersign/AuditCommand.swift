@@ -105,8 +105,10 @@ struct AuditCommand: AsyncParsableCommand {
         if inventory.images.isEmpty, inventory.gaps.isEmpty {
             inventory.addGap("no image was found in \(source): check that this is where they are")
         }
+        // No webhook waits here: each try has its whole time.
         let service = PipelineService(
-            source: judge.source, cache: DecisionCache(timeToLive: .seconds(3600)), metrics: metrics)
+            source: judge.source, cache: DecisionCache(timeToLive: .seconds(3600)), metrics: metrics,
+            waitAfterTimeout: nil)
         let progress = Progress(total: inventory.images.count)
         let images = await Auditor(service: service, simultaneous: simultaneous, patience: .seconds(timeout))
             .run(inventory.images) { progress.show($0) }

@@ -287,6 +287,48 @@ struct ScriptedVerifier: ArtifactVerifier {
         #expect(store.log.count { $0 == "resolve" } == 1)
     }
 
+    /// Several kinds of constraints, one after the other in one review: the first waits, and no fault is kept as a verdict.
+    @Test func whoAsksAgainForWhatIsOverdueHasTheSameFaultSoon() async throws {
+        let gate = Gate()
+        let store = ScriptedStore(gate: gate)
+        let service = service(store)
+        let key = try VerificationKey(parsing: "r.example/a:v1")
+        var faults: [PassingFault] = []
+        var times: [Duration] = []
+        for time in [Duration.seconds(1), .seconds(100), .seconds(100)] {
+            let start = ContinuousClock.now
+            guard case .fault(let fault) = await service.verify(key, traceID: "t", deadline: start + time) else {
+                Issue.record("decided before the store answered")
+                return
+            }
+            faults.append(fault)
+            times.append(start.duration(to: .now))
+        }
+        #expect(Set(faults).count == 1 && faults.first?.stage == .resolve)
+        #expect(times[0] >= .seconds(1) && times[1] < .seconds(50) && times[2] < .seconds(50))
+        #expect(service.cache.counts.entries == 0 && service.verifications.count == 1)
+        times = []
+        for time in [Duration.seconds(1), .seconds(100)] {
+            let start = ContinuousClock.now
+            guard case .fault = await service.mutate(key, traceID: "t", deadline: start + time) else {
+                Issue.record("resolved before the store answered")
+                return
+            }
+            times.append(start.duration(to: .now))
+        }
+        #expect(times[0] >= .seconds(1) && times[1] < .seconds(50), "another question has its own time")
+        gate.open()
+        while true {
+            switch await service.verify(key, traceID: "t", deadline: .now + .seconds(100)) {
+            case .fault: continue
+            case .decided(let decision): #expect(!decision.isSuccess)
+            case .refused(let reason): Issue.record("\(reason)")
+            }
+            break
+        }
+        #expect(store.log.count { $0 == "resolve" } == 2, "once for each question")
+    }
+
     @Test func aVerdictIsAtHandOnceItWasReached() async throws {
         let artifact = ScriptedStore.signature("s")
         let store = ScriptedStore(listing: .success([artifact]))

@@ -68,4 +68,83 @@ import Testing
         while counter.count < 1 { try await Task.sleep(for: .milliseconds(1)) }
         #expect(counter.count == 1)
     }
+
+    /// Long enough that no machine is so busy.
+    private static let long = Duration.seconds(100)
+
+    @Test func whatSomebodyWaitedForInVainIsNotWaitedForLongAgain() async throws {
+        let flights = SingleFlight<String, Int>(waitAfterTimeout: .milliseconds(100))
+        let gate = Gate()
+        let work: @Sendable () async -> Int = {
+            await gate.wait()
+            return 1
+        }
+        let start = ContinuousClock.now
+        #expect(await flights.value(for: "a", deadline: start + .milliseconds(500), work: work) == nil)
+        #expect(start.duration(to: .now) >= .milliseconds(500), "the first one has its whole time")
+        for _ in 0..<3 {
+            let start = ContinuousClock.now
+            #expect(await flights.value(for: "a", deadline: start + Self.long, work: work) == nil)
+            #expect(start.duration(to: .now) >= .milliseconds(100) && start.duration(to: .now) < Self.long / 2)
+        }
+        // Nothing of that is about other work.
+        let other = ContinuousClock.now
+        #expect(await flights.value(for: "b", deadline: other + .milliseconds(500), work: work) == nil)
+        #expect(other.duration(to: .now) >= .milliseconds(500))
+        gate.open()
+        #expect(try await eventually { flights.count == 0 })
+        // Nor about new work for the same key.
+        let second = Gate()
+        let next = ContinuousClock.now
+        let late = await flights.value(for: "a", deadline: next + .milliseconds(500)) {
+            await second.wait()
+            return 2
+        }
+        #expect(late == nil && next.duration(to: .now) >= .milliseconds(500))
+        second.open()
+    }
+
+    @Test func whoWaitsAlreadyGoesOnWaiting() async throws {
+        let flights = SingleFlight<String, Int>(waitAfterTimeout: .milliseconds(50))
+        let gate = Gate()
+        let work: @Sendable () async -> Int = {
+            await gate.wait()
+            return 1
+        }
+        async let hasty = flights.value(for: "a", deadline: .now + .milliseconds(300), work: work)
+        async let patient = flights.value(for: "a", deadline: .now + .seconds(300), work: work)
+        #expect(await hasty == nil)
+        try await Task.sleep(for: .milliseconds(300))
+        gate.open()
+        #expect(await patient == 1)
+    }
+
+    /// One that left, or had hardly any time, says nothing of the work.
+    @Test func whoDidNotWaitMakesNobodyHasty() async throws {
+        let flights = SingleFlight<String, Int>(waitAfterTimeout: .milliseconds(200))
+        let gate = Gate()
+        let work: @Sendable () async -> Int = {
+            await gate.wait()
+            return 1
+        }
+        #expect(await flights.value(for: "a", deadline: .now + .milliseconds(20), work: work) == nil)
+        #expect(await flights.value(for: "a", deadline: .now - .seconds(1), work: work) == nil)
+        let gone = Task { await flights.value(for: "a", deadline: .now + .seconds(300), work: work) }
+        try await Task.sleep(for: .milliseconds(50))
+        gone.cancel()
+        #expect(await gone.value == nil)
+        async let patient = flights.value(for: "a", deadline: .now + .seconds(300), work: work)
+        try await Task.sleep(for: .milliseconds(600))
+        gate.open()
+        #expect(await patient == 1)
+    }
+
+    private func eventually(_ condition: () -> Bool) async throws -> Bool {
+        let end = ContinuousClock.now + Self.long
+        while !condition() {
+            guard ContinuousClock.now < end else { return false }
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        return true
+    }
 }
