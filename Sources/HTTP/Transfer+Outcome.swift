@@ -18,8 +18,7 @@ extension Transfer {
                 kind: .responseTooLarge(limit), detail: "the answer is larger than the limit of \(limit) bytes",
                 isWorthRetrying: false)
             return .failure(fault)
-        case .noRoom:
-            return .failure(noRoom("too many bytes of answers are under way or wait, most of them from this host"))
+        case .noRoom: return noRoomInTime()
         case .malformed(let problem):
             return .failure(Fault(kind: .protocolFault, detail: problem, isWorthRetrying: false))
         case nil:
@@ -37,6 +36,11 @@ extension Transfer {
             kind: .overBudget,
             detail: "\(reason): the process keeps at most \(limit) MiB of them (executor.maximumDownloadBytes)",
             isWorthRetrying: false)
+    }
+
+    /// The outcome when there was no room for the body, or not in time.
+    func noRoomInTime() -> Result<Answer, Fault> {
+        .failure(noRoom("too many bytes of answers are under way or wait, most of them from this host"))
     }
 
     /// The outcome when the body comes too slowly.

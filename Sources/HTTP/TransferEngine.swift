@@ -13,7 +13,7 @@ final class TransferEngine: @unchecked Sendable {
     private struct Inbox {
         var submitted: [Transfer] = []
         var cancelled: [Transfer] = []
-        /// Streams whose reader has room again.
+        /// Those that waited for their reader, or for room in the budget.
         var resumed: [Transfer] = []
         /// Those whose bytes other hosts need.
         var evicted: [Transfer] = []
@@ -134,7 +134,7 @@ final class TransferEngine: @unchecked Sendable {
         tell { $0.cancelled.append(transfer) }
     }
 
-    /// Goes on with a stream that waited for its reader.
+    /// Goes on with a transfer that waited for its reader, or for room.
     func resume(_ transfer: Transfer) {
         transfer.handOver()
         tell { $0.resumed.append(transfer) }
@@ -222,7 +222,11 @@ final class TransferEngine: @unchecked Sendable {
                 end(transfer, .failure(transfer.noRoom("this body gave way to those of other hosts")))
             }
             for transfer in submitted { start(transfer) }
-            for transfer in resumed { transfer.goOn() }
+            for transfer in resumed {
+                transfer.goOn()
+                // Only what is returned to libcurl while it reads from the network ends a transfer by itself.
+                if transfer.stop != nil { end(transfer, transfer.outcome(CURLE_WRITE_ERROR, trust: trust)) }
+            }
             if mode == .stopping {
                 for transfer in queue.removeAll() { transfer.finish(cancelledResult("the client was shut down")) }
                 for transfer in Array(active.values) { end(transfer, cancelledResult("the client was shut down")) }
@@ -267,9 +271,10 @@ final class TransferEngine: @unchecked Sendable {
         guard let handle = curl_easy_init() else {
             return fail("there is no memory for a request")
         }
-        transfer.budget = (
-            budget, { [weak self, weak transfer] in if let self, let transfer { self.giveWay(transfer) } }
-        )
+        let orders = BodyBudget.Orders(
+            giveWay: { [weak self, weak transfer] in if let self, let transfer { self.giveWay(transfer) } },
+            goOn: { [weak self, weak transfer] in if let self, let transfer { self.resume(transfer) } })
+        transfer.budget = (budget, orders)
         if let problem = transfer.prepare(handle, trust: trust, identity: identity, now: now) {
             fail(problem)
             curl_easy_cleanup(handle)
@@ -303,7 +308,11 @@ final class TransferEngine: @unchecked Sendable {
         }
         if now >= nextRateCheck {
             nextRateCheck = now + TransferEngine.rateCheckInterval
-            for transfer in Array(active.values) where transfer.isTooSlow(now) { end(transfer, transfer.tooSlow()) }
+            for transfer in Array(active.values) {
+                if transfer.isTooSlow(now) { end(transfer, transfer.tooSlow()) }
+                if transfer.waitsTooLong(now) { end(transfer, transfer.noRoomInTime()) }
+            }
+            budget.wake()
         }
         guard let due = nextDeadline, due <= now else { return }
         for transfer in queue.removeLate(now) { transfer.finish(transfer.timeout()) }

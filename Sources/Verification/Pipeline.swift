@@ -62,7 +62,7 @@ package struct Pipeline: Sendable {
     private let onStage: @Sendable (PassingFault.Stage) -> Void
 
     /// How many artifacts of one image are judged side by side.
-    private static let parallelism = 8
+    private static let parallelism = 4
 
     /// A pipeline over one configuration.
     ///

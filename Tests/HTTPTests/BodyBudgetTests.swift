@@ -11,19 +11,29 @@ import Testing
 
     /// A transfer as the budget sees it.
     private final class Body: Sendable {
-        private final class Flag: Sendable { let value = Mutex(false) }
+        private final class Told: Sendable {
+            let toGiveWay = Mutex(false)
+            let toGoOn = Mutex(0)
+        }
 
         let budget: BodyBudget
         let share: BodyBudget.Share
-        private let flag: Flag
+        private let told: Told
 
-        init(_ budget: BodyBudget, _ host: String) {
-            let flag = Flag()
-            (self.budget, self.flag) = (budget, flag)
-            share = budget.begin(host) { flag.value.withLock { $0 = true } }
+        init(_ budget: BodyBudget, _ host: String, expected: Int = BodyBudget.usualBodyBytes) {
+            let told = Told()
+            (self.budget, self.told) = (budget, told)
+            let orders = BodyBudget.Orders(
+                giveWay: { told.toGiveWay.withLock { $0 = true } }, goOn: { told.toGoOn.withLock { $0 += 1 } })
+            share = budget.begin(host, expected: expected, orders)
         }
 
-        func hasGivenWay() -> Bool { flag.value.withLock(\.self) }
+        func hasGivenWay() -> Bool { told.toGiveWay.withLock(\.self) }
+
+        /// How often it was told to go on after it had waited.
+        func goneOn() -> Int { told.toGoOn.withLock(\.self) }
+
+        func ask(_ bytes: Int) -> BodyBudget.Answer { budget.take(share, bytes, mayWait: true) }
 
         /// Takes pieces until there is no room or so many are there; says how many bytes it got.
         func take(_ bytes: Int) -> Int {
@@ -110,6 +120,75 @@ import Testing
         held = []
         #expect(budget.counts.bytes == 0)
         #expect(budget.hold("host", 2 << 20) != nil)
+    }
+
+    /// What finds no room waits, and is told when others have ended: who holds least first.
+    @Test func whatFindsNoRoomWaits() {
+        let budget = BodyBudget(maximumBytes: Self.maximum)
+        var first: Body? = Body(budget, "a", expected: 3 << 20)
+        #expect(first?.ask(3 << 20) == .granted)
+        let large = Body(budget, "a", expected: 2 << 20)
+        #expect(large.ask(64 << 10) == .wait, "its own host has no more room")
+        #expect(large.goneOn() == 0 && budget.counts.evictions == 0 && budget.counts.refusals == 0)
+        first = nil
+        #expect(large.goneOn() == 1 && large.ask(64 << 10) == .granted)
+        #expect(large.ask(2 << 20) == .granted)
+    }
+
+    /// Of one host no more large bodies begin than can end: none of them waits for another without end.
+    @Test func largeBodiesOfAHostComeOneAfterTheOther() {
+        let budget = BodyBudget(maximumBytes: Self.maximum)
+        var bodies = (0..<16).map { _ in Body(budget, "good", expected: 1 << 20) }
+        var answers = bodies.map { $0.ask(128 << 10) }
+        #expect(answers == Array(repeating: .granted, count: 3) + Array(repeating: .wait, count: 13))
+        // Small ones go before.
+        #expect(Body(budget, "good", expected: 10_000).ask(10_000) == .granted)
+        while !bodies.isEmpty {
+            for body in bodies.prefix(3) { #expect(body.ask(896 << 10) == .granted) }
+            for body in bodies.prefix(3) { budget.complete(body.share, 1 << 20) }
+            if bodies.count > 3 { #expect(bodies[3].ask(128 << 10) == .wait, "those have come, and are still there") }
+            bodies.removeFirst(min(3, bodies.count))
+            answers = bodies.prefix(3).map { $0.ask(128 << 10) }
+            #expect(answers.allSatisfy { $0 == .granted })
+        }
+        #expect(budget.counts.evictions == 0 && budget.counts.refusals == 0 && budget.counts.bytes == 0)
+    }
+
+    /// Another host came, and there is less room than was thought: who began first comes to its end.
+    @Test func theFirstComesToItsEnd() {
+        let budget = BodyBudget(maximumBytes: Self.maximum)
+        let bodies = (0..<3).map { _ in Body(budget, "a", expected: 1 << 20) }
+        for body in bodies { #expect(body.ask(512 << 10) == .granted) }
+        let other = Body(budget, "b", expected: 1536 << 10)
+        #expect(other.ask(1536 << 10) == .granted)
+        #expect(bodies[2].ask(512 << 10) == .wait, "nobody is younger")
+        #expect(bodies[0].ask(512 << 10) == .granted && bodies[2].hasGivenWay())
+        #expect(!bodies[0].hasGivenWay() && !bodies[1].hasGivenWay() && !other.hasGivenWay())
+    }
+
+    /// Hosts that send without end make each other give way once; what they send then is not read, until what is there ends.
+    @Test func floodingHostsDoNotTakeTurns() {
+        let budget = BodyBudget(maximumBytes: Self.maximum)
+        var bodies: [[Body]] = (0..<10).map { host in
+            (0..<8).map { _ in Body(budget, "slow-\(host)", expected: 2 << 20) }
+        }
+        var read = 0
+        for _ in 0..<200 {
+            for host in bodies.indices {
+                for index in bodies[host].indices {
+                    if bodies[host][index].hasGivenWay() {
+                        bodies[host][index] = Body(budget, "slow-\(host)", expected: 2 << 20)
+                    }
+                    if bodies[host][index].ask(64 << 10) == .granted { read += 64 << 10 }
+                }
+            }
+        }
+        #expect(read < 8 * Self.maximum, "\(read >> 20) MiB were read, and \(Self.maximum >> 20) are kept")
+        #expect(budget.counts.bytes <= Self.maximum)
+        let good = Body(budget, "good")
+        #expect(good.ask(256 << 10) == .granted)
+        bodies = []
+        #expect(budget.counts.bytes == 256 << 10)
     }
 
     /// From many threads at once.

@@ -137,12 +137,32 @@ import Testing
     @Test(arguments: [
         "hello\r\n\r\n", "HTTP/1.1 200 OK\r\nno colon\r\n\r\n", "HTTP/1.1 200 OK\r\n Folded: x\r\n\r\n",
         "HTTP/1.1 xyz\r\n\r\n",
+        // What comes after the body neither takes the head back nor says unseen that there is more.
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nLink: </a>; rel=\"next\"\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nlink: <x\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nHTTP/1.1 200 OK\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nno colon\r\n\r\n",
     ])
     func refusesWhatIsNotHTTP(text: String) async throws {
         let server = try ScriptedServer(answers: [[.bytes(text), .close]])
         defer { server.stop() }
         let error = await failure(.init(.get, server.url, deadline: soon, retry: .none))
         #expect(error?.kind == .protocolFault)
+    }
+
+    @Test func fieldsAfterTheBodyAreNotOfTheHead() async throws {
+        let server = try ScriptedServer(answers: [
+            [
+                .bytes("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nA: b\r\n\r\n"),
+                .bytes("2\r\n{}\r\n0\r\nA: c\r\nX-Checksum: 1\r\n\r\n"),
+            ]
+        ])
+        defer { server.stop() }
+        try await withClient { client in
+            let response = try await client.send(.init(.get, server.url, deadline: soon))
+            #expect(response.headers.fields.map(\.name) == ["Transfer-Encoding", "A"])
+            #expect(response.headers["A"] == "b" && response.body == Array("{}".utf8))
+        }
     }
 
     @Test func skipsInterimAnswers() async throws {

@@ -109,6 +109,55 @@ import Testing
         }
     }
 
+    /// More than there is room for at once, from one host: each comes whole, one after the other.
+    @Test(arguments: [true, false]) func whatFindsNoRoomComesLater(isAnnounced: Bool) async throws {
+        let budget = BodyBudget(maximumBytes: 4 << 20)
+        let bytes = 1_000_000
+        let server = try ScriptedServer { _ in
+            isAnnounced
+                ? [.bytes("HTTP/1.1 200 OK\r\nContent-Length: \(bytes)\r\n\r\n"), .zeros(bytes)]
+                : [.bytes("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"), .zeros(bytes), .close]
+        }
+        defer { server.stop() }
+        try await withClient(budget: budget) { client in
+            try await withThrowingTaskGroup(of: Int.self) { group in
+                for _ in 0..<32 {
+                    group.addTask { try await client.send(self.request(server.url)).body.count }
+                }
+                for try await count in group { #expect(count == bytes) }
+            }
+            #expect(budget.counts.evictions == 0 && budget.counts.refusals == 0)
+            #expect(budget.counts.largest <= 4 << 20)
+            await eventually { budget.counts.bytes == 0 }
+            #expect(budget.counts.bytes == 0)
+        }
+    }
+
+    /// Hosts that send more than there is room for are not read without end.
+    @Test func whatHasNoRoomIsNotRead() async throws {
+        let budget = BodyBudget(maximumBytes: 8 << 20)
+        let servers = try (0..<4).map { _ in try ScriptedServer { _ in Self.stalling(4 << 20) } }
+        defer { for server in servers { server.stop() } }
+        try await withClient(budget: budget) { client in
+            await withTaskGroup(of: Void.self) { group in
+                for server in servers {
+                    for _ in 0..<8 {
+                        group.addTask {
+                            // As whoever looks for another signature when one does not come.
+                            for _ in 0..<50 { _ = try? await client.send(self.request(server.url)) }
+                        }
+                    }
+                }
+                try? await Task.sleep(for: .seconds(2))
+                let evictions = budget.counts.evictions
+                #expect(evictions < 100, "\(evictions) bodies gave way to others that stall too")
+                try? await Task.sleep(for: .seconds(1))
+                #expect(budget.counts.evictions - evictions < 20)
+                group.cancelAll()
+            }
+        }
+    }
+
     /// Large heads count too.
     @Test func headsHaveNoRoomOfTheirOwn() async throws {
         let budget = BodyBudget(maximumBytes: 1 << 20)
