@@ -7,18 +7,18 @@ import Verification
 package struct Auditor: Sendable {
     private let service: any VerificationService
     private let simultaneous: Int
-    private let patience: Duration
+    private let timeout: Duration
     private let tries: Int
 
     /// - Parameters:
     ///   - service: what serves Gatekeeper, with the configuration to audit with.
     ///   - simultaneous: how many images are verified at once.
-    ///   - patience: how long one image may take, each try.
+    ///   - timeout: how long one image may take, each try.
     ///   - tries: how often an image is asked about that could not be determined.
-    package init(service: any VerificationService, simultaneous: Int = 8, patience: Duration, tries: Int = 3) {
+    package init(service: any VerificationService, simultaneous: Int = 8, timeout: Duration, tries: Int = 3) {
         self.service = service
         self.simultaneous = max(1, simultaneous)
-        self.patience = patience
+        self.timeout = timeout
         self.tries = max(1, tries)
     }
 
@@ -56,7 +56,7 @@ package struct Auditor: Sendable {
         }
         var pause = Duration.milliseconds(500)
         for attempt in 1... {
-            switch await service.verify(key, traceID: "audit", deadline: .now + patience) {
+            switch await service.verify(key, traceID: "audit", deadline: .now + timeout) {
             case .decided(let decision):
                 return AuditedImage(
                     image: image, verdict: decision.isSuccess ? .admitted : .denied, digest: decision.digest,

@@ -52,7 +52,7 @@ package final class ConfigurationFile: ConfigurationSource, Service {
     /// - Throws: ``ConfigurationError`` when it cannot be read or used; the former configuration stays in force.
     package func load() throws(ConfigurationError) {
         let content: [UInt8]
-        do { content = try PeriodicLook.content(of: path) } catch {
+        do { content = try FilePoller.content(of: path) } catch {
             // Nothing is known against the configuration that is in force.
             let isInForce = error.isShortage && state.withLock { $0.built != nil }
             throw isInForce ? error : remember(error)
@@ -98,10 +98,10 @@ package final class ConfigurationFile: ConfigurationSource, Service {
 
     /// Looks at the file again and again, until graceful shutdown.
     package func run() async throws {
-        let look = PeriodicLook(
+        let poller = FilePoller(
             interval: interval, logger: logger,
             consequence: "configuration not changed, the former one stays in force")
-        await look.run(load)
+        await poller.run(load)
         state.withLock { $0.refreshing?.cancel() }
     }
 

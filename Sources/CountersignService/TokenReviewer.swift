@@ -61,7 +61,7 @@ package final class TokenReviewer: CallerAuthenticator {
     package let maximumBytes: Int
     /// How many tokens are reviewed at once: strangers must not make us a burden to the API server.
     private static let maximumFlights = 32
-    private static let patience = Duration.seconds(5)
+    private static let timeout = Duration.seconds(5)
 
     /// A reviewer.
     ///
@@ -99,7 +99,7 @@ package final class TokenReviewer: CallerAuthenticator {
             return .unavailable("too many tokens are being reviewed at once; ask again in a moment")
         }
         let identity = await flights.value(for: key, deadline: deadline) { [self] in
-            let identity = await review(token, deadline: .now + TokenReviewer.patience)
+            let identity = await review(token, deadline: .now + TokenReviewer.timeout)
             keep(identity, for: key)
             return identity
         }

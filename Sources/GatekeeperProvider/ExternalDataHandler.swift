@@ -79,7 +79,7 @@ package final class ExternalDataHandler: Sendable {
     func begin(
         _ operation: Operation, body: [UInt8], arrival: ContinuousClock.Instant, traceID: String,
         eventLoop: any EventLoop
-    ) -> Answering {
+    ) -> ResponseAction {
         let request: ProviderRequest
         do { request = try ProviderRequest(body: body, maximumKeys: maximumKeys) } catch {
             return .now(refuse(error, operation: operation, traceID: traceID))
@@ -137,14 +137,14 @@ package final class ExternalDataHandler: Sendable {
         _ eventLoop: any EventLoop,
         reading: (String) -> ReadKey<Answer>,
         asking: @escaping @Sendable (VerificationKey, ContinuousClock.Instant) async -> Answer,
-        answering: @escaping @Sendable ([Gathering<Answer>.Timed?]) -> JSONAnswer
-    ) -> Answering {
+        answering: @escaping @Sendable ([FanOut<Answer>.Timed?]) -> JSONAnswer
+    ) -> ResponseAction {
         let start = ContinuousClock.now
         var missing: [Int] = []
         var keys: [VerificationKey] = []
-        let known = texts.enumerated().map { index, text -> Gathering<Answer>.Timed? in
+        let known = texts.enumerated().map { index, text -> FanOut<Answer>.Timed? in
             switch reading(text) {
-            case .answered(let answer): return Gathering.Timed(answer: answer, duration: .now - start)
+            case .answered(let answer): return FanOut.Timed(answer: answer, duration: .now - start)
             case .open(let key):
                 missing.append(index)
                 keys.append(key)
@@ -152,9 +152,9 @@ package final class ExternalDataHandler: Sendable {
             }
         }
         guard !missing.isEmpty else { return .now(answering(known)) }
-        let (deadline, patience) = deadlines.deadline(arrival, timeout: timeout(service.settings))
+        let (deadline, grace) = deadlines.deadline(arrival, timeout: timeout(service.settings))
         return .later { [missing, keys] in
-            let found = await Gathering.ask(keys, until: deadline + patience, on: eventLoop) {
+            let found = await FanOut.ask(keys, until: deadline + grace, on: eventLoop) {
                 await asking($0, deadline)
             }
             var answers = known
@@ -172,7 +172,7 @@ package final class ExternalDataHandler: Sendable {
     // MARK: Verify
 
     private func verify(
-        _ request: ProviderRequest, _ answers: [Gathering<KeyAnswer>.Timed?], arrival: ContinuousClock.Instant,
+        _ request: ProviderRequest, _ answers: [FanOut<KeyAnswer>.Timed?], arrival: ContinuousClock.Instant,
         traceID: String
     ) -> JSONAnswer {
         let timestamp = Timestamp.now()
@@ -205,7 +205,7 @@ package final class ExternalDataHandler: Sendable {
     // MARK: Mutate
 
     private func mutate(
-        _ request: ProviderRequest, _ answers: [Gathering<MutationAnswer>.Timed?], arrival: ContinuousClock.Instant,
+        _ request: ProviderRequest, _ answers: [FanOut<MutationAnswer>.Timed?], arrival: ContinuousClock.Instant,
         traceID: String
     ) -> JSONAnswer {
         var writer = ProviderResponseWriter(
@@ -269,7 +269,7 @@ struct AnswerDeadlines: Sendable {
     /// short timeout.
     func deadline(
         _ arrival: ContinuousClock.Instant, timeout: Duration
-    ) -> (deadline: ContinuousClock.Instant, patience: Duration) {
+    ) -> (deadline: ContinuousClock.Instant, grace: Duration) {
         let margin = min(margin, timeout / 5)
         return (arrival + timeout - margin, margin / 2)
     }

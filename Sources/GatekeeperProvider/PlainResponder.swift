@@ -60,7 +60,7 @@ struct PlainResponder: ProviderResponder {
         pages = ["/metrics": { Page(form: .metrics, text: metrics.render()) }]
     }
 
-    func receive(_ head: HTTPRequestHead, on channel: any Channel) -> Reception {
+    func receive(_ head: HTTPRequestHead, on channel: any Channel) -> RequestDisposition {
         let traceID = TraceID.generated()
         let path = head.path
         guard let make = pages[path] else {

@@ -43,7 +43,7 @@ final class ProviderConnection: ChannelDuplexHandler {
     /// What came after ``parts`` is not HTTP.
     private var broken: BrokenHead?
     /// Whatever comes is dropped, before it is decoded.
-    private(set) var isDeaf = false
+    private(set) var isDiscardingInput = false
     /// The answer is on its way, and the client's end is waited for.
     private var isLingering = false
     private var firstLine = FirstLine()
@@ -112,7 +112,7 @@ final class ProviderConnection: ChannelDuplexHandler {
         case is IdleConnections.CloseIfIdle:
             if timeouts.isDisplaced() {
                 state = .closing
-                isDeaf = true
+                isDiscardingInput = true
                 flush(context)
                 context.closeAtOnce()
             }
@@ -139,11 +139,11 @@ final class ProviderConnection: ChannelDuplexHandler {
         timeouts.failed(error, context)
         switch error {
         case let error as HTTPParserError:
-            guard !isDeaf else { return }
+            guard !isDiscardingInput else { return }
             // What is said of it waits until all is known of the bytes: until they have been read, or the client has closed.
             broken = BrokenHead(
                 error: error, isInBody: parts.last.map { !$0.isEnd } ?? state.isInBody)
-            isDeaf = true
+            isDiscardingInput = true
         // More has come after what is not HTTP.
         case is ByteToMessageDecoderError: break
         default: close(context)
@@ -152,7 +152,7 @@ final class ProviderConnection: ChannelDuplexHandler {
 
     private func close(_ context: ChannelHandlerContext) {
         state = .closing
-        isDeaf = true
+        isDiscardingInput = true
         forgetParts()
         flush(context)
         context.close(promise: nil)
@@ -177,7 +177,7 @@ final class ProviderConnection: ChannelDuplexHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         // The rest of what is being decoded.
-        guard !isDeaf else { return }
+        guard !isDiscardingInput else { return }
         let part = unwrapInboundIn(data)
         if parts.isEmpty, !mustWait(context) {
             take(part, context)
@@ -196,7 +196,7 @@ final class ProviderConnection: ChannelDuplexHandler {
     /// Takes no more requests from a client that sends too many without waiting for an answer. Those that were taken are
     /// answered; the last answer says that the others will not be (RFC 9112, section 9.3.2).
     private func stopListening(_ context: ChannelHandlerContext) {
-        isDeaf = true
+        isDiscardingInput = true
         isInputClosed = true
         limits.refused(.pipelined(ProviderConnection.mostWaiting), from: context.remoteAddress)
     }
@@ -260,8 +260,8 @@ final class ProviderConnection: ChannelDuplexHandler {
         receive(responder.receive(head, on: context.channel), request, context)
     }
 
-    private func receive(_ reception: Reception, _ request: Request, _ context: ChannelHandlerContext) {
-        switch reception {
+    private func receive(_ disposition: RequestDisposition, _ request: Request, _ context: ChannelHandlerContext) {
+        switch disposition {
         case .answer(let answer): write(answer, request, isWhole: false, context)
         case .body where isCut: close(context)
         case .body(let wanted):
@@ -391,8 +391,8 @@ final class ProviderConnection: ChannelDuplexHandler {
         unflushed = 0
         context.flush()
         let written = lastWrite ?? context.writeAndFlush(wrapOutboundOut(ByteBuffer()))
-        let lingers = isDeaf
-        isDeaf = true
+        let lingers = isDiscardingInput
+        isDiscardingInput = true
         written.assumeIsolated().whenComplete { _ in
             if lingers { self.linger(context) } else { context.close(promise: nil) }
         }
@@ -418,7 +418,7 @@ final class ProviderConnection: ChannelDuplexHandler {
         switch state {
         case .between, .receiving:
             limits.count(fault)
-            isDeaf = true
+            isDiscardingInput = true
             forgetParts()
             write(responder.refuse(fault, traceID: TraceID.generated()), .none, isWhole: true, context)
         case .dropping:

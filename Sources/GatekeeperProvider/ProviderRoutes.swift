@@ -16,7 +16,7 @@ struct ProviderRoutes: ProviderResponder {
     /// Who may ask, of those with a certificate of the client authorities; `nil` for all of them.
     let clientNames: ClientNames?
 
-    func receive(_ head: HTTPRequestHead, on channel: any Channel) -> Reception {
+    func receive(_ head: HTTPRequestHead, on channel: any Channel) -> RequestDisposition {
         let path = head.path
         if path.utf8.elementsEqual(KyvernoRoute.path.utf8), let kyverno { return kyverno.receive(head, on: channel) }
         let arrival = ContinuousClock.now

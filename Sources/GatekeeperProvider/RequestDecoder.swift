@@ -21,7 +21,7 @@ struct RequestDecoder: ByteToMessageDecoder {
     func decoderRemoved(context: ChannelHandlerContext) { decoder.decoderRemoved(context: context) }
 
     mutating func decode(context: ChannelHandlerContext, buffer: inout ByteBuffer) throws -> DecodingState {
-        guard !connection.isDeaf else {
+        guard !connection.isDiscardingInput else {
             buffer.moveReaderIndex(to: buffer.writerIndex)
             return .needMoreData
         }
@@ -45,7 +45,7 @@ struct RequestDecoder: ByteToMessageDecoder {
     func decodeLast(
         context: ChannelHandlerContext, buffer: inout ByteBuffer, seenEOF: Bool
     ) throws -> DecodingState {
-        guard !connection.isDeaf else { return .needMoreData }
+        guard !connection.isDiscardingInput else { return .needMoreData }
         return try decoder.decodeLast(context: context, buffer: &buffer, seenEOF: seenEOF)
     }
 }

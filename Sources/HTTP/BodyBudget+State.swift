@@ -51,7 +51,7 @@ extension BodyBudget {
         }
     }
 
-    /// What a host made of our patience.
+    /// What a host did with the time it was given.
     struct Record {
         var delivered = 0.0
         var lost = 0.0

@@ -113,7 +113,7 @@ final class Transfer: @unchecked Sendable {
 
     static func deliver(
         _ data: UnsafeMutablePointer<CChar>?, _ length: Int, _ context: UnsafeMutableRawPointer?,
-        to receive: (Transfer, UnsafeRawBufferPointer) -> Reception
+        to receive: (Transfer, UnsafeRawBufferPointer) -> BodyDisposition
     ) -> Int {
         guard length > 0 else { return 0 }
         guard let data, let context else { return 0 }
@@ -126,7 +126,7 @@ final class Transfer: @unchecked Sendable {
         }
     }
 
-    enum Reception { case taken, pause, stop }
+    enum BodyDisposition { case taken, pause, stop }
 
     func received(headerLine bytes: UnsafeRawBufferPointer) -> Bool {
         headerBytes += bytes.count
@@ -245,7 +245,7 @@ final class Transfer: @unchecked Sendable {
         curl_easy_pause(handle, CURLPAUSE_CONT)
     }
 
-    func received(body bytes: UnsafeRawBufferPointer) -> Reception {
+    func received(body bytes: UnsafeRawBufferPointer) -> BodyDisposition {
         if hasGivenWay {
             stop = .noRoom
             return .stop

@@ -31,7 +31,7 @@ package final class SecretCredentials: RegistryCredentials {
     private let onProblem: (@Sendable (String) -> Void)?
 
     /// How long reading takes at most, whoever waits for it.
-    private static let patience = Duration.seconds(10)
+    private static let timeout = Duration.seconds(10)
     /// How long what was read counts at most while a part of it cannot be used.
     private static let faultyLife = Duration.seconds(10)
 
@@ -132,7 +132,7 @@ package final class SecretCredentials: RegistryCredentials {
     }
 
     private func read(_ endpoint: String) async -> Result<Content, RegistryError> {
-        let deadline = ContinuousClock.now + SecretCredentials.patience
+        let deadline = ContinuousClock.now + SecretCredentials.timeout
         var content = Content()
         /// Takes what cannot be used for good; what may be there in a moment ends the reading.
         func take(

@@ -41,7 +41,7 @@ public protocol ReferrerStore: Sendable {
 
     /// What holds up questions about a reference now, in words: a registry that limits requests. `nil` when nothing is
     /// known to; whoever stops waiting for an answer says so with it.
-    func hindrance(for reference: ImageReference) -> String?
+    func degradedReason(for reference: ImageReference) -> String?
 }
 
 extension ReferrerStore {
@@ -52,7 +52,7 @@ extension ReferrerStore {
     public func forget(_ descriptor: Descriptor, of reference: ImageReference) {}
 
     /// Knows of nothing.
-    public func hindrance(for reference: ImageReference) -> String? { nil }
+    public func degradedReason(for reference: ImageReference) -> String? { nil }
 }
 
 /// Where artifacts are written to.

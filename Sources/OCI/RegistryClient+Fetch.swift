@@ -213,17 +213,17 @@ extension RegistryClient {
     }
 
     /// What holds up questions about a reference now, in words: a registry that limits requests. `nil` when nothing does.
-    public func hindrance(for reference: ImageReference) -> String? {
+    public func degradedReason(for reference: ImageReference) -> String? {
         guard let origin = try? origin(reference) else { return nil }
         return http.limit(of: origin.authority)
     }
 
     /// The error of a caller whose deadline passes while others may still wait.
     func waitedTooLong(_ reference: ImageReference, _ subject: String, _ purpose: String) -> RegistryError {
-        if let hindrance = hindrance(for: reference) {
+        if let degradedReason = degradedReason(for: reference) {
             return RegistryError(
                 .throttled, host: reference.endpoint, subject: subject,
-                detail: "\(purpose): no answer within the time allowed: \(hindrance)")
+                detail: "\(purpose): no answer within the time allowed: \(degradedReason)")
         }
         return RegistryError(
             .timeout, host: reference.endpoint, subject: subject,

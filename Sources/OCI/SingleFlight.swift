@@ -4,7 +4,7 @@ import Synchronization
 ///
 /// What such a task is the first to ask for it does itself, in one piece with what comes next, instead of waiting for another
 /// task that does it: a task and the way back from it cost more than most of what is done here.
-package enum LastingWork {
+package enum DetachedWork {
     /// Set by whoever makes such a task. Its children have it too: should one of them be cancelled, who waits for what it was
     /// doing is not told so, but asks anew.
     @TaskLocal package static var isCurrent = false
@@ -54,7 +54,7 @@ final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Sendable {
         _ timeout: @escaping @Sendable () -> RegistryError,
         _ work: @escaping @Sendable (ContinuousClock.Instant) async throws(RegistryError) -> Value
     ) async -> Outcome? {
-        if LastingWork.isCurrent, deadline >= .now + workTime / 2, begin(key) {
+        if DetachedWork.isCurrent, deadline >= .now + workTime / 2, begin(key) {
             let outcome = await Self.outcome(of: work, deadline)
             if case .failure = outcome, Task.isCancelled {
                 finish(key, nil)

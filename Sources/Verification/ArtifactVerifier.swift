@@ -16,7 +16,7 @@ package protocol ArtifactVerifier: Sendable {
     func waiver(for reference: ImageReference) -> VerifierReport?
 
     /// Why this verifier can judge nothing now, whatever is there; `nil` when it can.
-    var hindrance: PassingFault? { get }
+    var degradedReason: PassingFault? { get }
 
     /// Judges one artifact.
     ///
@@ -34,7 +34,7 @@ package protocol ArtifactVerifier: Sendable {
 
 extension ArtifactVerifier {
     /// It can.
-    package var hindrance: PassingFault? { nil }
+    package var degradedReason: PassingFault? { nil }
 
     /// Whether this verifier judges artifacts of the type.
     package func canVerify(artifactType: String) -> Bool {

@@ -202,7 +202,7 @@ package struct Pipeline: Sendable {
                     PolicyEvidence(artifactType: panel.type(of: skipped, for: index), isSuccess: false))
             }
         }
-        faults += panel.active.compactMap { panel.verifiers[$0].hindrance }
+        faults += panel.active.compactMap { panel.verifiers[$0].degradedReason }
         var others: [VerifierReport] = []
         if artifacts.count > examined.count { others.append(tooMany(artifacts.count, reference)) }
         return verdict(
@@ -280,7 +280,7 @@ package struct Pipeline: Sendable {
         let evidence = panel.verifiers.indices.map { index in
             VerifierEvidence(
                 artifactTypes: panel.verifiers[index].artifactTypes, isWaived: panel.waivers[index] != nil,
-                isHindered: panel.verifiers[index].hindrance != nil, outcomes: findings[index]?.outcomes ?? [])
+                isDegraded: panel.verifiers[index].degradedReason != nil, outcomes: findings[index]?.outcomes ?? [])
         }
         let verdict = snapshot.policy.verdict(on: evidence)
         guard verdict != .undecided else {
@@ -292,7 +292,7 @@ package struct Pipeline: Sendable {
         var reasons: [VerifierReport] = []
         for (index, evidence) in evidence.enumerated() where !evidence.isWaived {
             var own = findings[index]?.reports ?? []
-            guard !evidence.isHindered else {
+            guard !evidence.isDegraded else {
                 reports += own
                 continue
             }

@@ -15,9 +15,9 @@ extension PipelineService {
     func reportAll() {
         metrics.caches.add("decisions", of: cache, maximumBytes: { $0.maximumBytes }) { $0.counts }
         metrics.caches.add("admitted", of: verified, maximumBytes: { $0.maximumBytes }) { $0.counts }
-        metrics.collect { [cache, verifications, places, verified, asked] metrics in
+        metrics.collect { [cache, verifications, limiter, verified, asked] metrics in
             PipelineService.report(cache, verified, to: metrics)
-            PipelineService.report(places, to: metrics)
+            PipelineService.report(limiter, to: metrics)
             metrics.gauge(
                 "countersign_verifications_in_flight", [], Double(verifications.count),
                 help: "Verifications under way now.")
@@ -51,8 +51,8 @@ extension PipelineService {
             help: "Answers by an earlier verification because of a fault (cache.staleIfError).")
     }
 
-    private static func report(_ places: WorkPlaces, to metrics: MetricsRegistry) {
-        let (working, waiting, refused) = places.counts
+    private static func report(_ limiter: ConcurrencyLimiter, to metrics: MetricsRegistry) {
+        let (working, waiting, refused) = limiter.counts
         metrics.gauge(
             "countersign_work_in_progress", [], Double(working), help: "Images that are being asked about now.")
         metrics.gauge(

@@ -36,10 +36,10 @@ extension PipelineService {
             return .fault(PassingFault(stage: .configuration, host: nil, cause: error.description))
         }
         let key = key.over(snapshot.transport)
-        guard snapshot.stores.allSatisfy({ $0.hindrance(for: key.reference) == nil }) else { return .postponed }
+        guard snapshot.stores.allSatisfy({ $0.degradedReason(for: key.reference) == nil }) else { return .postponed }
         let cacheKey = cacheKey(key, snapshot)
         let host = key.reference.endpoint
-        let result = await places.workAside(at: host, limits: snapshot.settings.limits) {
+        let result = await limiter.workIfIdle(at: host, limits: snapshot.settings.limits) {
             await verdict(on: key, cacheKey, snapshot, deadline: deadline, ahead: ahead)
                 ?? .fault(PipelineService.late(.verify, key, snapshot))
         }

@@ -66,7 +66,7 @@ package final class PipelineService: VerificationService {
     let resolutions: SingleFlight<FlightKey, Resolution>
     /// The answers that there are most of, counted without looking for their counter.
     private let admissions: MetricCounter
-    let places = WorkPlaces()
+    let limiter = ConcurrencyLimiter()
     /// How many questions wait for their answers now.
     let asked: (verify: WaitingCount, mutate: WaitingCount) = (WaitingCount(), WaitingCount())
     let verified: VerifiedImages
@@ -197,10 +197,11 @@ package final class PipelineService: VerificationService {
             let began = ContinuousClock.now
             let end = began + time
             // Nobody cancels this task: what it needs it fetches itself.
-            let result = await LastingWork.$isCurrent.withValue(true) {
+            let result = await DetachedWork.$isCurrent.withValue(true) {
                 guard ahead == nil else { return await pipeline.run(key.reference, deadline: end) }
-                return await places.work(
-                    at: key.reference.endpoint, limits: snapshot.settings.limits, patience: deadline, deadline: end,
+                return await limiter.work(
+                    at: key.reference.endpoint, limits: snapshot.settings.limits, callerDeadline: deadline,
+                    deadline: end,
                     overloaded: { .fault(PassingFault(stage: .queue, host: key.reference.endpoint, cause: $0)) }
                 ) {
                     metrics.observe(.queue, at: key.reference.endpoint, began.duration(to: .now))
@@ -288,10 +289,10 @@ package final class PipelineService: VerificationService {
             decision: DecisionCache.Key(
                 generation: snapshot.generation, trustGeneration: 0, namespace: key.namespace, reference: key.name),
             isMutation: true)
-        let resolution = await resolutions.value(for: flightKey, deadline: deadline) { [metrics, places] in
+        let resolution = await resolutions.value(for: flightKey, deadline: deadline) { [metrics, limiter] in
             let end = ContinuousClock.now + PipelineService.minimumFlightTime
-            return await places.work(
-                at: key.reference.endpoint, limits: snapshot.settings.limits, patience: deadline, deadline: end,
+            return await limiter.work(
+                at: key.reference.endpoint, limits: snapshot.settings.limits, callerDeadline: deadline, deadline: end,
                 overloaded: { .fault(PassingFault(stage: .queue, host: key.reference.endpoint, cause: $0)) }
             ) {
                 do throws(RegistryError) {
@@ -320,10 +321,10 @@ package final class PipelineService: VerificationService {
     static func late(
         _ stage: PassingFault.Stage, _ key: VerificationKey, _ snapshot: ConfigurationSnapshot
     ) -> PassingFault {
-        if let hindrance = snapshot.stores.lazy.compactMap({ $0.hindrance(for: key.reference) }).first {
+        if let degradedReason = snapshot.stores.lazy.compactMap({ $0.degradedReason(for: key.reference) }).first {
             return PassingFault(
                 stage: stage, host: key.reference.endpoint,
-                cause: "no answer in time: \(hindrance); the work goes on, ask again in a moment")
+                cause: "no answer in time: \(degradedReason); the work goes on, ask again in a moment")
         }
         return PassingFault(
             stage: stage, host: key.reference.endpoint,

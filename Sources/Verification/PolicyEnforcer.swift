@@ -27,17 +27,17 @@ package struct VerifierEvidence: Sendable, Equatable {
     /// Whether its own policy asks for no look at this image.
     package var isWaived: Bool
     /// Whether it can judge nothing now, so that nobody knows what it would have asked for.
-    package var isHindered: Bool
+    package var isDegraded: Bool
     /// What came of each artifact that it looked at.
     package var outcomes: [PolicyEvidence]
 
     /// Evidence of one verifier.
     package init(
-        artifactTypes: [String], isWaived: Bool = false, isHindered: Bool = false, outcomes: [PolicyEvidence]
+        artifactTypes: [String], isWaived: Bool = false, isDegraded: Bool = false, outcomes: [PolicyEvidence]
     ) {
         self.artifactTypes = artifactTypes
         self.isWaived = isWaived
-        self.isHindered = isHindered
+        self.isDegraded = isDegraded
         self.outcomes = outcomes
     }
 
@@ -59,7 +59,7 @@ extension PolicyEnforcer {
     /// failure.
     package func verdict(on evidence: [VerifierEvidence]) -> PolicyVerdict {
         guard !evidence.isEmpty, unjudgedTypes(in: evidence).isEmpty else { return .failure }
-        let verdicts = evidence.filter { !$0.isWaived }.map { $0.isHindered ? .undecided : verdict(of: $0) }
+        let verdicts = evidence.filter { !$0.isWaived }.map { $0.isDegraded ? .undecided : verdict(of: $0) }
         // One that definitely fails decides, whatever is hidden from another.
         if verdicts.contains(.failure) { return .failure }
         return verdicts.contains(.undecided) ? .undecided : .success

@@ -51,7 +51,7 @@ package struct ServiceSettings: Sendable, Equatable {
     /// Request headers that may carry a trace id, the first one present wins.
     package var traceIDHeaderNames: [String]
     /// How many images are worked on at once.
-    package var limits: WorkPlaces.Limits
+    package var limits: ConcurrencyLimiter.Limits
     /// How many bytes of answers of registries and others may be in memory at once.
     package var maximumDownloadBytes = 64 << 20
     /// How long a verification may stand in for one that a fault prevents; zero: not at all.
@@ -62,7 +62,7 @@ package struct ServiceSettings: Sendable, Equatable {
     /// Settings, by default those of Ratify.
     package init(
         verificationTimeout: Duration = .milliseconds(2900), mutationTimeout: Duration = .milliseconds(950),
-        traceIDHeaderNames: [String] = [], limits: WorkPlaces.Limits = WorkPlaces.Limits(),
+        traceIDHeaderNames: [String] = [], limits: ConcurrencyLimiter.Limits = ConcurrencyLimiter.Limits(),
         staleIfError: Duration = .zero, prewarming: PrewarmingSettings = PrewarmingSettings()
     ) {
         self.verificationTimeout = verificationTimeout

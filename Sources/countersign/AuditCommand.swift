@@ -110,7 +110,7 @@ struct AuditCommand: AsyncParsableCommand {
             source: judge.source, cache: DecisionCache(timeToLive: .seconds(3600)), metrics: metrics,
             waitAfterTimeout: nil)
         let progress = Progress(total: inventory.images.count)
-        let images = await Auditor(service: service, simultaneous: simultaneous, patience: .seconds(timeout))
+        let images = await Auditor(service: service, simultaneous: simultaneous, timeout: .seconds(timeout))
             .run(inventory.images) { progress.show($0) }
         progress.end()
         await builder.shutdown()
@@ -158,7 +158,7 @@ struct AuditCommand: AsyncParsableCommand {
         do throws(KubernetesError) {
             resources = try await ResourceConfiguration.read(
                 from: client, builder: builder, home: home, metrics: metrics, logger: logger,
-                patience: .seconds(timeout))
+                timeout: .seconds(timeout))
         } catch { throw unreadable(error) }
         for complaint in resources.complaints { Terminal.complain(complaint) }
         return Judge(name: "the custom resources of \(client.host)", source: resources) { resources.providers }

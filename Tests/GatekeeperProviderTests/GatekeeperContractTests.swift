@@ -27,11 +27,11 @@ import Verification
     private func ask(
         _ handler: ExternalDataHandler, _ operation: ExternalDataHandler.Operation = .verify, _ body: [UInt8]
     ) async throws -> JSONValue {
-        let answering = handler.begin(
+        let action = handler.begin(
             operation, body: body, arrival: .now, traceID: "trace-1",
             eventLoop: MultiThreadedEventLoopGroup.singleton.any())
         let answer =
-            switch answering {
+            switch action {
             case .now(let answer): answer
             case .later(let make): await make()
             }

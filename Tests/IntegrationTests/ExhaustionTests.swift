@@ -3,7 +3,7 @@ import NIOCore
 import TestSupport
 import Testing
 
-/// `countersign serve` when something runs out: descriptors, the disk that its log goes to, patience.
+/// `countersign serve` when something runs out: descriptors, the disk that its log goes to, time.
 @Suite struct ExhaustionTests {
     private func withSigned(
         _ body: (FaultyRegistry, String, CommandFiles, ServingFiles) async throws -> Void

@@ -10,7 +10,7 @@ import Testing
 /// What was down comes back: what is answered meanwhile, how soon, and that nothing of it stays.
 @Suite struct RecoveryTests {
     /// Nobody waits longer than this, on the slowest of machines: the deadlines are much shorter.
-    private static let patience = Duration.seconds(60)
+    private static let timeout = Duration.seconds(60)
 
     /// A registry on a port that the system gives to nobody else while the registry is down.
     private func start(_ options: FaultyRegistry.Options = .init()) async throws -> FaultyRegistry {
@@ -26,7 +26,7 @@ import Testing
     private func ask(_ service: RunningService, _ key: String) async throws -> Answer {
         let start = ContinuousClock.now
         let answer = try await service.verify(key)
-        #expect(start.duration(to: .now) < Self.patience, "\(answer)")
+        #expect(start.duration(to: .now) < Self.timeout, "\(answer)")
         return answer
     }
 
@@ -182,7 +182,7 @@ import Testing
             stalled += [head, body]
             expectAdmitted(try await ask(service, app.name("v1")))
         }
-        for client in stalled { #expect(await client.isClosed(within: Self.patience)) }
+        for client in stalled { #expect(await client.isClosed(within: Self.timeout)) }
         for phase in ["handshake", "head", "body"] {
             #expect(
                 try await service.hasMetric(

@@ -5,7 +5,7 @@ import Testing
 /// Tokens that are slow to come, refused, or no longer good, on the whole service.
 @Suite struct TokenFaultTests {
     /// Nobody waits longer than this, on the slowest of machines.
-    private static let patience = Duration.seconds(60)
+    private static let timeout = Duration.seconds(60)
 
     private func withPrivate(
         timeout: Int = 15_000, _ body: (FaultyRegistry, RunningService, Repository) async throws -> Void
@@ -32,7 +32,7 @@ import Testing
     private func ask(_ service: RunningService, _ key: String) async throws -> Answer {
         let start = ContinuousClock.now
         let answer = try await service.verify(key)
-        #expect(start.duration(to: .now) < Self.patience, "\(answer)")
+        #expect(start.duration(to: .now) < Self.timeout, "\(answer)")
         #expect(!answer.text.contains("secret"))
         return answer
     }

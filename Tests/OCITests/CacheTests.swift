@@ -92,9 +92,9 @@ private final class Counter: Sendable {
         let flights = SingleFlight<Int, Int>()
         let count = Counter()
         let gate = Counter()
-        let ask: @Sendable (Duration) async throws -> Int = { patience in
+        let ask: @Sendable (Duration) async throws -> Int = { waits in
             try await flights.value(
-                for: 1, deadline: .now + patience, workTime: .seconds(120), timeout: Self.timeout
+                for: 1, deadline: .now + waits, workTime: .seconds(120), timeout: Self.timeout
             ) { _ async throws(RegistryError) -> Int in
                 _ = count.next()
                 while gate.value == 0 { try? await Task.sleep(for: .milliseconds(5)) }
@@ -138,22 +138,22 @@ private final class Counter: Sendable {
 }
 
 /// Work that nobody cancels does itself what it is the first to ask for.
-@Suite struct LastingWorkTests {
+@Suite struct DetachedWorkTests {
     @Test func othersShareWhatItDoesItself() async throws {
         let flights = SingleFlight<Int, Int>()
         let count = Counter()
         let gate = Counter()
         let timeout = RegistryError(.timeout, host: "host", detail: "too late")
-        let ask: @Sendable (Duration) async throws -> Int = { patience in
+        let ask: @Sendable (Duration) async throws -> Int = { waits in
             try await flights.value(
-                for: 1, deadline: .now + patience, workTime: .seconds(120), timeout: timeout
+                for: 1, deadline: .now + waits, workTime: .seconds(120), timeout: timeout
             ) { _ async throws(RegistryError) -> Int in
                 _ = count.next()
                 while gate.value == 0 { try? await Task.sleep(for: .milliseconds(5)) }
                 return 42
             }
         }
-        let first = Task.detached { try await LastingWork.$isCurrent.withValue(true) { try await ask(.seconds(120)) } }
+        let first = Task.detached { try await DetachedWork.$isCurrent.withValue(true) { try await ask(.seconds(120)) } }
         while count.value == 0 { await Task.yield() }
         let second = Task { try await ask(.seconds(120)) }
         // One that has less time leaves, whoever does the work.
@@ -181,13 +181,13 @@ private final class Counter: Sendable {
                 return -1
             }
         }
-        try await LastingWork.$isCurrent.withValue(true) {
+        try await DetachedWork.$isCurrent.withValue(true) {
             try await withThrowingTaskGroup(of: Int.self) { group in
                 group.addTask { try await ask() }
                 while count.value == 0 { await Task.yield() }
                 let others = [
                     Task.detached { try await ask() },
-                    Task.detached { try await LastingWork.$isCurrent.withValue(true) { try await ask() } },
+                    Task.detached { try await DetachedWork.$isCurrent.withValue(true) { try await ask() } },
                 ]
                 // Should they come later than this, they find nothing to wait for, and are answered all the same.
                 try await Task.sleep(for: .milliseconds(50))

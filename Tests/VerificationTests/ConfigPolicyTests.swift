@@ -124,10 +124,10 @@ import Testing
     }
 
     @Test func whatCannotJudgeNowLeavesTheVerdictOpen() {
-        let hindered = VerifierEvidence(artifactTypes: [Self.notation], isHindered: true, outcomes: [])
+        let degraded = VerifierEvidence(artifactTypes: [Self.notation], isDegraded: true, outcomes: [])
         let policy = ConfigPolicy(defaultRule: .any)
-        #expect(policy.verdict(on: [hindered]) == .undecided)
-        #expect(policy.verdict(on: [hindered, waived(["*"])]) == .undecided)
-        #expect(policy.verdict(on: [verifier([Self.notation], []), hindered]) == .failure)
+        #expect(policy.verdict(on: [degraded]) == .undecided)
+        #expect(policy.verdict(on: [degraded, waived(["*"])]) == .undecided)
+        #expect(policy.verdict(on: [verifier([Self.notation], []), degraded]) == .failure)
     }
 }

@@ -36,7 +36,7 @@ package final class Prewarmer: Service {
     /// How many images are looked after at once.
     private static let simultaneous = 4
     /// How long one image may take.
-    private static let patience = Duration.seconds(30)
+    private static let timeout = Duration.seconds(30)
     /// The longest wait before the cluster is asked again that could not be asked.
     private static let longestRetry = Duration.seconds(30)
     /// How long nothing is looked at when nothing is to do; what is switched on by a new configuration begins then.
@@ -191,7 +191,7 @@ package final class Prewarmer: Service {
         }
         let turn = state.withLock { $0.plan.turn(every: settings.interval, now: .now) }
         guard await pause(turn - .now) else { return nil }
-        let outcome = await service.prewarm(key, ahead: ahead, deadline: .now + Self.patience)
+        let outcome = await service.prewarm(key, ahead: ahead, deadline: .now + Self.timeout)
         switch outcome {
         case .kept(let isSuccess, _): note(isSuccess ? "pass" : "fail")
         case .postponed: note("postponed")

@@ -9,11 +9,11 @@ extension ResourceConfiguration {
     ///
     /// - Parameters:
     ///   - home: the namespace that the provider runs in.
-    ///   - patience: how long providers of certificates may take for their first look.
+    ///   - timeout: how long providers of certificates may take for their first look.
     /// - Throws: `KubernetesError` when a kind cannot be listed.
     package static func read(
         from client: KubernetesClient, builder: ConfigurationBuilder, home: String, metrics: MetricsRegistry,
-        logger: Logger, patience: Duration
+        logger: Logger, timeout: Duration
     ) async throws(KubernetesError) -> ResourceConfiguration {
         let configuration = ResourceConfiguration(builder: builder, home: home, metrics: metrics, logger: logger)
         for kind in ResourceKind.allCases {
@@ -25,7 +25,7 @@ extension ResourceConfiguration {
             }
         }
         configuration.settle()
-        let end = ContinuousClock.now + patience
+        let end = ContinuousClock.now + timeout
         while await configuration.readiness != .ready, ContinuousClock.now < end,
             (try? await Task.sleep(for: .milliseconds(100))) != nil
         {}

@@ -32,7 +32,7 @@ final class ResourceStatusWriter: Sendable {
         var outage = Outage()
     }
 
-    private static let patience = Duration.seconds(600)
+    private static let rewriteInterval = Duration.seconds(600)
     private static let timeStep = 300.0
     private static let parallelism = 4
 
@@ -90,7 +90,7 @@ final class ResourceStatusWriter: Sendable {
                     // Until the watch brings what was written.
                     entry.notBefore = now + .seconds(30)
                 } else {
-                    if entry.content == content, now - entry.at < Self.patience { continue }
+                    if entry.content == content, now - entry.at < Self.rewriteInterval { continue }
                 }
                 writings.append(
                     Writing(

@@ -26,7 +26,7 @@ package final class SettingsFile: Service {
 
     /// Reads the file, and tells when it is another one.
     package func load() throws(ConfigurationError) {
-        let bytes = try PeriodicLook.content(of: path)
+        let bytes = try FilePoller.content(of: path)
         guard content.withLock({ $0 != bytes }) else { return }
         let configuration = try ServiceConfiguration(parsing: bytes, isWhole: false)
         content.withLock { $0 = bytes }
@@ -36,8 +36,8 @@ package final class SettingsFile: Service {
 
     /// Looks at the file again and again, until graceful shutdown.
     package func run() async throws {
-        let look = PeriodicLook(
+        let poller = FilePoller(
             interval: interval, logger: logger, consequence: "settings not changed, the former ones stay in force")
-        await look.run(load)
+        await poller.run(load)
     }
 }

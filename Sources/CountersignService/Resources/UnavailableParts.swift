@@ -36,7 +36,7 @@ struct UnavailableVerifier: ArtifactVerifier {
 
     func waiver(for reference: ImageReference) -> VerifierReport? { nil }
 
-    var hindrance: PassingFault? { PassingFault(stage: .configuration, host: nil, cause: reason) }
+    var degradedReason: PassingFault? { PassingFault(stage: .configuration, host: nil, cause: reason) }
 
     func verify(
         artifact: Descriptor, subject: Descriptor, reference: ImageReference, store: any ReferrerStore,

@@ -94,8 +94,8 @@ struct KyvernoHandler: Sendable {
             }
             return .success(index)
         }
-        let (deadline, patience) = deadlines.deadline(arrival, timeout: service.settings.verificationTimeout)
-        let answers = await Gathering.ask(questions, until: deadline + patience, on: eventLoop) { key in
+        let (deadline, grace) = deadlines.deadline(arrival, timeout: service.settings.verificationTimeout)
+        let answers = await FanOut.ask(questions, until: deadline + grace, on: eventLoop) { key in
             await verdict(key, request: request, traceID: traceID, deadline: deadline)
         }
         let late = KyvernoVerdict.error(deadlines.unanswered(arrival))

@@ -21,7 +21,7 @@ struct KyvernoRoute: ProviderResponder {
     /// The users that a token may belong to.
     let users: Set<String>
 
-    func receive(_ head: HTTPRequestHead, on channel: any Channel) -> Reception {
+    func receive(_ head: HTTPRequestHead, on channel: any Channel) -> RequestDisposition {
         let arrival = ContinuousClock.now
         let traceID = TraceID.of(head.headers, names: handler.service.settings.traceIDHeaderNames)
         let path = head.path
@@ -56,7 +56,7 @@ struct KyvernoRoute: ProviderResponder {
         handler.refuse(fault.status, fault.kind.rawValue, fault.reason, traceID: traceID)
     }
 
-    private func body(of caller: String, arrival: ContinuousClock.Instant, traceID: String) -> Reception {
+    private func body(of caller: String, arrival: ContinuousClock.Instant, traceID: String) -> RequestDisposition {
         .body(
             AwaitedBody(maximum: maximumBodyBytes) { [handler, maximumBodyBytes] in
                 handler.refuse(

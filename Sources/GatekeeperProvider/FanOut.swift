@@ -5,7 +5,7 @@ import Synchronization
 ///
 /// A task group would not do: it waits for every child, and one that does not come back must not hold up the answer
 /// to Gatekeeper, which counts a late answer as none.
-final class Gathering<Answer: Sendable>: Sendable {
+final class FanOut<Answer: Sendable>: Sendable {
     /// An answer and how long it took.
     struct Timed: Sendable {
         let answer: Answer
@@ -18,7 +18,7 @@ final class Gathering<Answer: Sendable>: Sendable {
         var isClosed = false
         var waiter: CheckedContinuation<Void, Never>?
 
-        /// Ends the gathering and hands out whoever waits for it, once.
+        /// Ends the waiting and hands out whoever waits for it, once.
         mutating func takeWaiter() -> CheckedContinuation<Void, Never>? {
             isClosed = true
             defer { waiter = nil }
@@ -40,22 +40,22 @@ final class Gathering<Answer: Sendable>: Sendable {
         _ question: @escaping @Sendable (Key) async -> Answer
     ) async -> [Timed?] {
         guard !keys.isEmpty else { return [] }
-        let gathering = Gathering(count: keys.count)
+        let fanOut = FanOut(count: keys.count)
         let start = ContinuousClock.now
         let tasks = keys.enumerated().map { index, key in
             Task {
                 let answer = await question(key)
-                gathering.put(Timed(answer: answer, duration: .now - start), at: index)
+                fanOut.put(Timed(answer: answer, duration: .now - start), at: index)
             }
         }
-        let timer = eventLoop.scheduleTask(in: TimeAmount(deadline - start)) { gathering.close() }
+        let timer = eventLoop.scheduleTask(in: TimeAmount(deadline - start)) { fanOut.close() }
         await withTaskCancellationHandler {
-            await gathering.wait()
+            await fanOut.wait()
         } onCancel: {
-            gathering.close()
+            fanOut.close()
         }
         timer.cancel()
-        let answers = gathering.state.withLock { $0.answers }
+        let answers = fanOut.state.withLock { $0.answers }
         for (task, answer) in zip(tasks, answers) where answer == nil { task.cancel() }
         return answers
     }

@@ -11,7 +11,7 @@ import Verification
 #endif
 
 /// Looks at a file again and again, and tells each fault once: what was in force before it stays.
-struct PeriodicLook {
+struct FilePoller {
     let interval: Duration
     let logger: Logger
     /// What a fault means, before its reason: "settings not changed, the former ones stay in force".

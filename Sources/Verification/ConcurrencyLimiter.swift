@@ -6,7 +6,7 @@ import Synchronization
 /// References come from strangers, and one slow registry may have any number of names. So half of all places are for whoever
 /// comes first; of the other half nobody who has a few, a thirty-second of all, gets another one as long as others work;
 /// and the last eighth is for registries that have worked fast before.
-package final class WorkPlaces: Sendable {
+package final class ConcurrencyLimiter: Sendable {
     /// How many work and wait.
     package struct Limits: Sendable, Equatable {
         /// Verifications under way at once.
@@ -67,12 +67,12 @@ package final class WorkPlaces: Sendable {
 
         /// Takes note of how long a registry held a place.
         mutating func remember(_ name: String, held: Duration) {
-            guard held < WorkPlaces.soon else {
+            guard held < ConcurrencyLimiter.soon else {
                 prompt[name] = nil
                 return
             }
             prompt[name] = .now
-            guard prompt.count > WorkPlaces.mostPrompt else { return }
+            guard prompt.count > ConcurrencyLimiter.mostPrompt else { return }
             // Half of them at once, so that this is done seldom.
             let median = prompt.values.sorted()[prompt.count / 2]
             prompt = prompt.filter { $0.value > median }
@@ -97,19 +97,19 @@ package final class WorkPlaces: Sendable {
     /// Works at a registry when there is a place.
     ///
     /// - Parameters:
-    ///   - patience: when who asks needs the answer; without a chance of a place by then the answer comes at once.
+    ///   - callerDeadline: when who asks needs the answer; without a chance of a place by then the answer comes at once.
     ///   - deadline: when nobody needs it any more.
     ///   - work: what to do; its place is free afterwards.
     package func work<Value>(
-        at host: String, limits: Limits, patience: ContinuousClock.Instant, deadline: ContinuousClock.Instant,
+        at host: String, limits: Limits, callerDeadline: ContinuousClock.Instant, deadline: ContinuousClock.Instant,
         overloaded: (String) -> Value, _ work: () async -> Value
     ) async -> Value {
-        switch await take(host, limits, patience: patience, deadline: deadline) {
+        switch await acquire(host, limits, callerDeadline: callerDeadline, deadline: deadline) {
         case .overloaded(let reason): return overloaded(reason)
         case .granted:
             let start = ContinuousClock.now
             let value = await work()
-            giveBack(host, held: start.duration(to: .now))
+            release(host, held: start.duration(to: .now))
             return value
         }
     }
@@ -118,7 +118,7 @@ package final class WorkPlaces: Sendable {
     /// this registry. Others come first, so there is no queue for this.
     ///
     /// - Returns: `nil` when there is no such place now.
-    package func workAside<Value>(at host: String, limits: Limits, _ work: () async -> Value) async -> Value? {
+    package func workIfIdle<Value>(at host: String, limits: Limits, _ work: () async -> Value) async -> Value? {
         let isGranted = state.withLock { state in
             state.limits = limits
             let working = state.hosts[host]?.working ?? 0
@@ -132,12 +132,12 @@ package final class WorkPlaces: Sendable {
         guard isGranted else { return nil }
         let start = ContinuousClock.now
         let value = await work()
-        giveBack(host, held: start.duration(to: .now))
+        release(host, held: start.duration(to: .now))
         return value
     }
 
-    private func take(
-        _ host: String, _ limits: Limits, patience: ContinuousClock.Instant, deadline: ContinuousClock.Instant
+    private func acquire(
+        _ host: String, _ limits: Limits, callerDeadline: ContinuousClock.Instant, deadline: ContinuousClock.Instant
     ) async -> Answer {
         let id = state.withLock { state in
             state.limits = limits
@@ -145,7 +145,7 @@ package final class WorkPlaces: Sendable {
             return state.lastID
         }
         // Without a queue there is no timer to set.
-        if let answer = state.withLock({ WorkPlaces.decide(host, patience, &$0) }) { return answer }
+        if let answer = state.withLock({ ConcurrencyLimiter.decide(host, callerDeadline, &$0) }) { return answer }
         let timer = Task { [self] in
             try? await Task.sleep(until: deadline, clock: .continuous)
             if !Task.isCancelled { leave(host, id) }
@@ -154,7 +154,7 @@ package final class WorkPlaces: Sendable {
         return await withCheckedContinuation { continuation in
             // Decided once more, under the lock that also enters the queue.
             let answer = state.withLock { state -> Answer? in
-                if let answer = WorkPlaces.decide(host, patience, &state) { return answer }
+                if let answer = ConcurrencyLimiter.decide(host, callerDeadline, &state) { return answer }
                 state.hosts[host, default: Host()].waiting.append(Waiter(id: id, continuation: continuation))
                 if !state.turns.contains(host) { state.turns.append(host) }
                 state.queued += 1
@@ -167,7 +167,7 @@ package final class WorkPlaces: Sendable {
 
     /// What can be said at once; `nil`: wait.
     private static func decide(
-        _ name: String, _ patience: ContinuousClock.Instant, _ state: inout State
+        _ name: String, _ callerDeadline: ContinuousClock.Instant, _ state: inout State
     ) -> Answer? {
         let host = state.hosts[name] ?? Host()
         let limits = state.limits
@@ -185,7 +185,7 @@ package final class WorkPlaces: Sendable {
         // As many leave in the mean time as there are places.
         if let mean = host.meanTime, host.working > 0 {
             let wait = mean * Double(host.waiting.count + 1) / Double(host.working)
-            if ContinuousClock.now + wait > patience {
+            if ContinuousClock.now + wait > callerDeadline {
                 state.refused += 1
                 return .overloaded(
                     "overloaded: \(host.waiting.count) images of this registry wait already, and one takes \(Int(mean.milliseconds)) ms; ask again in a moment"
@@ -208,7 +208,7 @@ package final class WorkPlaces: Sendable {
             returning: .overloaded("overloaded: no place was free in time; ask again in a moment"))
     }
 
-    private func giveBack(_ name: String, held: Duration) {
+    private func release(_ name: String, held: Duration) {
         let next = state.withLock { state -> [Waiter] in
             state.working -= 1
             state.remember(name, held: held)
@@ -219,7 +219,9 @@ package final class WorkPlaces: Sendable {
                 state.hosts[name] = host.working == 0 && host.waiting.isEmpty ? nil : host
             }
             var granted: [Waiter] = []
-            while state.working < state.limits.overall, let waiter = WorkPlaces.next(&state) { granted.append(waiter) }
+            while state.working < state.limits.overall, let waiter = ConcurrencyLimiter.next(&state) {
+                granted.append(waiter)
+            }
             return granted
         }
         for waiter in next { waiter.continuation.resume(returning: .granted) }

@@ -5,12 +5,12 @@ import Testing
 
 @testable import GatekeeperProvider
 
-@Suite struct GatheringTests {
+@Suite struct FanOutTests {
     private let eventLoop = MultiThreadedEventLoopGroup.singleton.any()
 
     @Test func everyKeyIsAskedAtOnceAndAnsweredInItsPlace() async {
         let running = Mutex(0)
-        let answers = await Gathering<String>.ask(["a", "b", "c"], until: .now + .seconds(10), on: eventLoop) { key in
+        let answers = await FanOut<String>.ask(["a", "b", "c"], until: .now + .seconds(10), on: eventLoop) { key in
             running.withLock { $0 += 1 }
             while running.withLock({ $0 }) < 3 { await Task.yield() }
             return key + key
@@ -21,7 +21,7 @@ import Testing
     @Test func whatIsNotThereByTheDeadlineIsMissing() async {
         let gate = Gate()
         let start = ContinuousClock.now
-        let answers = await Gathering<String>.ask(["quick", "stuck"], until: start + .seconds(3), on: eventLoop) {
+        let answers = await FanOut<String>.ask(["quick", "stuck"], until: start + .seconds(3), on: eventLoop) {
             key in
             if key == "stuck" { await gate.wait() }
             return key
@@ -32,7 +32,7 @@ import Testing
 
     @Test func aLateTaskIsCancelled() async {
         let cancelled = Gate()
-        _ = await Gathering<Bool>.ask(["slow"], until: .now + .milliseconds(50), on: eventLoop) { _ in
+        _ = await FanOut<Bool>.ask(["slow"], until: .now + .milliseconds(50), on: eventLoop) { _ in
             try? await Task.sleep(for: .seconds(60))
             if Task.isCancelled { cancelled.open() }
             return true
@@ -41,7 +41,7 @@ import Testing
     }
 
     @Test func aPastDeadlineAnswersAtOnce() async {
-        let answers = await Gathering<Bool>.ask(["a"], until: .now - .seconds(1), on: eventLoop) { _ in
+        let answers = await FanOut<Bool>.ask(["a"], until: .now - .seconds(1), on: eventLoop) { _ in
             try? await Task.sleep(for: .seconds(60))
             return true
         }
@@ -49,7 +49,7 @@ import Testing
     }
 
     @Test func noKeysNoAnswers() async {
-        let answers = await Gathering<Bool>.ask([String](), until: .now, on: eventLoop) { _ in true }
+        let answers = await FanOut<Bool>.ask([String](), until: .now, on: eventLoop) { _ in true }
         #expect(answers.isEmpty)
     }
 }

@@ -4,19 +4,19 @@ import NIOHTTP1
 /// What a listener answers its requests with.
 protocol ProviderResponder: Sendable {
     /// What becomes of a request whose head has come. Called on the connection's event loop: nothing may wait here.
-    func receive(_ head: HTTPRequestHead, on channel: any Channel) -> Reception
+    func receive(_ head: HTTPRequestHead, on channel: any Channel) -> RequestDisposition
     /// The answer to what is not taken as a request.
     func refuse(_ fault: RequestFault, traceID: String) -> JSONAnswer
 }
 
 /// What becomes of a request, as far as its head tells.
-enum Reception: Sendable {
+enum RequestDisposition: Sendable {
     /// The answer is known. What there is of a body is read and dropped.
     case answer(JSONAnswer)
     /// The body is wanted.
     case body(AwaitedBody)
     /// Who asks is to be found out first. Nothing more is read from the connection meanwhile.
-    case admission(@Sendable () async -> Reception)
+    case admission(@Sendable () async -> RequestDisposition)
 }
 
 /// A body that is wanted, and what it is wanted for.
@@ -26,7 +26,7 @@ struct AwaitedBody: Sendable {
     /// The answer to a body with more.
     let tooLarge: @Sendable () -> JSONAnswer
     /// The answer to the whole request. Called on the event loop: nothing may wait here.
-    let answer: @Sendable ([UInt8], any EventLoop) -> Answering
+    let answer: @Sendable ([UInt8], any EventLoop) -> ResponseAction
     /// Its part of what all bodies may take, once it is large.
     var room: RequestRoom.Share?
 
@@ -40,7 +40,7 @@ struct AwaitedBody: Sendable {
 }
 
 /// The answer to a whole request.
-enum Answering: Sendable {
+enum ResponseAction: Sendable {
     /// It is at hand.
     case now(JSONAnswer)
     /// It takes a while.
