@@ -18,8 +18,8 @@ package struct DERElement: Sendable {
 /// tag numbers below 31. It never recurses, and never reads beyond its slice.
 ///
 /// Certificates are read here, not by OpenSSL, because untrusted bytes are safer in checked code, because OpenSSL spends
-/// 110 µs and more on one, and because a value without a C pointer in it needs no proof that it may be shared. All
-/// cryptography is OpenSSL's.
+/// 110 µs and more on one, and because a value without a C pointer in it needs no proof that it may be shared.
+/// Cryptography is left to swift-crypto and OpenSSL.
 package struct DERReader: Sendable {
     /// What has not been read yet.
     package private(set) var rest: ArraySlice<UInt8>
