@@ -65,10 +65,15 @@ def check_links(page):
 
 
 def check_paths(page):
-    for number, line in prose(page.read_text()):
-        for path in re.findall(r"`([\w./+-]+)`", line):
-            if path.split("/")[0] in FOLDERS and "/" in path and not MADE.match(path) and not (ROOT / path).exists():
-                faults.append(f"{page.relative_to(ROOT)}:{number}: there is no {path}")
+    text = page.read_text()
+    named = [(number, path) for number, line in prose(text) for path in re.findall(r"`([\w./+-]+)`", line)]
+    # In commands, too.
+    named += [
+        (number, path) for number, line in enumerate(text.splitlines(), 1)
+        for path in re.findall(rf"(?<![\w./-])((?:{'|'.join(FOLDERS)})/[\w./+-]+)", line)]
+    for number, path in sorted(set(named)):
+        if path.split("/")[0] in FOLDERS and "/" in path and not MADE.match(path) and not (ROOT / path).exists():
+            faults.append(f"{page.relative_to(ROOT)}:{number}: there is no {path}")
 
 
 def check_width(page):

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 import yaml
 from conftest import CA, CHART, KEY, NAMESPACE, ROOT, Release, namespace, parse_set
-from walkthroughs import CLIENT, KEY_VAULT, NEWER_SPELLING, OLDER_SPELLING, RATIFY_1_1_FIRST, RATIFY_1_1_LIST, REPOSITORY, SETS, SUBJECT, TENANT, TRUSTED_SIGNING
+from walkthroughs import CLIENT, KEY_VAULT, NEWER_SPELLING, OLDER_SPELLING, QUICK_START_FILES, RATIFY_1_1_FIRST, RATIFY_1_1_LIST, REPOSITORY, SETS, SUBJECT, TENANT, TRUSTED_SIGNING, commands_of_quick_start
 
 
 def spec(release, kind, name):
@@ -16,6 +16,20 @@ def spec(release, kind, name):
 
 
 # ---- the walkthroughs
+
+
+def test_quick_start(helm, server):
+    """docs/quick-start.md: the image that was loaded, the certificate that was made, a plain registry, and nothing that NOTES warn of."""
+    gatekeeper = parse_set(*commands_of_quick_start("helm install gatekeeper gatekeeper/gatekeeper")[0])
+    for kind, name, seconds in [("Validating", "validation", gatekeeper["validatingWebhookTimeoutSeconds"]), ("Mutating", "mutation", gatekeeper["mutatingWebhookTimeoutSeconds"])]:
+        policy = gatekeeper["validatingWebhookFailurePolicy"] if kind == "Validating" else "Ignore"
+        server.put({"apiVersion": "admissionregistration.k8s.io/v1", "kind": f"{kind}WebhookConfiguration", "metadata": {"name": f"gatekeeper-{kind.lower()}-webhook-configuration"}, "webhooks": [{"name": f"{name}.gatekeeper.sh", "timeoutSeconds": seconds, "failurePolicy": policy}]})
+    assert QUICK_START_FILES == ["notationCerts[0]"]
+    release = Release(server, helm, helm.install(SETS["quick start"]))
+    assert "WARNING" not in release.notes
+    assert release.container["image"] == "countersign:dev" and release.container["imagePullPolicy"] == "IfNotPresent"
+    assert release.one("Store")["spec"]["parameters"]["useHttp"] is True
+    assert release.one("KeyManagementProvider")["spec"]["parameters"]["value"].strip() == CA.strip()
 
 
 def test_key_vault_walkthrough(install):

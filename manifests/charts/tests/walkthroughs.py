@@ -1,6 +1,18 @@
-"""The values of the installations that the walkthroughs for AKS show, and other sets that the tests render."""
+"""The values of the installations that the quick start and the walkthroughs for AKS show, and other sets that the tests render."""
 
-from conftest import CA, parse_set
+import re
+
+from conftest import CA, ROOT, parse_set
+
+
+def commands_of_quick_start(beginning):
+    """The options of the command in docs/quick-start.md that begins so: its `--set` assignments, and the names of its `--set-file`."""
+    page = (ROOT / "docs" / "quick-start.md").read_text()
+    (command,) = re.findall(rf"^{re.escape(beginning)}(?:.*\\\n)*.*$", page, re.MULTILINE)
+    return re.findall(r"--set (\S+)", command), re.findall(r"--set-file '?([^=]+)=", command)
+
+
+QUICK_START, QUICK_START_FILES = commands_of_quick_start("helm install ratify manifests/charts/countersign")
 
 SUBJECT = "x509.subject: CN=release,O=Example,ST=WA,C=US"
 CLIENT = "11111111-2222-3333-4444-555555555555"
@@ -184,6 +196,7 @@ SETS = {
     "defaults": {},
     "minimal": MINIMAL,
     "maximal": MAXIMAL,
+    "quick start": {**parse_set(*QUICK_START), "notationCerts": [CA]},
     "key vault": KEY_VAULT,
     "trusted signing": TRUSTED_SIGNING,
     "older spelling": OLDER_SPELLING,
