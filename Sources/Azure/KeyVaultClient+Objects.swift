@@ -127,7 +127,7 @@ extension KeyVaultClient {
             default:
                 throw PKIError(
                     .unsupported,
-                    "its content type \"\(contentType.quoted)\" is not supported; application/x-pkcs12 and application/x-pem-file are, which secrets of certificates have"
+                    "its content type \"\(contentType.quotedMediaType)\" is not supported; application/x-pkcs12 and application/x-pem-file are, which secrets of certificates have"
                 )
             }
         } catch { throw malformed(purpose, "\(error)") }

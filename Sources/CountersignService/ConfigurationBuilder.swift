@@ -4,6 +4,7 @@ import KeyManagement
 import Logging
 import Notation
 import OCI
+import Quotation
 import Verification
 
 /// A configuration made real: the snapshot that answers, and the trusted certificates that stand behind it.
@@ -105,7 +106,7 @@ package struct ConfigurationBuilder: Sendable {
     /// What is wrong with a policy that asks for artifacts that nobody judges, each type with what it means.
     static func unjudgedTypes(of policy: any PolicyEnforcer, by verifiers: [any ArtifactVerifier]) -> [String] {
         policy.requiredTypes.filter { type in !verifiers.contains { $0.canVerify(artifactType: type) } }.map { type in
-            "\(type): no verifier has this type among its artifactTypes, so that every image is refused"
+            "\(type.quoted): no verifier has this type among its artifactTypes, so that every image is refused"
         }
     }
 

@@ -1,6 +1,7 @@
 import KeyManagement
 import Notation
 import PKI
+import Quotation
 import Verification
 
 /// Trust stores whose certificates come from key management providers, as `verificationCertStores` says; a store that is
@@ -98,15 +99,15 @@ struct ConfiguredTrustStore: TrustStore {
                 do throws(TrustStoreError) { names = try providers(store.type, store.name) } catch {
                     throw ConfigurationError(
                         path: "\(path).trustPolicyDoc",
-                        problem: "cannot be served, statement \"\(statement.name)\": \(error)")
+                        problem: "cannot be served, statement \"\(statement.name.quoted)\": \(error)")
                 }
                 for name in names where trusted.provider(named: name) == nil {
                     let problem =
-                        "trust store \"\(store)\" takes its certificates from \"\(name)\", and no key management provider has that name"
+                        "trust store \"\(store)\" takes its certificates from \"\(name.quoted)\", and no key management provider has that name"
                     guard areProvidersAwaited else {
                         throw ConfigurationError(
                             path: "\(path).trustPolicyDoc",
-                            problem: "cannot be served, statement \"\(statement.name)\": \(problem)")
+                            problem: "cannot be served, statement \"\(statement.name.quoted)\": \(problem)")
                     }
                     if !awaited.contains(problem) { awaited.append(problem) }
                 }

@@ -107,7 +107,7 @@ package final class CountersignServer: Sendable {
             (source, keeping, client) = (resources, services, kubernetes)
         } else {
             let file = ConfigurationFile(path: path, builder: builder, metrics: metrics, logger: logger)
-            do { try file.load() } catch { throw CountersignServerError(description: "\(path): \(error)") }
+            do { try file.load() } catch { throw CountersignServerError(description: "\(path.quotedPath): \(error)") }
             (source, keeping) = (file, [file])
         }
         metrics.gauge(
@@ -191,7 +191,7 @@ package final class CountersignServer: Sendable {
         let home = environment["RATIFY_NAMESPACE"].flatMap { $0.isEmpty ? nil : $0 } ?? client.configuration.namespace
         let resources = ResourceConfiguration(builder: builder, home: home, metrics: metrics, logger: logger)
         let file = SettingsFile(path: path, logger: logger) { resources.use($0) }
-        do { try file.load() } catch { throw CountersignServerError(description: "\(path): \(error)") }
+        do { try file.load() } catch { throw CountersignServerError(description: "\(path.quotedPath): \(error)") }
         let reconciler = ResourceReconciler(
             client: client, configuration: resources, metrics: metrics, logger: logger)
         return (resources, [file, reconciler], client)

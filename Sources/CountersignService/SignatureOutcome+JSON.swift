@@ -1,6 +1,7 @@
 import FoundationEssentials
 import Notation
 import PKI
+import Quotation
 import StrictJSON
 
 extension SignatureOutcome {
@@ -30,7 +31,7 @@ extension SignatureOutcome {
     package var json: JSONValue {
         var object: JSONObject = [:]
         if let manifest { object["digest"] = .string(manifest.digest.description) }
-        if let envelope { object["mediaType"] = .string(envelope.mediaType) }
+        if let envelope { object["mediaType"] = .string(envelope.mediaType.quotedMediaType) }
         object["verified"] = .bool(isVerified)
         if let content {
             object["signer"] = content.signer.json

@@ -160,7 +160,7 @@ struct VerifierFactory {
         for name in section.object.names {
             guard let providers = try section.strings(name), !providers.isEmpty else {
                 throw ConfigurationError(
-                    path: "\(section.path).\(name)", problem: "names no key management provider")
+                    path: section.memberPath(name), problem: "names no key management provider")
             }
             stores[ConfiguredTrustStore.Name(type: type, name: name)] = providers
         }

@@ -1,5 +1,6 @@
 import FoundationEssentials
 import PKI
+import Quotation
 import Synchronization
 
 #if canImport(Glibc)
@@ -33,18 +34,19 @@ public struct DirectoryTrustStore: TrustStore {
         do { store = try TrustStoreName(type, name) } catch { throw TrustStoreError(error.description) }
         let path = "\(directory)/x509/\(type.rawValue)/\(name)"
         guard let status = FileStatus(path) else {
-            throw TrustStoreError("the trust store \(store) does not exist: there is no directory \(path)")
+            throw TrustStoreError("the trust store \(store) does not exist: there is no directory \(path.quotedPath)")
         }
         // "Symlinks are not supported for the named store directories or certificate files."
         guard status.kind == .directory else {
-            throw TrustStoreError("the trust store \(store) is not a directory (links are not followed): \(path)")
+            throw TrustStoreError(
+                "the trust store \(store) is not a directory (links are not followed): \(path.quotedPath)")
         }
         let files = try files(in: path, store)
         if let kept = cache.certificates(store, files) { return kept }
         var certificates: [Certificate] = []
         for file in files { certificates += try read(file, store) }
         guard !certificates.isEmpty else {
-            throw TrustStoreError("the trust store \(store) has no certificate: \(path) is empty")
+            throw TrustStoreError("the trust store \(store) has no certificate: \(path.quotedPath) is empty")
         }
         cache.keep(certificates, store, files)
         return certificates
@@ -53,17 +55,18 @@ public struct DirectoryTrustStore: TrustStore {
     private func files(in path: String, _ store: TrustStoreName) throws(TrustStoreError) -> [FileStatus] {
         let names: [String]
         do { names = try FileManager.default.contentsOfDirectory(atPath: path).sorted() } catch {
-            throw TrustStoreError("the trust store \(store) cannot be read: \(path)")
+            throw TrustStoreError("the trust store \(store) cannot be read: \(path.quotedPath)")
         }
         guard names.count <= Self.maximumFiles else {
-            throw TrustStoreError("the trust store \(store) has more than \(Self.maximumFiles) files: \(path)")
+            throw TrustStoreError(
+                "the trust store \(store) has more than \(Self.maximumFiles) files: \(path.quotedPath)")
         }
         var files: [FileStatus] = []
         for name in names {
             guard let status = FileStatus("\(path)/\(name)"), status.kind == .file else {
                 throw TrustStoreError(
                     "the trust store \(store) has something that is not a regular file (links are not followed): "
-                        + "\(path)/\(name); a store holds certificate files only")
+                        + "\("\(path)/\(name)".quotedPath); a store holds certificate files only")
             }
             files.append(status)
         }
@@ -72,7 +75,7 @@ public struct DirectoryTrustStore: TrustStore {
 
     private func read(_ file: FileStatus, _ store: TrustStoreName) throws(TrustStoreError) -> [Certificate] {
         func fault(_ problem: String) -> TrustStoreError {
-            TrustStoreError("the trust store \(store) cannot be used: \(file.path): \(problem)")
+            TrustStoreError("the trust store \(store) cannot be used: \(file.path.quotedPath): \(problem)")
         }
         guard file.size <= Self.maximumFileBytes else {
             throw fault("it is larger than \(Self.maximumFileBytes) bytes")

@@ -186,7 +186,7 @@ public struct ImageVerifier: Sendable {
             return .failure(
                 ValidationFailure(
                     "the signature manifest \(manifest.digest) is of the media type "
-                        + "\"\(manifest.mediaType.quoted)\", which signatures do not have"))
+                        + "\"\(manifest.mediaType.quotedMediaType)\", which signatures do not have"))
         }
         guard manifest.size <= SignatureManifest.maximumBytes else {
             return .failure(

@@ -48,7 +48,7 @@ public struct SignatureEnvelope: Sendable {
         guard let format = EnvelopeFormat(mediaType: mediaType) else {
             throw EnvelopeError(
                 .mediaType,
-                "\"\(mediaType.quoted)\" is not the media type of a signature envelope: expected "
+                "\"\(mediaType.quotedMediaType)\" is not the media type of a signature envelope: expected "
                     + EnvelopeFormat.allCases.map(\.mediaType).joined(separator: " or "))
         }
         guard bytes.count <= maximumBytes else {
@@ -94,7 +94,7 @@ public struct SignatureEnvelope: Sendable {
         guard attributes.contentType.utf8.elementsEqual(NotaryName.payloadType.utf8) else {
             throw EnvelopeError(
                 .header,
-                "the content type \"\(attributes.contentType.quoted)\" is not supported; expected "
+                "the content type \"\(attributes.contentType.quotedMediaType)\" is not supported; expected "
                     + NotaryName.payloadType)
         }
         self.format = format

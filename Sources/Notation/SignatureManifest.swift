@@ -1,4 +1,5 @@
 import OCI
+import Quotation
 
 /// The manifest of a signature: an OCI image manifest, or an OCI artifact manifest, with the signed artifact as its subject
 /// and the envelope as its only layer (signature specification, "OCI Signatures").
@@ -35,8 +36,8 @@ public struct SignatureManifest: Sendable {
             stated.mediaType.utf8.elementsEqual(subject.mediaType.utf8)
         else {
             throw fault(
-                "is about another artifact, \(stated.digest) (\(stated.mediaType), \(stated.size) bytes), not "
-                    + "\(subject.digest) (\(subject.mediaType), \(subject.size) bytes)",
+                "is about another artifact, \(stated.digest) (\(stated.mediaType.quotedMediaType), \(stated.size) bytes), not "
+                    + "\(subject.digest) (\(subject.mediaType.quotedMediaType), \(subject.size) bytes)",
                 contradictsDescriptor: stated.digest == subject.digest)
         }
         guard let envelope = manifest.layers.first, manifest.layers.count == 1 else {

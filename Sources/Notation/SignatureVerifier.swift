@@ -169,8 +169,8 @@ public struct SignatureVerifier: Sendable {
         if !payload.isAbout(subject) {
             let target = payload.targetArtifact
             outcome.failure = ValidationFailure(
-                "the signature is about another artifact: \(target.digest) (\(target.mediaType), \(target.size) bytes), "
-                    + "not \(subject.digest) (\(subject.mediaType), \(subject.size) bytes)",
+                "the signature is about another artifact: \(target.digest) (\(target.mediaType.quotedMediaType), \(target.size) "
+                    + "bytes), not \(subject.digest) (\(subject.mediaType.quotedMediaType), \(subject.size) bytes)",
                 contradictsDescriptor: target.digest == subject.digest)
         } else if let name = payload.firstMissing(of: userMetadata) {
             outcome.failure = ValidationFailure(

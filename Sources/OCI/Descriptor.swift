@@ -52,7 +52,9 @@ public struct Descriptor: Hashable, Sendable {
         }
         let digest: Digest
         do { digest = try Digest(parsing: digestText) } catch {
-            throw DescriptorError(field: "digest", problem: "is wrong: \(error)")
+            // What a registry wrote in its place may be what it was sent.
+            throw DescriptorError(
+                field: "digest", problem: "is wrong: expected \(DigestError.expectation)")
         }
         var annotations: [String: String] = [:]
         switch object["annotations"] {

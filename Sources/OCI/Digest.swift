@@ -75,11 +75,14 @@ public enum DigestError: Error, Hashable, Sendable, CustomStringConvertible {
     case malformed(String)
     case unsupportedAlgorithm(String)
 
+    /// What a digest looks like.
+    static let expectation = "sha256:, sha384: or sha512: and the hash in lower-case hexadecimal"
+
     /// What is wrong and what is expected, for a person.
     public var description: String {
         switch self {
         case .malformed(let text):
-            "\"\(text.quoted)\" is not a digest: expected sha256:, sha384: or sha512: and the hash in lower-case hexadecimal"
+            "\"\(text.quoted)\" is not a digest: expected \(Self.expectation)"
         case .unsupportedAlgorithm(let name):
             "digest algorithm \"\(name.quoted)\" is not supported: use sha256, sha384 or sha512"
         }

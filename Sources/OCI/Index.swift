@@ -32,7 +32,7 @@ public struct Index: Hashable, Sendable {
     /// - Throws: ``ManifestError`` naming the member that is missing or wrong.
     public init(parsing content: [UInt8], mediaType: String = MediaType.ociIndex) throws(ManifestError) {
         guard MediaType.indexes.contains(mediaType) else {
-            throw ManifestError("\"\(mediaType.quoted)\" is not an index type that is supported")
+            throw ManifestError("\"\(mediaType.quotedMediaType)\" is not an index type that is supported")
         }
         let document = try ManifestDocument(content, mediaType: mediaType, foreignMember: "layers")
         self.mediaType = mediaType

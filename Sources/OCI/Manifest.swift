@@ -36,7 +36,7 @@ public struct Manifest: Hashable, Sendable {
     /// - Throws: ``ManifestError`` naming the member that is missing or wrong.
     public init(parsing content: [UInt8], mediaType: String) throws(ManifestError) {
         guard MediaType.manifests.contains(mediaType) else {
-            throw ManifestError("\"\(mediaType.quoted)\" is not a manifest type that is supported")
+            throw ManifestError("\"\(mediaType.quotedMediaType)\" is not a manifest type that is supported")
         }
         let document = try ManifestDocument(content, mediaType: mediaType, foreignMember: "manifests")
         self.mediaType = mediaType

@@ -20,7 +20,7 @@ struct ManifestDocument {
         case .string(mediaType): break
         case .string(let other):
             throw ManifestError(
-                "mediaType is \"\(other.quoted)\" inside, but it was announced as \"\(mediaType)\"")
+                "mediaType is \"\(other.quotedMediaType)\" inside, but it was announced as \"\(mediaType)\"")
         case .some(let other): throw ManifestError("mediaType is \(other.kind), not a string")
         }
         // The artifact manifest has no schemaVersion; everything else that is supported has 2.

@@ -70,7 +70,9 @@ extension RegistryClient {
         // The registry's own digest of a tag may use another algorithm; it must be right in any case.
         if let claimed = try claimedDigest(response, call), !claimed.matches(response.body) {
             throw call.error(
-                .digestMismatch, "the registry answers with content that is not what its header \(claimed) says")
+                .digestMismatch,
+                "the registry answers with content that is not what its header \(response.sent.shown(claimed.description)) says"
+            )
         }
         contents.insert(
             response.body, for: ContentKey(kind: .manifest, scope: reference.scopeName, digest: digest))

@@ -79,7 +79,7 @@ extension RegistryClient {
         let response = try await send(call)
         guard response.status == 201 else { throw unexpected(response, call) }
         if let stored = try claimedDigest(response, call), !stored.matches(content) {
-            throw call.error(.digestMismatch, "the registry stored it as \(stored)")
+            throw call.error(.digestMismatch, "the registry stored it as \(response.sent.shown(stored.description))")
         }
         if let tag {
             tags.remove(

@@ -170,7 +170,8 @@ extension RegistryClient {
         guard credential != .anonymous else { return }
         guard !options.tokenRealms.allow(realm, for: call.reference, at: try origin(call.reference)) else { return }
         let host = realm.scheme == .https ? realm.authority : "\(realm.host):\(realm.port)"
-        let (name, registry) = (host.quoted, call.reference.registry)
+        // The registry chose the name, and may have been told the credential before.
+        let (name, registry) = (SentSecrets(credential.secrets).quote(host), call.reference.registry)
         throw call.error(
             .unauthorized,
             "the registry wants a token from another host, \(name), and \(credential) is not sent there unless the"

@@ -8,13 +8,13 @@ extension StringProtocol {
     /// Names that were read (an image reference, a digest, a certificate's subject, a host) are no quotations: a message
     /// names what it is about, as it was read.
     package var quoted: String {
-        KeyMaterial.isPossible(in: self) ? Quotation.withheldKey : Quotation.escaped(self)
+        Quotation.beginsWithKey(self) ? Quotation.withheldKey : Quotation.escaped(self)
     }
 
     /// A path as messages name it: whole, since a part of it leads nowhere, without control characters, and never when it
     /// may be key material that was given in a path's place.
     package var quotedPath: String {
-        KeyMaterial.isPossible(in: self, isPath: true)
+        Quotation.beginsWithKey(self)
             ? Quotation.withheldKey : Quotation.escaped(self, maximum: Quotation.maximumPathCharacters, isPath: true)
     }
 }
@@ -34,6 +34,14 @@ package enum Quotation {
     package static let maximumCharacters = 80
     /// The longest path of Linux is longer, but no sensible one is.
     package static let maximumPathCharacters = 1024
+
+    /// No more of a text is looked at before its beginning is shown.
+    private static let maximumTextBytes = 8 << 10
+
+    /// Whether the part of a text that may be shown, or what it is the beginning of, may be key material.
+    static func beginsWithKey(_ text: some StringProtocol) -> Bool {
+        KeyMaterial.isPossible(in: Array(text.utf8.prefix(maximumTextBytes)))
+    }
 
     /// Whether a text may be key material, or have some in it.
     package static func mayHoldKey(_ text: some StringProtocol) -> Bool { KeyMaterial.isPossible(in: text) }

@@ -137,7 +137,7 @@ package struct SentSecrets: Sendable {
         return result
     }
 
-    /// Without the escapes of JSON (RFC 8259, section 7).
+    /// Without the escapes of JSON (RFC 8259, section 7), and those of quotations.
     private static func unescaped(_ bytes: [UInt8]) -> [UInt8] {
         var result: [UInt8] = []
         var rest = bytes[...]
@@ -151,10 +151,13 @@ package struct SentSecrets: Sendable {
             case UInt8(ascii: "t"): result.append(0x09)
             case UInt8(ascii: "r"): result.append(0x0D)
             case UInt8(ascii: "u"):
-                let digits = String(decoding: rest.prefix(4), as: UTF8.self)
-                if digits.utf8.count == 4, let scalar = UInt32(digits, radix: 16).flatMap(Unicode.Scalar.init) {
+                // `\u00e9`, and `\u{e9}` as quotations have it.
+                let isBraced = rest.first == UInt8(ascii: "{")
+                let digits = isBraced ? rest.dropFirst().prefix { $0 != UInt8(ascii: "}") } : rest.prefix(4)
+                let text = String(decoding: digits, as: UTF8.self)
+                if isBraced || digits.count == 4, let scalar = UInt32(text, radix: 16).flatMap(Unicode.Scalar.init) {
                     result += Array(String(Character(scalar)).utf8)
-                    rest = rest.dropFirst(4)
+                    rest = rest.dropFirst(digits.count + (isBraced ? 2 : 0))
                 } else {
                     result.append(escape)
                 }

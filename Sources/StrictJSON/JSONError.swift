@@ -106,13 +106,21 @@ package struct TextPlace: Sendable {
         self.start = start
     }
 
+    /// How many bytes before and after a line are looked at before the line is shown.
+    private static let surroundings = 1_024
+
     /// The line around the place, at most 80 characters of it, with `>>>` before the place; `nil` when there is nothing to
     /// show, or the line may hold a secret.
     func excerpt(of bytes: ContiguousArray<UInt8>) -> String? {
         let end = bytes[offset...].firstIndex(of: UInt8(ascii: "\n")) ?? bytes.count
         let whole = String(decoding: bytes[start..<end], as: UTF8.self).lowercased()
         let words = ["private key", "password", "passwd", "secret", "token", "credential", "auth"]
-        guard end > start, !words.contains(where: whole.contains), !Quotation.mayHoldKey(whole) else { return nil }
+        guard end > start, !words.contains(where: whole.contains) else { return nil }
+        // A line of a key may be too short to show what it is: the lines around tell. One with members is none.
+        let isStructure = bytes[start..<end].contains { ":{}".utf8.contains($0) }
+        let more = isStructure ? 0 : Self.surroundings
+        let around = bytes[max(0, start - more)..<min(bytes.count, end + more)]
+        guard !Quotation.mayHoldKey(String(decoding: around, as: UTF8.self)) else { return nil }
         var before = Array(String(decoding: bytes[start..<offset], as: UTF8.self).unicodeScalars)
         let after = Array(String(decoding: bytes[offset..<end], as: UTF8.self).unicodeScalars.prefix(40))
         before = before.suffix(80 - after.count)

@@ -1,5 +1,3 @@
-import Quotation
-
 extension ConfigPolicy {
     /// The policy that a `policy.plugin` describes; without one, Ratify's default: every artifact must verify.
     ///
@@ -25,7 +23,7 @@ extension ConfigPolicy {
             for (type, value) in section.object.members {
                 guard let rule = value.string.flatMap(Rule.init(rawValue:)) else {
                     throw ConfigurationError(
-                        path: section.memberPath(type), problem: "is \(value.text.quoted): expected \"any\" or \"all\"")
+                        path: section.memberPath(type), problem: "is \(value.shown): expected \"any\" or \"all\"")
                 }
                 rules[type] = rule
             }

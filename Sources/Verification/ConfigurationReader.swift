@@ -20,6 +20,11 @@ package struct ConfigurationError: Error, Sendable, Hashable, CustomStringConver
     package var description: String { path.isEmpty ? "the configuration \(problem)" : "\(path) \(problem)" }
 }
 
+extension JSONValue {
+    /// This value as messages quote it: a text between quotation marks, anything else as it is written.
+    package var shown: String { string.map { "\"\($0.quoted)\"" } ?? text.quoted }
+}
+
 /// Reads the members of one object of a configuration, and knows which were never asked for: an option that is parsed
 /// and has no effect would deceive whoever set it.
 package struct ConfigurationReader: Sendable {
@@ -46,7 +51,7 @@ package struct ConfigurationReader: Sendable {
     }
 
     /// Where a member is, for messages. Its name is what somebody wrote: a key that slipped to the left is not shown.
-    func memberPath(_ name: String) -> String { path.isEmpty ? name.quoted : "\(path).\(name.quoted)" }
+    package func memberPath(_ name: String) -> String { path.isEmpty ? name.quoted : "\(path).\(name.quoted)" }
 
     /// A member, `nil` when it is absent or `null`.
     package mutating func value(_ name: String) -> JSONValue? {
@@ -91,7 +96,7 @@ package struct ConfigurationReader: Sendable {
         guard let integer = value.integer, bounds.contains(integer) else {
             throw ConfigurationError(
                 path: memberPath(name),
-                problem: "is \(value.text): expected a whole number from \(bounds.lowerBound) to \(bounds.upperBound)")
+                problem: "is \(value.shown): expected a whole number from \(bounds.lowerBound) to \(bounds.upperBound)")
         }
         return integer
     }

@@ -1,4 +1,5 @@
 import OCI
+import Quotation
 import StrictJSON
 
 /// Reports of the pipeline itself.
@@ -63,7 +64,7 @@ extension Pipeline {
             subject: reference.description, isSuccess: false, verifierName: verifier.name, verifierType: verifier.type,
             artifactType: type, message: "failed to verify artifact: \(reference)",
             errorReason:
-                "the policy requires an artifact of type \(type), and none is associated with \"\(name(reference, digest))\"",
+                "the policy requires an artifact of type \(type.quoted), and none is associated with \"\(name(reference, digest))\"",
             remediation: "Attach it to the image, or remove the type from artifactVerificationPolicies",
             extensions: about(digest))
         report.failureClass = "unsigned"
@@ -79,7 +80,8 @@ extension Pipeline {
             types.isEmpty || types.contains { $0 == "*" || $0 == MediaType.notationSignature }
         let what =
             isAboutSignatures
-            ? VerifierReport.unsigned : "no artifact of type \(types.joined(separator: " or ")) is associated with"
+            ? VerifierReport.unsigned
+            : "no artifact of type \(types.map(\.quoted).joined(separator: " or ")) is associated with"
         // Alone it needs no name, and the report has the members that Ratify's has.
         let named = isAlone ? nil : verifier
         let whom = named.map { ", which the verifier \"\($0.name)\" asks for" } ?? ""
@@ -102,7 +104,7 @@ extension Pipeline {
             var report = VerifierReport(
                 subject: reference.description, isSuccess: false, artifactType: type,
                 message: "failed to verify artifact: \(reference)",
-                errorReason: "the policy requires an artifact of type \(type), and no verifier judges that type",
+                errorReason: "the policy requires an artifact of type \(type.quoted), and no verifier judges that type",
                 remediation:
                     "Add the type to a verifier's artifactTypes, or remove it from artifactVerificationPolicies")
             report.failureClass = "policy"

@@ -117,7 +117,7 @@ package struct ServiceConfiguration: Sendable, Equatable {
         let names = keyManagementProviders.map(\.name)
         if let twice = names.first(where: { name in names.count { $0 == name } > 1 }) {
             throw ConfigurationError(
-                path: "keyManagementProvider.plugins", problem: "has two providers named \"\(twice)\"")
+                path: "keyManagementProvider.plugins", problem: "has two providers named \"\(twice.quoted)\"")
         }
     }
 

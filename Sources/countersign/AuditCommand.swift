@@ -5,6 +5,7 @@ import FoundationEssentials
 import KeyManagement
 import Kubernetes
 import Logging
+import Quotation
 import StrictJSON
 import Verification
 
@@ -146,8 +147,8 @@ struct AuditCommand: AsyncParsableCommand {
             let built: BuiltConfiguration
             do { built = try builder.build(try readFile(config, "--config"), generation: 1) } catch let error
                 as ConfigurationError
-            { throw CommandFailure(.usage, "\(config): \(error)") }
-            for warning in built.warnings { Terminal.complain("\(config): \(warning)") }
+            { throw CommandFailure(.usage, "\(config.quotedPath): \(error)") }
+            for warning in built.warnings { Terminal.complain("\(config.quotedPath): \(warning)") }
             _ = await built.trusted.refresh(within: .seconds(timeout))
             return Judge(name: config, source: FixedConfiguration(built)) { built.trusted.providers }
         }

@@ -77,7 +77,7 @@ struct CRDsCommand: AsyncParsableCommand {
         private func files(_ path: String) throws -> [String] {
             var isDirectory = false
             guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
-                throw CommandFailure(.usage, "\(path): there is no such file or directory")
+                throw CommandFailure(.usage, "\(path.quotedPath): there is no such file or directory")
             }
             guard isDirectory else { return [path] }
             do {
@@ -91,14 +91,17 @@ struct CRDsCommand: AsyncParsableCommand {
                 throw CommandFailure(.usage, "\(file.quotedPath): cannot be read")
             }
             let documents: [JSONValue]
-            do { documents = try YAML.parse(Array(data)) } catch { throw CommandFailure(.usage, "\(file): \(error)") }
+            do { documents = try YAML.parse(Array(data)) } catch {
+                throw CommandFailure(.usage, "\(file.quotedPath): \(error)")
+            }
             return try documents.map { document in
                 guard let object = document.object, object["apiVersion"]?.string == Self.type.apiVersion,
                     object["kind"]?.string == Self.type.kind,
                     let name = object["metadata"]?.object?["name"]?.string, object["spec"]?.object != nil
                 else {
                     throw CommandFailure(
-                        .usage, "\(file): something in it is not a \(Self.type.kind) of \(Self.type.apiVersion)")
+                        .usage,
+                        "\(file.quotedPath): something in it is not a \(Self.type.kind) of \(Self.type.apiVersion)")
                 }
                 return Definition(name: name, object: object)
             }

@@ -64,8 +64,8 @@ struct CertificatesCommand: AsyncParsableCommand {
         let built: BuiltConfiguration
         do {
             built = try builder.build(try readFile(path, "--config"), generation: 1)
-        } catch let error as ConfigurationError { throw CommandFailure(.usage, "\(path): \(error)") }
-        for warning in built.warnings { Terminal.complain("\(path): \(warning)") }
+        } catch let error as ConfigurationError { throw CommandFailure(.usage, "\(path.quotedPath): \(error)") }
+        for warning in built.warnings { Terminal.complain("\(path.quotedPath): \(warning)") }
         let late = await built.trusted.refresh(within: .seconds(timeout))
         for name in late { Terminal.complain("\(name): did not answer within \(timeout) s") }
         let overview = TrustOverview(built, margin: margin ?? .zero)

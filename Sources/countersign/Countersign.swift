@@ -1,6 +1,5 @@
 import ArgumentParser
 import CountersignService
-import Quotation
 
 /// The command and its subcommands.
 @main
@@ -47,16 +46,13 @@ struct Countersign: AsyncParsableCommand {
         } catch {
             let code = exitCode(for: error)
             var message = fullMessage(for: error)
-            // The parser repeats an argument that it does not understand: a key that was given in place of its file, too.
-            if arguments.contains(where: { Quotation.mayHoldKey($0) }), Quotation.mayHoldKey(message) {
-                message =
-                    "countersign: an argument cannot be understood, and is not shown, since it may be key material: keys and "
-                    + "certificates are given as paths of files; see 'countersign --help'"
-            }
             if code.isSuccess {
                 if !message.isEmpty { print(message) }
                 exit(withStatus: 0)
             }
+            // The parser repeats an argument that it does not understand: a key that was given in place of its file, too.
+            message = ParserWords.shown(
+                message, typed: arguments, translated: NotationFlags.translated(GoFlags.translated(arguments)))
             if !message.isEmpty { Terminal.complain(message, isPlain: true) }
             // The parser's own status for wrong usage is 64; ours is documented as 2.
             exit(withStatus: code == .validationFailure ? ExitStatus.usage.rawValue : code.rawValue)

@@ -4,6 +4,7 @@ import FoundationEssentials
 import Notation
 import OCI
 import PKI
+import Quotation
 import StrictJSON
 
 /// `countersign inspect REF`: what signatures say, without judging them.
@@ -89,7 +90,7 @@ struct InspectCommand: AsyncParsableCommand {
             guard !error.isPassing else { throw error }
             return unreadable(error.description)
         }
-        object["mediaType"] = .string(manifest.envelope.mediaType)
+        object["mediaType"] = .string(manifest.envelope.mediaType.quotedMediaType)
         object["size"] = .number(String(manifest.envelope.size))
         let envelope: SignatureEnvelope
         do { envelope = try SignatureEnvelope(parsing: bytes, mediaType: manifest.envelope.mediaType) } catch {

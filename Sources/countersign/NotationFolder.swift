@@ -43,7 +43,7 @@ struct NotationFolder {
         }
         throw CommandFailure(
             .usage,
-            "there is no trust policy: give --trust-policy and --trust-store, or --config; or put trustpolicy.oci.json or trustpolicy.json into notation's folder \(path) (NOTATION_CONFIG names another)"
+            "there is no trust policy: give --trust-policy and --trust-store, or --config; or put trustpolicy.oci.json or trustpolicy.json into notation's folder \(path.quotedPath) (NOTATION_CONFIG names another)"
         )
     }
 
@@ -70,12 +70,15 @@ struct NotationFolder {
             type = try FileManager.default.attributesOfItem(atPath: file)[.type] as? FileAttributeType
         } catch let error as CocoaError where error.code == .fileReadNoSuchFile || error.code == .fileNoSuchFile {
             return nil
-        } catch { throw CommandFailure(.usage, "\(file) cannot be read: check its permissions, and the folder's") }
+        } catch {
+            throw CommandFailure(.usage, "\(file.quotedPath) cannot be read: check its permissions, and the folder's")
+        }
         guard type == .typeRegular else {
-            throw CommandFailure(.usage, "\(file) is not a regular file; links are not followed, as notation does not")
+            throw CommandFailure(
+                .usage, "\(file.quotedPath) is not a regular file; links are not followed, as notation does not")
         }
         do { return Array(try Data(contentsOf: URL(filePath: file))) } catch {
-            throw CommandFailure(.usage, "\(file) cannot be read: check its permissions")
+            throw CommandFailure(.usage, "\(file.quotedPath) cannot be read: check its permissions")
         }
     }
 }
@@ -94,7 +97,7 @@ struct NotationSettings {
     init(parsing content: [UInt8], path: String) throws(CommandFailure) {
         let document = try object(content, path)
         func wrong(_ member: String, _ expected: String) -> CommandFailure {
-            CommandFailure(.usage, "\(path): \"\(member)\" is not \(expected)")
+            CommandFailure(.usage, "\(path.quotedPath): \"\(member)\" is not \(expected)")
         }
         if let value = document["insecureRegistries"], !value.isNull {
             guard let registries = value.strings else { throw wrong("insecureRegistries", "a list of registries") }
@@ -146,7 +149,7 @@ struct SigningKeys {
 
     init(parsing content: [UInt8], path: String) throws(CommandFailure) {
         self.path = path
-        func wrong(_ problem: String) -> CommandFailure { CommandFailure(.usage, "\(path): \(problem)") }
+        func wrong(_ problem: String) -> CommandFailure { CommandFailure(.usage, "\(path.quotedPath): \(problem)") }
         let document = try object(content, path, isShown: true)
         let keys = document["keys"] ?? .array([])
         guard let values = keys.isNull ? [] : keys.array else { throw wrong("\"keys\" is not a list") }
@@ -174,7 +177,7 @@ struct SigningKeys {
         guard let wanted = name ?? defaultName else {
             throw CommandFailure(
                 .usage,
-                "no key is given: give --key with --certificate-chain, --key with the name of a key in \(path), or --akv-key; without any the default key of that file signs, and it names none"
+                "no key is given: give --key with --certificate-chain, --key with the name of a key in \(path.quotedPath), or --akv-key; without any the default key of that file signs, and it names none"
             )
         }
         guard let entry = entries.first(where: { $0.name == wanted })?.value else {
@@ -197,7 +200,8 @@ struct SigningKeys {
         }
         guard let key = entry["keyPath"]?.string, !key.isEmpty, let chain = entry["certPath"]?.string, !chain.isEmpty
         else {
-            throw CommandFailure(.usage, "\(path): the key \"\(wanted.quoted)\" has no \"keyPath\" or no \"certPath\"")
+            throw CommandFailure(
+                .usage, "\(path.quotedPath): the key \"\(wanted.quoted)\" has no \"keyPath\" or no \"certPath\"")
         }
         return Files(name: "key \"\(wanted.quoted)\" of \(path)", key: key, chain: chain)
     }
@@ -212,8 +216,8 @@ private func object(
     let value: JSONValue
     do { value = try StrictJSON.parse(content) } catch {
         let problem = isShown ? error.description(showing: content) : error.description
-        throw CommandFailure(.usage, "\(path) is not valid JSON: \(problem)")
+        throw CommandFailure(.usage, "\(path.quotedPath) is not valid JSON: \(problem)")
     }
-    guard let object = value.object else { throw CommandFailure(.usage, "\(path) is not a JSON object") }
+    guard let object = value.object else { throw CommandFailure(.usage, "\(path.quotedPath) is not a JSON object") }
     return object
 }

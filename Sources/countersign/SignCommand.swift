@@ -236,11 +236,11 @@ struct SignCommand: AsyncParsableCommand {
             guard keys.has(key) else {
                 throw CommandFailure(
                     .usage,
-                    "--key \(key.quotedPath): this is a file, and no key of \(keys.path) has this name: give the file's --certificate-chain too"
+                    "--key \(key.quotedPath): this is a file, and no key of \(keys.path.quotedPath) has this name: give the file's --certificate-chain too"
                 )
             }
             Terminal.complain(
-                "--key \(key.quotedPath) is the key of that name in \(keys.path), not the file; for the file give --certificate-chain too"
+                "--key \(key.quotedPath) is the key of that name in \(keys.path.quotedPath), not the file; for the file give --certificate-chain too"
             )
         }
         return try keys.files(named: key)
@@ -249,7 +249,7 @@ struct SignCommand: AsyncParsableCommand {
     private static func certificates(_ path: String, _ option: String) throws -> [Certificate] {
         let bytes = try readFile(path, option)
         do { return try Certificate.parsePEM(bytes) } catch {
-            throw CommandFailure(.usage, "\(option): \(path): \(error)")
+            throw CommandFailure(.usage, "\(option): \(path.quotedPath): \(error)")
         }
     }
 

@@ -117,9 +117,11 @@ struct VerifyCommand: AsyncParsableCommand {
         let policy: TrustPolicyDocument
         do {
             policy = try TrustPolicyDocument(json: content)
-        } catch { throw CommandFailure(.usage, "\(path): \(error)") }
+        } catch { throw CommandFailure(.usage, "\(path.quotedPath): \(error)") }
         let trusted = try trustStore ?? folder().trustStore
-        if store.verbose || store.debug { Terminal.complain("trust policy \(path), trust store \(trusted)") }
+        if store.verbose || store.debug {
+            Terminal.complain("trust policy \(path.quotedPath), trust store \(trusted.quotedPath)")
+        }
         let verifier = ImageVerifier(
             store: try store.open(for: reference, layout: layout), policy: policy,
             verifier: SignatureVerifier(
@@ -146,8 +148,8 @@ struct VerifyCommand: AsyncParsableCommand {
         let built: BuiltConfiguration
         do {
             built = try builder.build(try readFile(path, "--config"), generation: 1)
-        } catch let error as ConfigurationError { throw CommandFailure(.usage, "\(path): \(error)") }
-        for warning in built.warnings { Terminal.complain("\(path): \(warning)") }
+        } catch let error as ConfigurationError { throw CommandFailure(.usage, "\(path.quotedPath): \(error)") }
+        for warning in built.warnings { Terminal.complain("\(path.quotedPath): \(warning)") }
         _ = await built.trusted.refresh(within: .seconds(store.timeout))
         let result = await Pipeline(snapshot: built.snapshot, metrics: metrics)
             .run(reference, deadline: store.deadline())

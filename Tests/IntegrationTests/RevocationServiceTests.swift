@@ -10,8 +10,13 @@ import Testing
     /// The list that a server publishes; without one the server is in trouble.
     private final class Publication: Sendable {
         private let list = Mutex<[UInt8]?>(nil)
+        private let count = Mutex(0)
 
         var current: [UInt8]? { list.withLock { $0 } }
+        /// How many times it was asked for.
+        var asked: Int { count.withLock { $0 } }
+
+        func noteQuestion() { count.withLock { $0 += 1 } }
 
         func publish(_ bytes: [UInt8]?) { list.withLock { $0 = bytes } }
     }
@@ -19,12 +24,13 @@ import Testing
     /// A service in strict or another level, and a layout with `app:v1` signed by a leaf that names the list.
     private func withService(
         level: String = "strict", cacheBytes: Int = 1 << 20, remembers: Duration = .zero,
-        allowPrivateAddresses: JSONValue = ["127.0.0.1"],
+        allowPrivateAddresses: JSONValue = ["127.0.0.1"], maximumAge: JSONValue = .null,
         _ body: (RunningService, Publication, CertificateAuthority, Certificate, String) async throws -> Void
     ) async throws {
         let publication = Publication()
         let server = try ScriptedServer { _ in
-            publication.current.map { [.content(200, type: "application/pkix-crl", $0)] } ?? [.reply(503)]
+            publication.noteQuestion()
+            return publication.current.map { [.content(200, type: "application/pkix-crl", $0)] } ?? [.reply(503)]
         }
         defer { server.stop() }
         let authority = try CertificateAuthority(name: "release root")
@@ -40,11 +46,41 @@ import Testing
         configuration.trustPolicies = [ConfigurationText.statement(level: level)]
         configuration.revocation = [
             "crlTimeout": 10_000, "cacheBytes": .number(String(cacheBytes)),
-            "allowPrivateAddresses": allowPrivateAddresses,
+            "allowPrivateAddresses": allowPrivateAddresses, "maximumAge": maximumAge,
         ]
         try await IntegrationTests.withService(configuration, remembers: remembers) { service in
             try await body(service, publication, authority, signer.identity.certificate, app.name("v1"))
         }
+    }
+
+    /// A list that is good for days is asked for again after `maximumAge`, a day if nothing is said.
+    @Test func askedAgainAfterTheMaximumAge() async throws {
+        for (maximumAge, isAskedAgain) in [(1_000, true), (.null, false)] as [(JSONValue, Bool)] {
+            try await withService(maximumAge: maximumAge) { service, publication, authority, _, image in
+                publication.publish(try RevocationListTemplate().sign(by: authority))
+                expectAdmitted(try await service.verify(image))
+                #expect(publication.asked == 1)
+                try await Task.sleep(for: .milliseconds(1_500))
+                expectAdmitted(try await service.verify(image))
+                #expect((publication.asked > 1) == isAskedAgain, "\(maximumAge.text)")
+            }
+        }
+    }
+
+    /// An age that is none is refused, in a file too, and says where and what is expected.
+    @Test(arguments: [0, 999, -1, 2_592_000_001, "a day", "86400000", true, [], .number("1.5")] as [JSONValue])
+    func anAgeThatIsNone(value: JSONValue) async throws {
+        let directory = try TemporaryDirectory()
+        defer { directory.remove() }
+        var configuration = try ConfigurationText.trustingRelease()
+        configuration.revocation = ["maximumAge": value]
+        let path = directory.write(configuration.json.bytes, to: "config.json")
+        let run = try await Command.run("certificates", "-c", path)
+        #expect(run.status == 2, "\(run)")
+        #expect(
+            run.errors.contains(
+                "verifier.plugins[0].revocation.maximumAge is \(value.text): expected a whole number from 1000 to 2592000000"
+            ), "\(run)")
     }
 
     @Test func faultThenGoodThenRevoked() async throws {

@@ -129,6 +129,42 @@ import Testing
             registry: Self.afterLogin([.bytes(answer), .close]))
     }
 
+    /// A registry that has been told the password wants a token from a host of that name.
+    @Test func inTheNameOfATokenEndpointLaterOn() async throws {
+        let text = try await message(.basic(user: "robot", password: "hostSECRET-0123")) { request in
+            guard request.header("Authorization") != nil else { return [.reply(401, headers: [Self.challenge])] }
+            guard !request.target.contains("page=2") else {
+                let realm = #"Bearer realm="https://hostsecret-0123.invalid/t",service="s""#
+                return [.reply(401, headers: [("WWW-Authenticate", realm)])]
+            }
+            let next = "</v2/app/referrers/page=2>; rel=\"next\""
+            return [
+                .reply(
+                    200, headers: [("Content-Type", MediaType.ociIndex), ("Link", next)],
+                    body: #"{"schemaVersion":2,"manifests":[]}"#)
+            ]
+        }
+        #expect(text.contains("wants a token from another host, (not shown: it repeats what was sent)"), "\(text)")
+    }
+
+    /// What stands in the list where a media type or a digest should be.
+    @Test(arguments: Form.allCases)
+    func inTheList(form: Form) async throws {
+        let digest = Sample.subject.digest
+        for list in [
+            #"{"schemaVersion":2,"mediaType":"\#(form.json)","manifests":[]}"#,
+            #"{"schemaVersion":2,"manifests":[{"mediaType":"x","digest":"\#(form.json)","size":1}]}"#,
+            #"{"schemaVersion":2,"manifests":[{"mediaType":"x","digest":"sha256:\#(form.json)","size":1}]}"#,
+            #"{"schemaVersion":2,"manifests":[{"mediaType":"x","digest":"\#(digest)","size":"\#(form.json)"}]}"#,
+            #"{"schemaVersion":2,"manifests":[],"\#(form.json)":1,"\#(form.json)":1}"#,
+        ] {
+            _ = try await message(
+                registry: Self.afterLogin([
+                    .reply(200, headers: [("Content-Type", MediaType.ociIndex)], body: list)
+                ]))
+        }
+    }
+
     /// The token endpoint hears the password, or a refresh token; the registry the token.
     @Test(
         arguments: [

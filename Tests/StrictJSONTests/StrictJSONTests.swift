@@ -120,6 +120,12 @@ import Testing
         ] {
             #expect(try shown(text).isEmpty)
         }
+        // Lines of a key that are too short to be one, alone and in a list; a list beside which there is none.
+        let lines = ["MIGHAgEAMBMGByqGSM49", "AgEGCCqGSM49AwEHBG0w", "awIBAQQg3FzOGijrzDZb", "3NFttj/19lpSQq4dacBH"]
+        #expect(try shown(lines.joined(separator: "\n")).isEmpty)
+        #expect(try shown("[\n\"\(lines.joined(separator: "\",\n\""))\n]").isEmpty)
+        #expect(try shown("[\n\"MIGH\",\n\"\(lines.joined(separator: "\",\n\""))\" x]").isEmpty)
+        #expect(try shown("[\n\"wabbit\" \"networks\"\n]") == #": "wabbit" >>>"networks""#)
         let key = String(repeating: "MIIEvQIBADANBgkqhkiG9w0B", count: 20)
         #expect(try !shown("{\"value\": \"\(key)\" x}").contains("MII"))
         let long = try shown(
