@@ -1,6 +1,7 @@
 import Foundation
+import TestSupport
 
-/// `openssl s_server` with a certificate of an authority of its own, both made by the openssl command.
+/// `openssl s_server`, or `nghttpd` for HTTP/2, with a certificate of an authority of its own, both made by the openssl command.
 ///
 /// Unchecked, but safe: its properties are set once, and its process is used by one thread at a time.
 final class TLSServer: @unchecked Sendable {
@@ -17,17 +18,21 @@ final class TLSServer: @unchecked Sendable {
     /// Starts a server. Its processes are waited for on a thread of their own: waiting on one of the few threads that
     /// run tasks would stop every other test.
     static func start(
-        names: String = "IP:127.0.0.1", authority: String = "authority \(UUID())", options: [String] = []
+        names: String = "IP:127.0.0.1", authority: String = "authority \(UUID())", options: [String] = [],
+        http2Files: [String: Int]? = nil
     ) async throws -> TLSServer {
         try await withCheckedThrowingContinuation { continuation in
             Thread.detachNewThread {
                 continuation.resume(
-                    with: Result { try TLSServer(names: names, authority: authority, options: options) })
+                    with: Result {
+                        try TLSServer(names: names, authority: authority, options: options, http2Files: http2Files)
+                    })
             }
         }
     }
 
-    private init(names: String, authority: String, options: [String]) throws {
+    /// - Parameter http2Files: what `nghttpd` serves: files of zeros, with their sizes; without it it is `openssl s_server`.
+    private init(names: String, authority: String, options: [String], http2Files: [String: Int]?) throws {
         let folder = FileManager.default.temporaryDirectory.appending(path: "countersign-tls-\(UUID())")
         directory = folder.path
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -44,11 +49,21 @@ final class TLSServer: @unchecked Sendable {
                 "-addext", "basicConstraints=critical,CA:FALSE",
             ], in: folder)
         process = Process()
+        process.currentDirectoryURL = folder
+        if let http2Files {
+            for (name, size) in http2Files { try Data(count: size).write(to: folder.appending(path: name)) }
+            port = try LoopbackPort.free()
+            process.executableURL = URL(filePath: "/usr/sbin/nghttpd")
+            process.arguments = ["-a", "127.0.0.1", "-d", folder.path, "\(port)", "server.key", "server.crt"] + options
+            process.standardOutput = FileHandle.nullDevice
+            process.standardError = FileHandle.nullDevice
+            try process.run()
+            return
+        }
         process.executableURL = URL(filePath: "/usr/bin/env")
         process.arguments =
             ["openssl", "s_server", "-www", "-accept", "127.0.0.1:0", "-cert", "server.crt", "-key", "server.key"]
             + options
-        process.currentDirectoryURL = folder
         let output = Pipe()
         process.standardOutput = output
         process.standardError = FileHandle.nullDevice

@@ -106,7 +106,7 @@ package final class RedisServer: Sendable {
 }
 
 /// Ports of loopback.
-enum LoopbackPort {
+package enum LoopbackPort {
     private static func withSocket<Value>(_ port: Int, _ body: (Int32, inout sockaddr_in) -> Value) -> Value {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         defer { close(descriptor) }
@@ -118,7 +118,7 @@ enum LoopbackPort {
     }
 
     /// One that nobody has just now.
-    static func free() throws -> Int {
+    package static func free() throws -> Int {
         let port = withSocket(0) { descriptor, address -> Int in
             var length = socklen_t(MemoryLayout<sockaddr_in>.size)
             return withUnsafeMutablePointer(to: &address) { pointer in
