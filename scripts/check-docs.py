@@ -12,7 +12,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")] + sorted(ROOT.glob("docs/*.md"))
 # Pages whose prose is not wrapped yet.
-WIDE = {"limits.md", "performance.md"}
+WIDE = {"performance.md"}
 NAMING = ("architecture.md", "extending.md")
 # Messages of docs/denied.md that are not ours: Gatekeeper's (pkg/mutation, the API server's about it) and Kyverno's.
 OTHERS = {
