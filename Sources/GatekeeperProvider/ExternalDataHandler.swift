@@ -86,64 +86,24 @@ package final class ExternalDataHandler: Sendable {
         }
         switch operation {
         case .verify:
-            return gather(
-                request.keys, arrival: arrival, timeout: { $0.verificationTimeout }, eventLoop, reading: verifyKey
-            ) { [service] key, deadline in
-                await service.verify(key, traceID: traceID, deadline: deadline)
-            } answering: { [self] answers in
-                verify(request, answers, arrival: arrival, traceID: traceID)
-            }
+            let query = VerifyQuery(service: service, parsed: parsed, metrics: metrics, traceID: traceID)
+            return answer(request, query, arrival: arrival, traceID: traceID, eventLoop)
         case .mutate:
-            return gather(
-                request.keys, arrival: arrival, timeout: { $0.mutationTimeout }, eventLoop, reading: mutateKey
-            ) { [service] key, deadline in
-                await service.mutate(key, traceID: traceID, deadline: deadline)
-            } answering: { [self] answers in
-                mutate(request, answers, arrival: arrival, traceID: traceID)
-            }
+            let query = MutateQuery(service: service, parsed: parsed, traceID: traceID)
+            return answer(request, query, arrival: arrival, traceID: traceID, eventLoop)
         }
-    }
-
-    /// A key that was read: its answer where it is at hand, else what to ask.
-    private enum ReadKey<Answer> {
-        case answered(Answer)
-        case open(VerificationKey)
-    }
-
-    /// Reads a key to verify, in front of which the policy may have put a namespace.
-    private func verifyKey(_ text: String) -> ReadKey<KeyAnswer> {
-        do {
-            let key = try parsed.key(text)
-            return service.verdictAtHand(key).map(ReadKey.answered) ?? .open(key)
-        } catch {
-            let answer = KeyAnswer.refused(error.description.boundedQuote)
-            metrics.count(answer)
-            return .answered(answer)
-        }
-    }
-
-    /// Reads a key to mutate. Gatekeeper's mutation sends the image as the pod has it, and nothing else: what a pod's
-    /// author wrote in front of it chooses nobody's configuration. The answer would not even show it.
-    private func mutateKey(_ text: String) -> ReadKey<MutationAnswer> {
-        do {
-            let key = try parsed.image(text)
-            return service.referenceAtHand(key).map(ReadKey.answered) ?? .open(key)
-        } catch { return .answered(.refused(error.description.boundedQuote)) }
     }
 
     /// The answers to all keys, at once where they are at hand; the others are asked for, all at the same time.
-    private func gather<Answer: Sendable>(
-        _ texts: [String], arrival: ContinuousClock.Instant, timeout: (ServiceSettings) -> Duration,
-        _ eventLoop: any EventLoop,
-        reading: (String) -> ReadKey<Answer>,
-        asking: @escaping @Sendable (VerificationKey, ContinuousClock.Instant) async -> Answer,
-        answering: @escaping @Sendable ([FanOut<Answer>.Timed?]) -> JSONAnswer
+    private func answer<Query: ExternalDataQuery>(
+        _ request: ProviderRequest, _ query: Query, arrival: ContinuousClock.Instant, traceID: String,
+        _ eventLoop: any EventLoop
     ) -> ResponseAction {
         let start = ContinuousClock.now
         var missing: [Int] = []
         var keys: [VerificationKey] = []
-        let known = texts.enumerated().map { index, text -> FanOut<Answer>.Timed? in
-            switch reading(text) {
+        let known = request.keys.enumerated().map { index, text -> FanOut<Query.Answer>.Timed? in
+            switch query.read(text) {
             case .answered(let answer): return FanOut.Timed(answer: answer, duration: .now - start)
             case .open(let key):
                 missing.append(index)
@@ -151,98 +111,63 @@ package final class ExternalDataHandler: Sendable {
                 return nil
             }
         }
-        guard !missing.isEmpty else { return .now(answering(known)) }
-        let (deadline, grace) = deadlines.deadline(arrival, timeout: timeout(service.settings))
-        return .later { [missing, keys] in
+        guard !missing.isEmpty else {
+            return .now(write(known, to: request, query, arrival: arrival, traceID: traceID))
+        }
+        let (deadline, grace) = deadlines.deadline(arrival, timeout: query.timeout)
+        return .later { [self, missing, keys] in
             let found = await FanOut.ask(keys, until: deadline + grace, on: eventLoop) {
-                await asking($0, deadline)
+                await query.ask($0, deadline: deadline)
             }
             var answers = known
             for (index, answer) in zip(missing, found) { answers[index] = answer }
-            return answering(answers)
+            return write(answers, to: request, query, arrival: arrival, traceID: traceID)
         }
+    }
+
+    /// Writes the answers to the keys of a request, in their order.
+    private func write<Query: ExternalDataQuery>(
+        _ answers: [FanOut<Query.Answer>.Timed?], to request: ProviderRequest, _ query: Query,
+        arrival: ContinuousClock.Instant, traceID: String
+    ) -> JSONAnswer {
+        let timestamp = Timestamp.now()
+        let operation = query.operation
+        var writer = ProviderResponseWriter(
+            version: request.version, isIdempotent: operation == .mutate,
+            capacity: 256 + Query.bytesPerKey * request.keys.count)
+        var faults = PassingFaults(asked: request.keys.count)
+        var lines = records.lines(operation == .verify ? .verify : .mutate, traceID: traceID, time: timestamp)
+        for (key, timed) in zip(request.keys, answers) {
+            guard let timed else {
+                let reason = deadlines.unanswered(arrival)
+                faults.add(key, reason)
+                lines.add(key, .fault, reason: reason, .now - arrival)
+                continue
+            }
+            switch query.write(timed.answer, to: key, timestamp: timestamp, in: &writer) {
+            case .value(let verdict, let digest, let reason):
+                lines.add(key, verdict, digest: digest, reason: reason, timed.duration)
+            case .refused(let reason):
+                // Ratify sends a key to mutate as the value beside the error. Gatekeeper looks at the error first, so the
+                // value is of no use to it; without one, no reader can take the tag for its digest.
+                writer.item(key: key, error: reason)
+                lines.add(key, .refused, reason: reason, timed.duration)
+            case .fault(let fault):
+                faults.add(key, fault.description, isConfiguration: fault.isConfiguration)
+                lines.add(key, .fault, reason: fault.description, timed.duration)
+            }
+        }
+        lines.write()
+        let answer = JSONAnswer(
+            status: .ok, body: writer.finish(systemError: systemError(faults, traceID: traceID)), traceID: traceID)
+        (operation == .verify ? verification : mutation).observe((.now - arrival).milliseconds)
+        return answer
     }
 
     /// A complete answer to a request that cannot be answered key by key, counted.
     func refuse(_ error: ProviderRequestError, operation: Operation?, traceID: String) -> JSONAnswer {
         countSystemError(error.kind.rawValue)
         return JSONAnswer(error, operation: operation, traceID: traceID)
-    }
-
-    // MARK: Verify
-
-    private func verify(
-        _ request: ProviderRequest, _ answers: [FanOut<KeyAnswer>.Timed?], arrival: ContinuousClock.Instant,
-        traceID: String
-    ) -> JSONAnswer {
-        let timestamp = Timestamp.now()
-        var writer = ProviderResponseWriter(
-            version: request.version, isIdempotent: false, capacity: 256 + 1280 * request.keys.count)
-        var faults = PassingFaults(asked: request.keys.count)
-        var lines = records.lines(.verify, traceID: traceID, time: timestamp)
-        for (key, timed) in zip(request.keys, answers) {
-            switch timed?.answer {
-            case .decided(let decision):
-                writer.item(key: key) { decision.writeValue(traceID: traceID, timestamp: timestamp, to: &$0) }
-                lines.add(
-                    key, decision.isSuccess ? .pass : .fail, digest: decision.digest?.description,
-                    reason: decision.reason, timed?.duration)
-            case .refused(let reason):
-                writer.item(key: key, error: reason)
-                lines.add(key, .refused, reason: reason, timed?.duration)
-            case .fault(let fault):
-                faults.add(key, fault.description, isConfiguration: fault.isConfiguration)
-                lines.add(key, .fault, reason: fault.description, timed?.duration)
-            case nil:
-                let reason = deadlines.unanswered(arrival)
-                faults.add(key, reason)
-                lines.add(key, .fault, reason: reason, .now - arrival)
-            }
-        }
-        return finish(.verify, writer, faults, lines, arrival: arrival, traceID: traceID)
-    }
-
-    // MARK: Mutate
-
-    private func mutate(
-        _ request: ProviderRequest, _ answers: [FanOut<MutationAnswer>.Timed?], arrival: ContinuousClock.Instant,
-        traceID: String
-    ) -> JSONAnswer {
-        var writer = ProviderResponseWriter(
-            version: request.version, isIdempotent: true, capacity: 256 + 512 * request.keys.count)
-        var faults = PassingFaults(asked: request.keys.count)
-        var lines = records.lines(.mutate, traceID: traceID)
-        for (key, timed) in zip(request.keys, answers) {
-            switch timed?.answer {
-            case .reference(let reference):
-                writer.item(key: key, value: reference)
-                lines.add(key, .pass, digest: reference, timed?.duration)
-            case .refused(let reason):
-                // Ratify sends the key as the value beside the error. Gatekeeper looks at the error first, so the
-                // value is of no use to it; without one, no reader can take the tag for its digest.
-                writer.item(key: key, error: reason)
-                lines.add(key, .refused, reason: reason, timed?.duration)
-            case .fault(let fault):
-                faults.add(key, fault.description, isConfiguration: fault.isConfiguration)
-                lines.add(key, .fault, reason: fault.description, timed?.duration)
-            case nil:
-                let reason = deadlines.unanswered(arrival)
-                faults.add(key, reason)
-                lines.add(key, .fault, reason: reason, .now - arrival)
-            }
-        }
-        return finish(.mutate, writer, faults, lines, arrival: arrival, traceID: traceID)
-    }
-
-    private func finish(
-        _ operation: Operation, _ writer: consuming ProviderResponseWriter, _ faults: PassingFaults,
-        _ lines: consuming KeyRecords.Lines, arrival: ContinuousClock.Instant, traceID: String
-    ) -> JSONAnswer {
-        lines.write()
-        let answer = JSONAnswer(
-            status: .ok, body: writer.finish(systemError: systemError(faults, traceID: traceID)), traceID: traceID)
-        (operation == .verify ? verification : mutation).observe((.now - arrival).milliseconds)
-        return answer
     }
 
     // MARK: Faults
