@@ -1,0 +1,82 @@
+import Logging
+import NIOCore
+import Verification
+
+/// What connections share: how long each phase of one may take, and where is counted and logged what becomes of them.
+struct ConnectionLimits: Sendable {
+    let timeouts: PhaseTimeouts
+    let isTLS: Bool
+    let connections: IdleConnections
+    let metrics: MetricsRegistry
+    let logger: Logger
+    let refusals: RefusalLog
+    /// Connections that had to go for others: with clients that never close one, each does.
+    let displaced: MetricCounter
+    /// What the bodies of all requests may take.
+    var room = RequestRoom.process
+
+    init(
+        handshake: TimeAmount, idle: TimeAmount, header: TimeAmount, body: TimeAmount, isTLS: Bool,
+        connections: IdleConnections, metrics: MetricsRegistry, logger: Logger, refusals: RefusalLog
+    ) {
+        timeouts = PhaseTimeouts(handshake: handshake, idle: idle, header: header, body: body)
+        self.isTLS = isTLS
+        self.connections = connections
+        self.metrics = metrics
+        self.logger = logger
+        self.refusals = refusals
+        displaced = metrics.counter(
+            ConnectionLimits.closings, [("reason", "displaced")], help: ConnectionLimits.closingsHelp)
+    }
+
+    static let closings = "countersign_connections_closed_total"
+    static let closingsHelp =
+        "Connections closed because the client took too long, or because too many were idle."
+}
+
+extension ConnectionLimits {
+    /// Logs a request that is not answered as it was asked; not each of many.
+    func refused(_ refusal: Refusal, traceID: String, from address: SocketAddress?) {
+        refusals.record(
+            "request refused", kind: refusal.kind, reason: "\(refusal.kind): \(refusal.reason)", from: address,
+            ["operation": "\(refusal.operation)", "trace-id": "\(traceID)"], logger: logger)
+    }
+
+    /// Logs and counts requests that are not answered at all.
+    func refused(_ fault: RequestFault, from address: SocketAddress?) {
+        count(fault)
+        refusals.record(
+            "request refused", kind: fault.kind.rawValue, reason: "\(fault.kind.rawValue): \(fault.reason)",
+            from: address, logger: logger)
+    }
+
+    /// Counts what is not taken as a request.
+    func count(_ fault: RequestFault) {
+        metrics.count(
+            "countersign_http_errors_total", [("reason", fault.kind.rawValue)],
+            help: "What was not taken as a request, because of HTTP itself or its limits.")
+    }
+
+    /// Logs and counts a TLS handshake that was not made.
+    func handshakeFailed(_ error: any Error, from address: SocketAddress?) {
+        metrics.count(
+            "countersign_handshake_failures_total", [],
+            help: "TLS handshakes that failed: no certificate, one that was refused, an old version, a timeout.")
+        refusals.record(error, from: address, logger: logger)
+    }
+
+    /// Logs and counts a connection that is closed because its client took too long over a phase.
+    func expired(_ phase: ConnectionPhase, from address: SocketAddress?) {
+        metrics.count(
+            ConnectionLimits.closings, [("reason", "\(phase.rawValue) timeout")], help: ConnectionLimits.closingsHelp)
+        // The end of a handshake that has not been made cannot be negotiated with the client.
+        if phase == .handshake { handshakeFailed(HandshakeTimeout(), from: address) }
+        logger.debug(
+            "connection closed", metadata: ["reason": "the client took too long over the \(phase.rawValue)"])
+    }
+}
+
+/// A client that connected and did not finish its handshake.
+struct HandshakeTimeout: Error, CustomStringConvertible {
+    var description: String { "the client did not finish the handshake in time" }
+}
