@@ -74,6 +74,7 @@ var targets: [Target] = [
     room("PKI", ["COpenSSL", "Quotation", crypto, cryptoExtras]),
     room("Notation", ["OCI", "PKI", "HTTP", "Quotation", "StrictJSON", crypto, cryptoExtras]),
     room("KeyManagement", ["PKI", "Quotation", crypto]),
+    room("ServiceLogging", ["StrictJSON", nioPosix, logging]),
     room("Redis", ["Quotation", nio, nioPosix, nioSSL, logging]),
     room("Azure", ["HTTP", "OCI", "PKI", "KeyManagement", "Quotation", "StrictJSON"]),
     room("Audit", ["Kubernetes", "KeyManagement", "OCI", "PKI", "Quotation", "StrictJSON", "Verification", "YAML"]),
@@ -82,15 +83,17 @@ var targets: [Target] = [
     room(
         "GatekeeperProvider",
         [
-            "Verification", "OCI", "PKI", "Quotation", "StrictJSON", httpTypes, nio, nioPosix, nioHTTP1, nioExtras,
-            nioTLS, nioSSL,
-            lifecycle, logging,
+            "Verification", "OCI", "PKI", "Quotation", "ServiceLogging", "StrictJSON", httpTypes, nio, nioPosix,
+            nioHTTP1,
+            nioExtras, nioTLS, nioSSL, lifecycle, logging,
         ]),
     room(
         "CountersignService",
         [
             "OCI", "HTTP", "PKI", "Notation", "KeyManagement", "Azure", "Verification", "GatekeeperProvider",
-            "Quotation", "StrictJSON", "YAML", "Kubernetes", "Redis", "CMemory", "Audit", crypto, lifecycle, logging,
+            "Quotation", "StrictJSON", "YAML", "Kubernetes", "Redis", "ServiceLogging", "CMemory", "Audit", crypto,
+            lifecycle,
+            logging,
         ]),
     .executableTarget(
         name: "countersign", dependencies: ["CountersignService", "Audit", "Quotation", argumentParser],
@@ -100,7 +103,8 @@ var targets: [Target] = [
     .target(
         name: "TestSupport",
         dependencies: [
-            "COpenSSL", "PKI", "OCI", "HTTP", "Kubernetes", "Notation", "StrictJSON", nio, nioPosix, nioHTTP1, nioSSL,
+            "COpenSSL", "PKI", "OCI", "HTTP", "Kubernetes", "Notation", "ServiceLogging", "StrictJSON", nio, nioPosix,
+            nioHTTP1, nioSSL, logging,
         ],
         path: "Tests/TestSupport", swiftSettings: strict),
     // Azure on loopback as a process (`make demo-azure`).
@@ -129,6 +133,7 @@ var targets: [Target] = [
     tests("ConformanceTests", ["Notation", "HTTP", "OCI", "StrictJSON", "TestSupport"]),
     tests("KeyManagementTests", ["KeyManagement", "TestSupport"]),
     tests("AzureTests", ["Azure", "HTTP", "KeyManagement", "OCI", "PKI", "StrictJSON", "TestSupport"]),
+    tests("ServiceLoggingTests", ["ServiceLogging", "StrictJSON", "TestSupport", logging]),
     tests("RedisTests", ["Redis", "TestSupport", logging, nio]),
     tests("VerificationTests", ["Verification", "TestSupport"]),
     tests(
@@ -147,7 +152,8 @@ var targets: [Target] = [
         "IntegrationTests",
         [
             "CountersignService", "GatekeeperProvider", "KeyManagement", "Verification", "Notation", "OCI", "PKI",
-            "HTTP", "StrictJSON", "Redis", "Kubernetes", "TestSupport", lifecycle, logging, nio, nioSSL,
+            "HTTP", "StrictJSON", "Redis", "Kubernetes", "ServiceLogging", "TestSupport", lifecycle, logging, nio,
+            nioSSL,
         ]),
 ]
 

@@ -14,14 +14,15 @@ ALLOWED = {
     "Notation": {"OCI", "PKI", "HTTP", "StrictJSON"},
     "KeyManagement": {"PKI"},
     "Redis": set(),
+    "ServiceLogging": {"StrictJSON"},
     "Azure": {"HTTP", "OCI", "PKI", "KeyManagement", "StrictJSON"},
     "Kubernetes": {"HTTP", "OCI", "PKI", "StrictJSON", "YAML"},
     "Audit": {"Kubernetes", "KeyManagement", "OCI", "PKI", "StrictJSON", "Verification", "YAML"},
     "Verification": {"OCI", "KeyManagement", "StrictJSON"},
-    "GatekeeperProvider": {"Verification", "OCI", "PKI", "StrictJSON"},
+    "GatekeeperProvider": {"Verification", "OCI", "PKI", "ServiceLogging", "StrictJSON"},
     "CountersignService": {
         "HTTP", "OCI", "PKI", "Notation", "KeyManagement", "Azure", "Verification", "GatekeeperProvider", "StrictJSON",
-        "YAML", "Kubernetes", "Redis", "CMemory", "Audit",
+        "YAML", "Kubernetes", "Redis", "ServiceLogging", "CMemory", "Audit",
     },
     "countersign": {
         "HTTP", "OCI", "PKI", "Notation", "KeyManagement", "Verification", "GatekeeperProvider", "StrictJSON",

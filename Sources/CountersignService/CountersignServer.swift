@@ -4,6 +4,7 @@ import Kubernetes
 import Logging
 import Quotation
 import ServiceLifecycle
+import ServiceLogging
 import Verification
 
 /// What `serve` is told on its command line.

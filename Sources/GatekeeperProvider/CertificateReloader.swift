@@ -1,6 +1,7 @@
 import Logging
 import NIOSSL
 import ServiceLifecycle
+import ServiceLogging
 import Synchronization
 import Verification
 

@@ -1,6 +1,7 @@
 import HTTPTypes
 import Logging
 import NIOCore
+import ServiceLogging
 import Verification
 
 extension JSONAnswer {

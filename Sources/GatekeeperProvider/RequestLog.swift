@@ -1,4 +1,5 @@
 import Logging
+import ServiceLogging
 import Verification
 
 /// What became of a key.

@@ -1,5 +1,6 @@
 import NIOPosix
 import StrictJSON
+import TestSupport
 import Testing
 import Verification
 

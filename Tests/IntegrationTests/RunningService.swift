@@ -4,6 +4,7 @@ import GatekeeperProvider
 import Logging
 import PKI
 import ServiceLifecycle
+import ServiceLogging
 import Synchronization
 import TestSupport
 import Verification

@@ -1,10 +1,9 @@
 import Logging
+import ServiceLogging
 import Synchronization
 
-@testable import GatekeeperProvider
-
 /// Log lines, kept.
-final class LogCapture: Sendable {
+package final class LogCapture: Sendable {
     private struct State {
         var lines: [String] = []
         var writes: [Int] = []
@@ -12,12 +11,14 @@ final class LogCapture: Sendable {
 
     private let state = Mutex(State())
 
-    var lines: [String] { state.withLock { $0.lines } }
+    package init() {}
+
+    package var lines: [String] { state.withLock { $0.lines } }
 
     /// How many lines each write had.
-    var writes: [Int] { state.withLock { $0.writes } }
+    package var writes: [Int] { state.withLock { $0.writes } }
 
-    func logger(_ format: LogFormat = .text, level: Logger.Level = .debug) -> Logger {
+    package func logger(_ format: LogFormat = .text, level: Logger.Level = .debug) -> Logger {
         Logger(label: "test") { label in
             StructuredLogHandler(label: label, format: format, level: level) { text in
                 let new = text.split(separator: 0x0A).map { String(decoding: $0, as: UTF8.self) + "\n" }

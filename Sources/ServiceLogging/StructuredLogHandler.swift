@@ -1,29 +1,6 @@
 import Logging
 import StrictJSON
 
-/// How log lines look: `logger.formatter` of the configuration, with Ratify's names.
-package enum LogFormat: String, Sendable, Hashable, CaseIterable {
-    /// `time=… level=… msg=… key=value`, one line per event.
-    case text
-    /// One JSON object per line, with `time`, `level` and `msg`.
-    case json
-    /// JSON with the names that Logstash expects: `@timestamp`, `@version`, `level`, `message`.
-    case logstash
-}
-
-extension Logger.Level {
-    /// A level by its name in swift-log or in Ratify (`warn`, `fatal`, `panic`), in any case.
-    package init?(named name: String) {
-        switch name.lowercased() {
-        case "warn": self = .warning
-        case "fatal", "panic": self = .critical
-        case let name:
-            guard let level = Logger.Level(rawValue: name) else { return nil }
-            self = level
-        }
-    }
-}
-
 /// Writes log events as text or JSON, one line each. Whatever a message or a value holds, it stays one line: texts
 /// from requests cannot forge another.
 package struct StructuredLogHandler: LogHandler {
@@ -81,16 +58,16 @@ package struct StructuredLogHandler: LogHandler {
     // MARK: Several lines at once
 
     /// Whether lines can be made by ``addLine(_:_:time:to:_:)``: there is nothing else to be written with each event.
-    var takesLines: Bool { metadata.isEmpty && metadataProvider == nil }
+    package var takesLines: Bool { metadata.isEmpty && metadataProvider == nil }
 
     /// The fields of a line, written as they are added: in the order of their names.
-    struct Fields {
+    package struct Fields {
         fileprivate var line: [UInt8]
         /// Of a line in JSON, whose members are written together.
         fileprivate var members: [(String, JSONValue)]?
 
         /// Adds a field whose name is a plain word.
-        mutating func add(_ name: String, _ value: String) {
+        package mutating func add(_ name: String, _ value: String) {
             if members != nil {
                 members?.append((name, .string(value)))
             } else {
@@ -105,7 +82,7 @@ package struct StructuredLogHandler: LogHandler {
     /// Appends a line as ``log(event:)`` would write it.
     ///
     /// - Parameter add: adds the fields, in the order of their names.
-    func addLine(
+    package func addLine(
         _ level: Logger.Level, _ message: String, time: String, to line: inout [UInt8], _ add: (inout Fields) -> Void
     ) {
         if line.isEmpty { line.reserveCapacity(512) }
@@ -124,7 +101,7 @@ package struct StructuredLogHandler: LogHandler {
     }
 
     /// Writes whole lines.
-    func writeLines(_ lines: [UInt8]) { write(lines) }
+    package func writeLines(_ lines: [UInt8]) { write(lines) }
 
     // MARK: Formats
 

@@ -2,7 +2,7 @@ import Foundation
 import Synchronization
 import Testing
 
-@testable import GatekeeperProvider
+@testable import ServiceLogging
 
 /// Log lines on their way to whoever reads them, or does not.
 @Suite struct LogWriterTests {

@@ -1,8 +1,9 @@
 import Logging
 import StrictJSON
+import TestSupport
 import Testing
 
-@testable import GatekeeperProvider
+@testable import ServiceLogging
 
 @Suite struct StructuredLogHandlerTests {
     @Test func textIsOneLineOfPairs() throws {

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import GatekeeperProvider
+@testable import ServiceLogging
 
 @Suite struct TimestampTests {
     @Test(arguments: [
