@@ -41,9 +41,12 @@ enum KeyMaterial {
         // Where the last ones were, counted in characters.
         var places: [Int] = []
         var place = 0
-        for index in bytes.indices where bytes[index] & 0xC0 != 0x80 {
+        // Where an escape ends, which is one character.
+        var end = 0
+        for index in bytes.indices where bytes[index] & 0xC0 != 0x80 && index >= end {
             place += 1
-            guard isNoText(bytes[index...]) else { continue }
+            if isEscapedByte(bytes[index...]) { end = index + 4 }
+            guard end > index || isNoText(bytes[index...]) else { continue }
             // The version that keys, their containers and certificates begin with, in DER.
             if bytes[index...].starts(with: [0x02, 0x01]), bytes[(index + 2)...].first.map({ $0 < 4 }) ?? false {
                 return true
@@ -52,6 +55,12 @@ enum KeyMaterial {
             if places.count >= most, place - places[places.count - most] < window { return true }
         }
         return false
+    }
+
+    /// Whether `\x8F` is here, a byte as Python, Go and C write it.
+    private static func isEscapedByte(_ bytes: Slice<UnsafeBufferPointer<UInt8>>) -> Bool {
+        bytes.starts(with: [UInt8(ascii: "\\"), UInt8(ascii: "x")])
+            && bytes.dropFirst(2).prefix(2).count(where: Bytes.isHex) == 2
     }
 
     /// Whether a control character, of either set, or U+FFFD is here: the latter stands for a byte that is not UTF-8.

@@ -121,6 +121,9 @@ import Testing
         expectWithheld(String(decoding: der, as: UTF8.self))
         expectWithheld("name of \(String(decoding: der, as: UTF8.self)) and more")
         expectWithheld(String(String.UnicodeScalarView(der.map { Unicode.Scalar($0) })))
+        // Python's and Go's way to write them.
+        expectWithheld(#"b'0w\x02\x01\x01\x04 \xdc\\\xce\x1a(\xeb\xcc6[\xdc\xd1m\xb6?\xf5\xf6ZRB'"#)
+        #expect(!Quotation.mayHoldKey(#"caf\xe9 cr\xe8me, na\xefve, d\xe9j\xe0 vu"#))
         expectWithheld(String("-----BEGIN RSA".flatMap { [$0, "\u{0}"] }))
     }
 
