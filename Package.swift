@@ -67,19 +67,20 @@ var targets: [Target] = [
 
     // Rooms, in the order of a request from the inside out (docs/architecture.md).
     room("Quotation"),
+    room("Concurrency"),
     room("StrictJSON", ["Quotation"]),
     room("YAML", ["CYAML", "Quotation", "StrictJSON"]),
     room("HTTP", ["CCurl", "Quotation"]),
-    room("OCI", ["HTTP", "Quotation", "StrictJSON", crypto, subprocess]),
+    room("OCI", ["Concurrency", "HTTP", "Quotation", "StrictJSON", crypto, subprocess]),
     room("PKI", ["COpenSSL", "Quotation", crypto, cryptoExtras]),
-    room("Notation", ["OCI", "PKI", "HTTP", "Quotation", "StrictJSON", crypto, cryptoExtras]),
+    room("Notation", ["Concurrency", "OCI", "PKI", "HTTP", "Quotation", "StrictJSON", crypto, cryptoExtras]),
     room("KeyManagement", ["PKI", "Quotation", crypto]),
     room("ServiceLogging", ["StrictJSON", nioPosix, logging]),
     room("Redis", ["Quotation", nio, nioPosix, nioSSL, logging]),
-    room("Azure", ["HTTP", "OCI", "PKI", "KeyManagement", "Quotation", "StrictJSON"]),
+    room("Azure", ["Concurrency", "HTTP", "OCI", "PKI", "KeyManagement", "Quotation", "StrictJSON"]),
     room("Audit", ["Kubernetes", "KeyManagement", "OCI", "PKI", "Quotation", "StrictJSON", "Verification", "YAML"]),
     room("Kubernetes", ["HTTP", "OCI", "PKI", "Quotation", "StrictJSON", "YAML", subprocess]),
-    room("Verification", ["OCI", "KeyManagement", "Quotation", "StrictJSON", logging]),
+    room("Verification", ["Concurrency", "OCI", "KeyManagement", "Quotation", "StrictJSON", logging]),
     room(
         "GatekeeperProvider",
         [
@@ -90,8 +91,8 @@ var targets: [Target] = [
     room(
         "CountersignService",
         [
-            "OCI", "HTTP", "PKI", "Notation", "KeyManagement", "Azure", "Verification", "GatekeeperProvider",
-            "Quotation", "StrictJSON", "YAML", "Kubernetes", "Redis", "ServiceLogging", "CMemory", "Audit", crypto,
+            "Concurrency", "OCI", "HTTP", "PKI", "Notation", "KeyManagement", "Azure", "Verification",
+            "GatekeeperProvider", "Quotation", "StrictJSON", "YAML", "Kubernetes", "Redis", "ServiceLogging", "CMemory", "Audit", crypto,
             lifecycle,
             logging,
         ]),
@@ -122,12 +123,13 @@ var targets: [Target] = [
         path: "Benchmarks", exclude: ["Micro"], swiftSettings: strict),
 
     tests("QuotationTests", ["Quotation"]),
+    tests("ConcurrencyTests", ["Concurrency", "TestSupport"]),
     tests("StrictJSONTests", ["StrictJSON"]),
     tests("AuditTests", ["Audit", "Kubernetes", "OCI", "StrictJSON", "TestSupport"]),
     tests("YAMLTests", ["YAML", "StrictJSON"]),
     tests("HTTPTests", ["HTTP", "TestSupport"]),
     tests("KubernetesTests", ["Kubernetes", "HTTP", "OCI", "PKI", "StrictJSON", "TestSupport"]),
-    tests("OCITests", ["OCI", "HTTP", "StrictJSON", "TestSupport"]),
+    tests("OCITests", ["Concurrency", "OCI", "HTTP", "StrictJSON", "TestSupport"]),
     tests("PKITests", ["PKI", "TestSupport"]),
     tests("NotationTests", ["Notation", "TestSupport"]),
     tests("ConformanceTests", ["Notation", "HTTP", "OCI", "StrictJSON", "TestSupport"]),
@@ -135,7 +137,7 @@ var targets: [Target] = [
     tests("AzureTests", ["Azure", "HTTP", "KeyManagement", "OCI", "PKI", "StrictJSON", "TestSupport"]),
     tests("ServiceLoggingTests", ["ServiceLogging", "StrictJSON", "TestSupport", logging]),
     tests("RedisTests", ["Redis", "TestSupport", logging, nio]),
-    tests("VerificationTests", ["Verification", "TestSupport"]),
+    tests("VerificationTests", ["Concurrency", "Verification", "TestSupport"]),
     tests(
         "GatekeeperProviderTests",
         [
@@ -162,7 +164,8 @@ var targets: [Target] = [
 // fuzzer of a parser does not wait for a server to compile.
 if Context.environment["COUNTERSIGN_FUZZ"] != nil {
     let rooms = [
-        "Quotation", "StrictJSON", "YAML", "HTTP", "OCI", "PKI", "Notation", "KeyManagement", "Verification",
+        "Quotation", "Concurrency", "StrictJSON", "YAML", "HTTP", "OCI", "PKI", "Notation", "KeyManagement",
+        "Verification",
         "GatekeeperProvider",
     ]
     let instrumented = ["-sanitize=fuzzer,address", "-O", "-enable-testing"]

@@ -1,5 +1,5 @@
+import Concurrency
 import FoundationEssentials
-import OCI
 
 /// One exchange with Azure that is over, for metrics.
 package struct AzureExchange: Sendable {

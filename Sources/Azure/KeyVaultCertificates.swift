@@ -1,3 +1,4 @@
+import Concurrency
 import FoundationEssentials
 import KeyManagement
 import PKI
@@ -51,7 +52,6 @@ package final class KeyVaultCertificates: CertificateProvider {
 
     private struct State {
         var known: [Place: [KeyVaultFinding]] = [:]
-        var reading: Task<Void, Never>?
         var failures = 0
         var retryAfter: Duration?
         /// What was told last: nothing yet, that all is well, or what is wrong.
@@ -68,6 +68,7 @@ package final class KeyVaultCertificates: CertificateProvider {
     private let now: @Sendable () -> Date
     private let holder = CertificateHolder()
     private let state = Mutex(State())
+    private let looks = SingleFlight<String, Void, Never>()
 
     /// How long one look may take.
     private static let lookTime = Duration.seconds(60)
@@ -125,18 +126,9 @@ package final class KeyVaultCertificates: CertificateProvider {
     package var generation: UInt64 { holder.generation }
     package func changes() -> AsyncStream<UInt64> { holder.changes() }
 
-    /// Reads the vault; who asks while that is under way waits for the same look.
+    /// Reads the vault; who asks while that is under way waits for the same look, which goes on when who asked is cancelled.
     package func refresh() async {
-        let task = state.withLock { state -> Task<Void, Never> in
-            if let reading = state.reading { return reading }
-            let task = Task {
-                await self.look()
-                self.state.withLock { $0.reading = nil }
-            }
-            state.reading = task
-            return task
-        }
-        await task.value
+        _ = await looks.value(for: name, deadline: nil) { [self] in await look() }
     }
 
     package func run() async {

@@ -1,4 +1,5 @@
 import Azure
+import Concurrency
 import FoundationEssentials
 import HTTP
 import Logging

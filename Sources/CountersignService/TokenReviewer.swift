@@ -1,10 +1,10 @@
+import Concurrency
 import FoundationEssentials
 import GatekeeperProvider
 import Kubernetes
 import OCI
 import Quotation
 import StrictJSON
-import Synchronization
 import Verification
 
 /// Confirms bearer tokens with the API server (TokenReview, `authentication.k8s.io/v1`).
@@ -17,48 +17,16 @@ package final class TokenReviewer: CallerAuthenticator {
     /// Stands for the API server's own audience, whatever that is in a cluster: tokens of Kyverno up to 1.15 have no other.
     package static let apiServersAudience = "api-server"
 
-    private struct Entry {
-        let identity: CallerIdentity
-        let expires: ContinuousClock.Instant
-        let bytes: Int
-    }
-
-    private struct State {
-        var entries: [Digest: Entry] = [:]
-        var bytes = 0
-        var counts = CacheCounts()
-        let maximumBytes: Int
-
-        mutating func keep(_ entry: Entry, for key: Digest, now: ContinuousClock.Instant) {
-            remove(key)
-            if bytes + entry.bytes > maximumBytes {
-                for (key, entry) in entries where now >= entry.expires { remove(key) }
-            }
-            if bytes + entry.bytes > maximumBytes {
-                counts.evictions += entries.count
-                (entries, bytes) = ([:], 0)
-            }
-            entries[key] = entry
-            bytes += entry.bytes
-        }
-
-        private mutating func remove(_ key: Digest) {
-            if let entry = entries.removeValue(forKey: key) { bytes -= entry.bytes }
-        }
-    }
-
     private let client: KubernetesClient
     private let audiences: [String]
     private let acceptsServersAudience: Bool
-    private let flights = SingleFlight<Digest, CallerIdentity>()
-    private let state: Mutex<State>
+    private let flights = SingleFlight<Digest, CallerIdentity, Never>()
+    private let answers: BoundedCache<Digest, CallerIdentity>
 
     /// How long a confirmed token is taken for good: it may be revoked meanwhile.
     private static let confirmedLife = Duration.seconds(60)
     /// How long a refused one is taken for bad: it never becomes good, but its memory is bounded.
     private static let refusedLife = Duration.seconds(10)
-    /// How many bytes the answers take that are remembered.
-    package let maximumBytes: Int
     /// How many tokens are reviewed at once: strangers must not make us a burden to the API server.
     private static let maximumFlights = 32
     private static let timeout = Duration.seconds(5)
@@ -71,30 +39,20 @@ package final class TokenReviewer: CallerAuthenticator {
     package init(
         client: KubernetesClient, audiences: [String] = [TokenReviewer.ownAudience], maximumBytes: Int = 512 << 10
     ) {
-        self.maximumBytes = maximumBytes
-        state = Mutex(State(maximumBytes: maximumBytes))
+        answers = BoundedCache(maximumCost: maximumBytes)
         self.client = client
         self.audiences = audiences.filter { $0 != TokenReviewer.apiServersAudience }
         acceptsServersAudience = audiences.contains(TokenReviewer.apiServersAudience)
     }
 
+    /// How many bytes the answers take that are remembered.
+    package var maximumBytes: Int { answers.maximumCost }
     /// How many answers are remembered, their bytes, about, and what they were worth so far.
-    package var counts: CacheCounts {
-        state.withLock { state in
-            var counts = state.counts
-            (counts.entries, counts.cost) = (state.entries.count, state.bytes)
-            return counts
-        }
-    }
+    package var counts: CacheCounts { answers.counts }
 
     package func authenticate(token: String, deadline: ContinuousClock.Instant) async -> CallerIdentity {
         let key = Digest(of: Array(token.utf8))
-        let known = state.withLock { state in
-            let known = state.entries[key].flatMap { .now < $0.expires ? $0 : nil }
-            if known == nil { state.counts.misses += 1 } else { state.counts.hits += 1 }
-            return known
-        }
-        if let known { return known.identity }
+        if let known = answers.value(for: key) { return known }
         guard flights.count < TokenReviewer.maximumFlights else {
             return .unavailable("too many tokens are being reviewed at once; ask again in a moment")
         }
@@ -115,10 +73,9 @@ package final class TokenReviewer: CallerAuthenticator {
         // A fault is no answer.
         case .unavailable: return
         }
-        let now = ContinuousClock.now
-        let entry = Entry(identity: identity, expires: now + life, bytes: 384 + name.utf8.count)
-        guard entry.bytes <= maximumBytes / 16 else { return }
-        state.withLock { $0.keep(entry, for: key, now: now) }
+        let bytes = 384 + name.utf8.count
+        guard bytes <= maximumBytes / 16 else { return }
+        answers.insert(identity, for: key, cost: bytes, expires: .now + life)
     }
 
     private func review(_ token: String, deadline: ContinuousClock.Instant) async -> CallerIdentity {

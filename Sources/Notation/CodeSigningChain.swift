@@ -1,7 +1,6 @@
+import Concurrency
 import Crypto
-import OCI
 import PKI
-import Synchronization
 
 /// A certificate chain of a signature, parsed, with the verdict of every rule that depends neither on the time nor on
 /// trust: work that is done once for each distinct chain.
@@ -58,24 +57,17 @@ public final class CodeSigningChain: Sendable {
 /// Keeps parsed chains by the digest of their certificates: images share a handful of chains, and parsing one costs more
 /// than verifying a signature. What depends on the time or on trust is not kept here.
 public final class CertificateChainCache: Sendable {
-    private struct State {
-        var chains: [SHA256.Digest: (chain: CodeSigningChain, bytes: Int, used: UInt64)] = [:]
-        var bytes = 0
-        var clock: UInt64 = 0
-        var counts = CacheCounts()
-    }
+    private let chains: BoundedCache<SHA256.Digest, CodeSigningChain>
 
     /// How many chains are kept.
-    public let capacity: Int
+    public var capacity: Int { chains.maximumEntries }
     /// How many bytes they take at most, about.
-    public let maximumBytes: Int
-    private let state = Mutex(State())
+    public var maximumBytes: Int { chains.maximumCost }
 
     /// A cache for some number of chains; the ones not used for the longest time make room. Strangers choose how large
     /// theirs are, so the bytes count too.
     public init(capacity: Int = 256, maximumBytes: Int = 4 << 20) {
-        self.capacity = max(1, capacity)
-        self.maximumBytes = maximumBytes
+        chains = BoundedCache(maximumCost: maximumBytes, maximumEntries: max(1, capacity))
     }
 
     /// The chain of some certificates, leaf first.
@@ -87,45 +79,16 @@ public final class CertificateChainCache: Sendable {
             hash.update(data: certificate)
         }
         let digest = hash.finalize()
-        let kept = state.withLock { state -> CodeSigningChain? in
-            state.clock += 1
-            guard let entry = state.chains[digest] else {
-                state.counts.misses += 1
-                return nil
-            }
-            state.counts.hits += 1
-            state.chains[digest]?.used = state.clock
-            return entry.chain
-        }
-        if let kept { return kept }
+        if let kept = chains.value(for: digest) { return kept }
         let chain = try CodeSigningChain(der: der)
         // Names and extensions as values take several times the bytes that they were encoded in.
-        let bytes = der.reduce(0) { $0 + 8 * $1.count + 2048 }
-        guard bytes <= maximumBytes else { return chain }
-        state.withLock { state in
-            if let former = state.chains.removeValue(forKey: digest) { state.bytes -= former.bytes }
-            while state.chains.count >= capacity || state.bytes + bytes > maximumBytes,
-                let oldest = state.chains.min(by: { $0.value.used < $1.value.used })
-            {
-                state.chains[oldest.key] = nil
-                state.bytes -= oldest.value.bytes
-                state.counts.evictions += 1
-            }
-            state.chains[digest] = (chain, bytes, state.clock)
-            state.bytes += bytes
-        }
+        chains.insert(chain, for: digest, cost: der.reduce(0) { $0 + 8 * $1.count + 2048 })
         return chain
     }
 
     /// How many chains are kept now.
-    public var count: Int { state.withLock { $0.chains.count } }
+    public var count: Int { chains.counts.entries }
 
     /// How many chains are kept now, their bytes, about, and what they were worth so far.
-    public var counts: CacheCounts {
-        state.withLock { state in
-            var counts = state.counts
-            (counts.entries, counts.cost) = (state.chains.count, state.bytes)
-            return counts
-        }
-    }
+    public var counts: CacheCounts { chains.counts }
 }

@@ -1,7 +1,6 @@
+import Concurrency
 import FoundationEssentials
-import OCI
 import PKI
-import Synchronization
 
 /// Keeps verified OCSP answers and revocation lists until their own `nextUpdate`, or until those who ask want them asked for
 /// anew ("Implementations MAY add support for caching CRLs and OCSP response"), bounded in bytes, and fetches each of them
@@ -69,7 +68,6 @@ public final class RevocationCache: Sendable {
         let fetched: Date
         /// How long it is used at most, by whoever wants it to be shortest.
         var maximumAge: TimeInterval
-        var lastUse: UInt64
         /// Whether anybody asked for it since it was fetched.
         var isUsed: Bool
         var notRefreshedBefore = Date.distantPast
@@ -85,68 +83,35 @@ public final class RevocationCache: Sendable {
         }
     }
 
-    private struct State {
-        var entries: [Key: Entry] = [:]
-        var bytes = 0
-        var uses: UInt64 = 0
-        var counts = CacheCounts()
-        var maximumBytes: Int
-
-        mutating func remove(_ key: Key) {
-            if let entry = entries.removeValue(forKey: key) { bytes -= entry.answer.bytes }
-        }
-
-        /// Makes room, for the sake of a new entry if there is one.
-        mutating func shrink(for new: Key?) {
-            guard bytes > maximumBytes else { return }
-            // More than is needed makes room, so that a full cache is not sorted for each new entry.
-            for (old, _) in entries.sorted(by: { $0.value.lastUse < $1.value.lastUse }) {
-                guard bytes > maximumBytes - maximumBytes / 8, old != new else { break }
-                remove(old)
-                counts.evictions += 1
-            }
-        }
-    }
+    private let entries: BoundedCache<Key, Entry>
 
     /// How many bytes are kept at most. Less than before makes room at once.
     public var maximumBytes: Int {
-        get { state.withLock { $0.maximumBytes } }
-        set {
-            state.withLock { state in
-                state.maximumBytes = newValue
-                state.shrink(for: nil)
-            }
-        }
+        get { entries.maximumCost }
+        set { entries.maximumCost = newValue }
     }
     /// What nothing older may take back, longer than any answer is kept.
     let memory = RevocationMemory()
-    private let state: Mutex<State>
-    private let fetches = SharedWork<Key, Result<Answer, ValidationFailure>>()
+    private let fetches = SingleFlight<Key, Answer, ValidationFailure>()
 
     /// A cache of a size; 0 keeps nothing.
-    public init(maximumBytes: Int = 64 << 20) { state = Mutex(State(maximumBytes: maximumBytes)) }
+    public init(maximumBytes: Int = 64 << 20) { entries = BoundedCache(maximumCost: maximumBytes) }
 
     /// How many answers are kept, their bytes, and what they were worth so far.
-    public var counts: CacheCounts {
-        state.withLock { state in
-            var counts = state.counts
-            (counts.entries, counts.cost) = (state.entries.count, state.bytes)
-            return counts
-        }
-    }
+    public var counts: CacheCounts { entries.counts }
 
     /// A verified answer: a kept one, or a new one. It ends when it is to be asked for anew.
     func answer(_ request: Request, fetch: @escaping Fetch) async throws(ValidationFailure) -> Answer {
         if let kept = kept(request) { return kept }
-        let result = await fetches.value(for: request.key, deadline: request.deadline) { [self] in
-            let result = await fetch(request.now)
-            if case .success(let answer) = result, request.isCurrent(answer) { keep(answer, request, fetch) }
-            return result
+        let late = ValidationFailure("\(request.key.url) did not answer in time; ask again", isPassing: true)
+        // Nobody would wait for it.
+        guard .now < request.deadline, !Task.isCancelled else { throw late }
+        var answer = try await fetches.value(for: request.key, deadline: request.deadline, leavingWith: { _ in late }) {
+            [self] () async throws(ValidationFailure) -> Answer in
+            let answer = try await fetch(request.now).get()
+            if request.isCurrent(answer) { keep(answer, request, fetch) }
+            return answer
         }
-        guard let result else {
-            throw ValidationFailure("\(request.key.url) did not answer in time; ask again", isPassing: true)
-        }
-        var answer = try result.get()
         answer.expires = min(answer.expires, request.now.addingTimeInterval(request.maximumAge))
         return answer
     }
@@ -162,72 +127,56 @@ public final class RevocationCache: Sendable {
     /// Fetches again what will end soon and was used since it was fetched, so that nobody who verifies has to wait; and drops
     /// what has ended.
     public func refresh(now: Date = Date()) async {
-        let due = state.withLock { state in
-            for (key, entry) in state.entries where now > entry.end { state.remove(key) }
-            // A dictionary does not shrink by itself.
-            if state.entries.isEmpty { state.entries = [:] }
-            return state.entries.filter {
-                $0.value.isUsed && $0.value.refreshTime <= now && now <= $0.value.end
-            }
-        }
+        entries.removeExpired { now > $0.end }
+        let due = entries.entries { $0.isUsed && $0.refreshTime <= now && now <= $0.end }
         await withTaskGroup(of: Void.self) { group in
             for (number, (key, entry)) in due.enumerated() {
                 if number >= 8 { _ = await group.next() }
                 group.addTask { [self] in
-                    let result = await fetches.value(for: key, deadline: .now + .seconds(60)) {
-                        await entry.fetch(now)
-                    }
-                    refreshed(key, entry, result, now)
+                    let answer: Answer?
+                    do throws(ValidationFailure) {
+                        answer = try await fetches.value(for: key, deadline: .now + .seconds(60)) {
+                            () async throws(ValidationFailure) -> Answer in try await entry.fetch(now).get()
+                        }
+                    } catch { answer = nil }
+                    refreshed(key, entry, answer, now)
                 }
             }
         }
     }
 
     /// Takes what came of a background fetch.
-    private func refreshed(_ key: Key, _ entry: Entry, _ result: Result<Answer, ValidationFailure>?, _ now: Date) {
-        guard case .success(let answer)? = result else { return leave(key, now) }
+    private func refreshed(_ key: Key, _ entry: Entry, _ answer: Answer?, _ now: Date) {
+        guard let answer else { return leave(key, now) }
         guard answer.isKept else {
             // The responder does not know the certificate any more: whoever asks next is to hear that.
-            state.withLock { if $0.entries[key]?.fetched == entry.fetched { $0.remove(key) } }
-            return
+            return entries.remove(key) { $0.fetched == entry.fetched }
         }
         let new = Entry(
-            answer: answer, fetch: entry.fetch, fetched: now, maximumAge: entry.maximumAge, lastUse: entry.lastUse,
-            isUsed: false)
+            answer: answer, fetch: entry.fetch, fetched: now, maximumAge: entry.maximumAge, isUsed: false)
         guard answer.replaces(entry.answer, until: new.end, insteadOf: entry.end) else { return leave(key, now) }
         keep(new, key)
     }
 
     /// The kept answer is good to its end; a responder in trouble is not asked all the time.
     private func leave(_ key: Key, _ now: Date) {
-        state.withLock { $0.entries[key]?.notRefreshedBefore = now.addingTimeInterval(60) }
+        entries.change(key) { $0.notRefreshedBefore = now.addingTimeInterval(60) }
     }
 
     private func kept(_ request: Request) -> Answer? {
-        let (key, now) = (request.key, request.now)
-        let entry = state.withLock { state -> Entry? in
-            guard let entry = state.entries[key], now <= entry.answer.expires,
-                // The clock was set back: how old it is cannot be known.
-                entry.fetched <= now.addingTimeInterval(SignatureVerifier.clockSkew)
-            else {
-                state.remove(key)
-                return nil
-            }
-            return entry
+        let now = request.now
+        let entry = entries.value(for: request.key) { entry in
+            // The clock was set back: how old it is cannot be known.
+            guard now <= entry.answer.expires, entry.fetched <= now.addingTimeInterval(SignatureVerifier.clockSkew)
+            else { return .expired }
+            // It is for others to use who accept older ones, until there is a new one.
+            guard now <= entry.fetched.addingTimeInterval(request.maximumAge), request.isCurrent(entry.answer)
+            else { return .miss }
+            entry.isUsed = true
+            entry.maximumAge = min(entry.maximumAge, request.maximumAge)
+            return .hit
         }
-        // It is for others to use who accept older ones, until there is a new one.
-        guard let entry, now <= entry.fetched.addingTimeInterval(request.maximumAge), request.isCurrent(entry.answer)
-        else {
-            state.withLock { $0.counts.misses += 1 }
-            return nil
-        }
-        state.withLock { state in
-            state.counts.hits += 1
-            state.uses += 1
-            state.entries[key]?.lastUse = state.uses
-            state.entries[key]?.isUsed = true
-            state.entries[key]?.maximumAge = min(entry.maximumAge, request.maximumAge)
-        }
+        guard let entry else { return nil }
         var answer = entry.answer
         answer.expires = min(answer.expires, entry.fetched.addingTimeInterval(request.maximumAge))
         return answer
@@ -237,20 +186,9 @@ public final class RevocationCache: Sendable {
         guard answer.isKept else { return }
         keep(
             Entry(
-                answer: answer, fetch: fetch, fetched: request.now, maximumAge: request.maximumAge, lastUse: 0,
-                isUsed: true), request.key)
+                answer: answer, fetch: fetch, fetched: request.now, maximumAge: request.maximumAge, isUsed: true),
+            request.key)
     }
 
-    private func keep(_ entry: Entry, _ key: Key) {
-        state.withLock { state in
-            guard entry.answer.bytes <= state.maximumBytes else { return }
-            var entry = entry
-            state.remove(key)
-            state.uses += 1
-            entry.lastUse = state.uses
-            state.entries[key] = entry
-            state.bytes += entry.answer.bytes
-            state.shrink(for: key)
-        }
-    }
+    private func keep(_ entry: Entry, _ key: Key) { entries.insert(entry, for: key, cost: entry.answer.bytes) }
 }

@@ -1,3 +1,4 @@
+import Concurrency
 import Crypto
 import FoundationEssentials
 import PKI
@@ -101,35 +102,18 @@ final class RevocationMemory: Sendable {
         case revocation(Revocation)
     }
 
-    private struct Entry {
-        var content: Content
-        var lastUse: UInt64
-    }
-
     private struct State {
-        /// By tenant.
-        var entries: [String: [Key: Entry]] = [:]
+        /// By tenant. The bound is of all together: ``shrink(to:)``.
+        var entries: [String: BoundedCache<Key, Content>] = [:]
         var count = 0
-        var uses: UInt64 = 0
-
-        /// What is known. That it was asked for is a use.
-        mutating func content(_ key: Key, _ tenant: String) -> Content? {
-            guard entries[tenant]?[key] != nil else { return nil }
-            uses += 1
-            entries[tenant]?[key]?.lastUse = uses
-            return entries[tenant]?[key]?.content
-        }
 
         /// Takes an eighth of what may be kept from the tenant that has the most.
         mutating func shrink(to maximum: Int) {
-            guard count > maximum, let (tenant, all) = entries.max(by: { $0.value.count < $1.value.count }) else {
-                return
-            }
-            for (key, _) in all.sorted(by: { $0.value.lastUse < $1.value.lastUse }).prefix(max(1, maximum / 8)) {
-                entries[tenant]?[key] = nil
-                count -= 1
-            }
-            if entries[tenant]?.isEmpty == true { entries[tenant] = nil }
+            guard count > maximum,
+                let (tenant, most) = entries.max(by: { $0.value.counts.entries < $1.value.counts.entries })
+            else { return }
+            count -= most.evict(max(1, maximum / 8))
+            if most.counts.entries == 0 { entries[tenant] = nil }
         }
     }
 
@@ -147,7 +131,7 @@ final class RevocationMemory: Sendable {
     /// Why a list is older than one that was seen at its place before, `nil` when it is not.
     func refusal(of list: RevocationList, _ key: Key, tenant: String) -> ValidationFailure? {
         state.withLock { state in
-            guard case .newest(let newest)? = state.content(key, tenant) else { return nil }
+            guard case .newest(let newest)? = state.entries[tenant]?.value(for: key) else { return nil }
             return newest.refusal(of: list)
         }
     }
@@ -165,7 +149,8 @@ final class RevocationMemory: Sendable {
     /// The revocation of a certificate that a statement of a time does not take back, `nil` when none is known.
     func revocation(_ key: Key, against time: Date, tenant: String) -> Revocation? {
         state.withLock { state in
-            guard case .revocation(let known)? = state.content(key, tenant), time <= known.statedAt else { return nil }
+            guard case .revocation(let known)? = state.entries[tenant]?.value(for: key), time <= known.statedAt
+            else { return nil }
             return known
         }
     }
@@ -180,9 +165,10 @@ final class RevocationMemory: Sendable {
 
     private func change(_ key: Key, _ tenant: String, _ next: (Content?) -> Content) {
         state.withLock { state in
-            let old = state.entries[tenant]?[key]
-            state.uses += 1
-            state.entries[tenant, default: [:]][key] = Entry(content: next(old?.content), lastUse: state.uses)
+            let cache = state.entries[tenant] ?? BoundedCache(maximumCost: .max)
+            state.entries[tenant] = cache
+            let old = cache.peek(key)
+            cache.insert(next(old), for: key)
             guard old == nil else { return }
             state.count += 1
             state.shrink(to: maximumCount)

@@ -1,3 +1,4 @@
+import Concurrency
 import Synchronization
 
 /// Manifests and blobs in memory, within one bound for all the clients that are given it: however many stores a
@@ -22,7 +23,7 @@ package final class ContentCache: Sendable {
             self.owner = owner
         }
 
-        deinit { cache.entries.removeAll { [owner] in $0.owner == owner } }
+        deinit { cache.entries.removeAll { [owner] key, _ in key.owner == owner } }
 
         /// The content of a key.
         func value(for key: ContentKey) -> [UInt8]? {

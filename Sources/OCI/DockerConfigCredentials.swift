@@ -1,3 +1,4 @@
+import Concurrency
 import FoundationEssentials
 import Synchronization
 
@@ -27,7 +28,7 @@ public final class DockerConfigCredentials: RegistryCredentials {
     private let onProblem: (@Sendable (String) -> Void)?
     private let state = Mutex(State())
     private let answers = BoundedCache<HelperQuestion, RegistryCredential>(maximumCost: 1024)
-    private let asking = SingleFlight<HelperQuestion, RegistryCredential>()
+    private let asking = SingleFlight<HelperQuestion, RegistryCredential, RegistryError>()
 
     /// Credentials from a file.
     ///

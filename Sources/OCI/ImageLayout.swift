@@ -1,3 +1,4 @@
+import Concurrency
 import StrictJSON
 
 /// An OCI image layout: a directory that holds what a registry's repository would (image specification, "Image

@@ -1,3 +1,4 @@
+import Concurrency
 import HTTP
 import Synchronization
 
@@ -30,13 +31,13 @@ public final class RegistryClient: ReferrerStore, ArtifactPushing {
     /// Where registries are.
     let origins = BoundedCache<String, HTTPURL>(maximumCost: 256)
 
-    let fetching = SingleFlight<ContentKey, [UInt8]>()
-    let resolving = SingleFlight<ImageReference, Descriptor>()
-    let listing = SingleFlight<ListingKey, [Descriptor]>()
+    let fetching = SingleFlight<ContentKey, [UInt8], RegistryError>()
+    let resolving = SingleFlight<ImageReference, Descriptor, RegistryError>()
+    let listing = SingleFlight<ListingKey, [Descriptor], RegistryError>()
     /// The first call to each repository, whose answer says how it wants to be asked.
-    let introducing = SingleFlight<AuthorizationKey, Introduction>()
+    let introducing = SingleFlight<AuthorizationKey, Introduction, RegistryError>()
     let introductions = Atomic<UInt64>(0)
-    let authorizing = SingleFlight<TokenQuestion, Token>()
+    let authorizing = SingleFlight<TokenQuestion, Token, RegistryError>()
     /// Who writes each referrers tag.
     let referrersTagTurns = Turns<ListingKey>()
     let requestCount = Atomic<Int>(0)

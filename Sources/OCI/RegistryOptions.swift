@@ -1,3 +1,4 @@
+import Concurrency
 import HTTP
 
 /// The choices and limits of a ``RegistryClient``.

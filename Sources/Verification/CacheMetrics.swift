@@ -1,4 +1,4 @@
-import OCI
+import Concurrency
 import Synchronization
 
 /// What every cache of the process holds and is worth, under one name: `countersign_cache_…{cache="…"}`.

@@ -1,3 +1,4 @@
+import Concurrency
 import FoundationEssentials
 import OCI
 import Synchronization
@@ -62,8 +63,8 @@ package final class PipelineService: VerificationService {
     let cache: DecisionCache
     private let shared: (any SharedDecisions)?
     let metrics: MetricsRegistry
-    let verifications: SingleFlight<FlightKey, PipelineResult>
-    let resolutions: SingleFlight<FlightKey, Resolution>
+    let verifications: SingleFlight<FlightKey, PipelineResult, Never>
+    let resolutions: SingleFlight<FlightKey, Resolution, Never>
     /// The answers that there are most of, counted without looking for their counter.
     private let admissions: MetricCounter
     let limiter = ConcurrencyLimiter()

@@ -1,3 +1,4 @@
+import Concurrency
 import FoundationEssentials
 import OCI
 import StrictJSON
@@ -15,29 +16,19 @@ package final class VerifiedImages: Sendable {
         let verified: KeptTime
         /// When the first certificate, signature or revocation answer that it rests on ends.
         let validUntil: Date?
-        let bytes: Int
         /// Another one for each verification.
         let number: UInt64
     }
 
     private struct State {
-        var entries: [DecisionCache.Key: Entry] = [:]
-        var bytes = 0
         var lastNumber: UInt64 = 0
-        /// Without what is kept, which is known.
-        var counts = CacheCounts()
         /// When images were last denied, for verifications that began before that and end after it.
         var denials: [DecisionCache.Key: ContinuousClock.Instant] = [:]
         var denialBytes = 0
         /// Verifications that began before this count for nothing: there were more denials than are remembered.
         var floor: ContinuousClock.Instant?
 
-        mutating func remove(_ key: DecisionCache.Key) {
-            if let entry = entries.removeValue(forKey: key) { bytes -= entry.bytes }
-        }
-
         mutating func deny(_ key: DecisionCache.Key, _ now: ContinuousClock.Instant) {
-            remove(key)
             if denials.updateValue(now, forKey: key) == nil { denialBytes += VerifiedImages.bytes(of: key) }
             if denialBytes > VerifiedImages.maximumDenialBytes { (denials, denialBytes, floor) = ([:], 0, now) }
         }
@@ -58,20 +49,18 @@ package final class VerifiedImages: Sendable {
     /// The bytes of the denials that are remembered for verifications under way.
     static let maximumDenialBytes = 1 << 20
 
-    let maximumBytes: Int
+    /// Changed while the lock of `state` is held, so that a denial and what it takes back are one.
+    private let entries: BoundedCache<DecisionCache.Key, Entry>
     private let state = Mutex(State())
 
     /// Nothing kept.
-    package init(maximumBytes: Int = VerifiedImages.usualBytes) { self.maximumBytes = maximumBytes }
+    package init(maximumBytes: Int = VerifiedImages.usualBytes) { entries = BoundedCache(maximumCost: maximumBytes) }
+
+    /// How many bytes the images that are kept take at most.
+    var maximumBytes: Int { entries.maximumCost }
 
     /// How many are kept, their bytes, how often one stood in, and how often there was none.
-    package var counts: CacheCounts {
-        state.withLock { state in
-            var counts = state.counts
-            (counts.entries, counts.cost) = (state.entries.count, state.bytes)
-            return counts
-        }
-    }
+    package var counts: CacheCounts { entries.counts }
 
     private static func bytes(of key: DecisionCache.Key) -> Int {
         256 + key.reference.utf8.count + (key.namespace?.utf8.count ?? 0)
@@ -90,29 +79,22 @@ package final class VerifiedImages: Sendable {
         let bytes = VerifiedImages.bytes(of: key) + 256 + 4 * decision.reportsJSON.count
         state.withLock { state in
             guard state.isNews(key, began: began) else { return }
-            state.remove(key)
-            guard window > .zero, bytes <= maximumBytes else { return }
+            guard window > .zero else { return entries.remove(key) }
             state.lastNumber += 1
-            state.entries[key] = Entry(
-                decision: decision.withoutDetails, verified: KeptTime(instant: now, time: time),
-                validUntil: validUntil, bytes: bytes, number: state.lastNumber)
-            state.bytes += bytes
-            guard state.bytes > maximumBytes else { return }
-            for (key, entry) in state.entries where entry.verified.age(now, time).map({ $0 >= window }) ?? true {
-                state.remove(key)
-            }
-            guard state.bytes > maximumBytes else { return }
-            for (key, _) in state.entries.sorted(by: { $0.value.number < $1.value.number }) {
-                guard state.bytes > maximumBytes - maximumBytes / 10 else { break }
-                state.remove(key)
-                state.counts.evictions += 1
-            }
+            entries.insert(
+                Entry(
+                    decision: decision.withoutDetails, verified: KeptTime(instant: now, time: time),
+                    validUntil: validUntil, number: state.lastNumber),
+                for: key, cost: bytes, expires: now + window, now: now)
         }
     }
 
     /// Takes note of a denial that was heard: from another replica, for instance.
     package func deny(_ key: DecisionCache.Key, now: ContinuousClock.Instant = .now) {
-        state.withLock { $0.deny(key, now) }
+        state.withLock { state in
+            entries.remove(key)
+            state.deny(key, now)
+        }
     }
 
     /// What was decided on an image within the window, as a decision that says so; `nil` when nothing may stand in for
@@ -130,9 +112,11 @@ package final class VerifiedImages: Sendable {
             var left = window - age
             if let end = entry.validUntil { left = min(left, .seconds(end.timeIntervalSince(time))) }
             let decision = entry.decision.standing(inFor: fault, age: age)
-            let isStillKept = state.withLock { state in
-                guard state.entries[key]?.number == entry.number else { return false }
-                state.counts.hits += 1
+            let isStillKept = state.withLock { _ in
+                let same = entries.value(for: key, now: now, countsMisses: false) {
+                    $0.number == entry.number ? .hit : .miss
+                }
+                guard same != nil else { return false }
                 keep(decision, left)
                 return true
             }
@@ -144,15 +128,12 @@ package final class VerifiedImages: Sendable {
     private func entry(
         _ key: DecisionCache.Key, _ window: Duration, _ now: ContinuousClock.Instant, _ time: Date
     ) -> (Entry, age: Duration)? {
-        state.withLock { state in
-            guard let entry = state.entries[key] else {
-                state.counts.misses += 1
-                return nil
-            }
-            guard let age = entry.verified.age(now, time), age < window, entry.validUntil.map({ time < $0 }) ?? true
+        state.withLock { _ in
+            guard let entry = entries.peek(key, now: now), let age = entry.verified.age(now, time), age < window,
+                entry.validUntil.map({ time < $0 }) ?? true
             else {
-                state.remove(key)
-                state.counts.misses += 1
+                // Counted, and forgotten.
+                _ = entries.value(for: key, now: now) { _ in .expired }
                 return nil
             }
             return (entry, age)

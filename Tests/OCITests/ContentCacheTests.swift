@@ -60,21 +60,4 @@ import Testing
             privateAddresses: .refused)
         #expect(question.cacheCost > 30_000)
     }
-
-    @Test func placesAreUsedAgain() {
-        let cache = BoundedCache<Int, Int>(maximumCost: 8)
-        for round in 0..<100 {
-            cache.insert(round, for: round)
-            if round % 3 == 0 { cache.remove(round - 1) }
-            if round % 10 == 9 { cache.removeAll { $0 % 2 == 0 } }
-            if round % 7 == 0 { _ = cache.value(for: round - 2) }
-            #expect(cache.counts.entries <= 8)
-            #expect(cache.counts.cost == cache.counts.entries)
-            #expect(cache.value(for: round) == (round % 10 == 9 && round % 2 == 0 ? nil : round))
-        }
-        cache.removeAll { _ in true }
-        #expect(cache.counts.entries == 0 && cache.counts.cost == 0)
-        cache.insert(1, for: 1)
-        #expect(cache.value(for: 1) == 1)
-    }
 }

@@ -1,4 +1,4 @@
-import OCI
+import Concurrency
 import Testing
 
 @testable import Verification

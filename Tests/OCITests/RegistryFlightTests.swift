@@ -1,54 +1,8 @@
-import Foundation
+import Concurrency
 import Synchronization
 import Testing
 
 @testable import OCI
-
-@Suite struct BoundedCacheTests {
-    @Test func forgetsWhatWasNotUsedForTheLongestTime() {
-        let cache = BoundedCache<Int, String>(maximumCost: 3)
-        for number in 1...3 { cache.insert("\(number)", for: number) }
-        #expect(cache.value(for: 1) == "1")
-        cache.insert("4", for: 4)
-        #expect(cache.value(for: 2) == nil)
-        #expect(cache.value(for: 1) == "1")
-        #expect(cache.value(for: 3) == "3")
-        #expect(cache.value(for: 4) == "4")
-        #expect(cache.counts.hits == 4)
-        #expect(cache.counts.misses == 1)
-        #expect(cache.counts.entries == 3)
-    }
-
-    @Test func staysWithinItsCost() {
-        let cache = BoundedCache<Int, Int>(maximumCost: 100)
-        for number in 0..<1000 { cache.insert(number, for: number % 37, cost: number % 60) }
-        #expect(cache.counts.cost <= 100)
-        cache.insert(1, for: 1, cost: 101)
-        #expect(cache.counts.cost <= 100)
-        let off = BoundedCache<Int, Int>(maximumCost: 0)
-        off.insert(1, for: 1)
-        #expect(off.value(for: 1) == nil)
-        #expect(off.counts.misses == 0)
-    }
-
-    @Test func forgetsWhatHasExpired() {
-        let cache = BoundedCache<Int, Int>(maximumCost: 10)
-        let now = ContinuousClock.now
-        cache.insert(1, for: 1, expires: now + .seconds(5))
-        #expect(cache.value(for: 1, now: now + .seconds(4)) == 1)
-        #expect(cache.value(for: 1, now: now + .seconds(5)) == nil)
-        #expect(cache.counts.entries == 0)
-    }
-
-    @Test func removesOnlyWhatIsMeant() {
-        let cache = BoundedCache<Int, Int>(maximumCost: 10)
-        cache.insert(1, for: 1)
-        cache.remove(1) { $0 == 2 }
-        #expect(cache.value(for: 1) == 1)
-        cache.remove(1)
-        #expect(cache.value(for: 1) == nil)
-    }
-}
 
 /// Counts across tasks.
 private final class Counter: Sendable {
@@ -62,11 +16,11 @@ private final class Counter: Sendable {
     }
 }
 
-@Suite struct SingleFlightTests {
+@Suite struct RegistryFlightTests {
     static let timeout = RegistryError(.timeout, host: "h", detail: "too late")
 
     @Test func worksOnceForAll() async throws {
-        let flights = SingleFlight<Int, Int>()
+        let flights = SingleFlight<Int, Int, RegistryError>()
         let count = Counter()
         let callers = Counter()
         try await withThrowingTaskGroup(of: Int.self) { group in
@@ -89,7 +43,7 @@ private final class Counter: Sendable {
     }
 
     @Test func outlivesItsFirstCaller() async throws {
-        let flights = SingleFlight<Int, Int>()
+        let flights = SingleFlight<Int, Int, RegistryError>()
         let count = Counter()
         let gate = Counter()
         let ask: @Sendable (Duration) async throws -> Int = { waits in
@@ -115,7 +69,7 @@ private final class Counter: Sendable {
     }
 
     @Test func triesAgainWhenSomeoneElsesWorkRanOutOfTime() async throws {
-        let flights = SingleFlight<Int, Int>()
+        let flights = SingleFlight<Int, Int, RegistryError>()
         let count = Counter()
         let value = try await flights.value(
             for: 1, deadline: .now + .seconds(120), workTime: .seconds(1), timeout: Self.timeout
@@ -127,7 +81,7 @@ private final class Counter: Sendable {
     }
 
     @Test func answersAtOnceWhenTheTimeIsOver() async {
-        let flights = SingleFlight<Int, Int>()
+        let flights = SingleFlight<Int, Int, RegistryError>()
         await #expect {
             try await flights.value(for: 1, deadline: .now - .seconds(1), workTime: .seconds(1), timeout: Self.timeout)
             {
@@ -140,7 +94,7 @@ private final class Counter: Sendable {
 /// Work that nobody cancels does itself what it is the first to ask for.
 @Suite struct DetachedWorkTests {
     @Test func othersShareWhatItDoesItself() async throws {
-        let flights = SingleFlight<Int, Int>()
+        let flights = SingleFlight<Int, Int, RegistryError>()
         let count = Counter()
         let gate = Counter()
         let timeout = RegistryError(.timeout, host: "host", detail: "too late")
@@ -166,7 +120,7 @@ private final class Counter: Sendable {
 
     /// A child of such a task has its mark, and can be cancelled: those who wait for what it does are not.
     @Test func aCancelledChildCancelsNobodyElse() async throws {
-        let flights = SingleFlight<Int, Int>()
+        let flights = SingleFlight<Int, Int, RegistryError>()
         let count = Counter()
         let timeout = RegistryError(.timeout, host: "host", detail: "too late")
         let ask: @Sendable () async throws -> Int = {

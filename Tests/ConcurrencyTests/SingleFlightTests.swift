@@ -2,7 +2,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-@testable import Verification
+@testable import Concurrency
 
 @Suite(.timeLimit(.minutes(5))) struct SingleFlightTests {
     final class Counter: Sendable {
@@ -12,7 +12,7 @@ import Testing
     }
 
     @Test func runsTheWorkOnceForAllWhoAskTogether() async {
-        let flights = SingleFlight<String, Int>()
+        let flights = SingleFlight<String, Int, Never>()
         let counter = Counter()
         let values = await withTaskGroup(of: Int?.self) { group in
             for _ in 0..<500 {
@@ -32,7 +32,7 @@ import Testing
     }
 
     @Test func eachWaitsByItsOwnDeadlineAndTheWorkGoesOn() async throws {
-        let flights = SingleFlight<String, Int>()
+        let flights = SingleFlight<String, Int, Never>()
         let counter = Counter()
         let gate = Gate()
         let work: @Sendable () async -> Int = {
@@ -49,7 +49,7 @@ import Testing
     }
 
     @Test func theWorkOutlivesTheCallerThatStartedIt() async throws {
-        let flights = SingleFlight<String, Int>()
+        let flights = SingleFlight<String, Int, Never>()
         let counter = Counter()
         let gate = Gate()
         let first = Task {
@@ -73,7 +73,7 @@ import Testing
     private static let long = Duration.seconds(100)
 
     @Test func whatSomebodyWaitedForInVainIsNotWaitedForLongAgain() async throws {
-        let flights = SingleFlight<String, Int>(waitAfterTimeout: .milliseconds(100))
+        let flights = SingleFlight<String, Int, Never>(waitAfterTimeout: .milliseconds(100))
         let gate = Gate()
         let work: @Sendable () async -> Int = {
             await gate.wait()
@@ -105,7 +105,7 @@ import Testing
     }
 
     @Test func whoWaitsAlreadyGoesOnWaiting() async throws {
-        let flights = SingleFlight<String, Int>(waitAfterTimeout: .milliseconds(50))
+        let flights = SingleFlight<String, Int, Never>(waitAfterTimeout: .milliseconds(50))
         let gate = Gate()
         let work: @Sendable () async -> Int = {
             await gate.wait()
@@ -121,7 +121,7 @@ import Testing
 
     /// One that left, or had hardly any time, says nothing of the work.
     @Test func whoDidNotWaitMakesNobodyHasty() async throws {
-        let flights = SingleFlight<String, Int>(waitAfterTimeout: .milliseconds(200))
+        let flights = SingleFlight<String, Int, Never>(waitAfterTimeout: .milliseconds(200))
         let gate = Gate()
         let work: @Sendable () async -> Int = {
             await gate.wait()
@@ -137,6 +137,77 @@ import Testing
         try await Task.sleep(for: .milliseconds(600))
         gate.open()
         #expect(await patient == 1)
+    }
+
+    private enum Fault: Error { case failed, late, cancelled }
+
+    private func ask(
+        _ flights: SingleFlight<String, Int, Fault>, deadline: Duration = .seconds(300), inOwnTask: Bool = false,
+        _ work: @escaping @Sendable () async throws(Fault) -> Int
+    ) async -> Result<Int, Fault> {
+        do throws(Fault) {
+            return .success(
+                try await flights.value(
+                    for: "a", deadline: .now + deadline, inOwnTask: inOwnTask,
+                    leavingWith: { $0 == .cancelled ? .cancelled : .late }, work: work))
+        } catch { return .failure(error) }
+    }
+
+    @Test func aFailureIsEverybodys() async throws {
+        let flights = SingleFlight<String, Int, Fault>()
+        let gate = Gate()
+        let work: @Sendable () async throws(Fault) -> Int = { () async throws(Fault) -> Int in
+            await gate.wait()
+            throw .failed
+        }
+        async let first = ask(flights, work)
+        async let second = ask(flights, work)
+        while gate.waiting < 1 { try await Task.sleep(for: .milliseconds(1)) }
+        #expect(await ask(flights, deadline: .milliseconds(20), work) == .failure(.late))
+        gate.open()
+        #expect(await (first, second) == (.failure(.failed), .failure(.failed)))
+    }
+
+    /// Whoever waits for work that ends with the task of another one asks anew.
+    @Test func aCancellationIsNobodyElses() async throws {
+        let flights = SingleFlight<String, Int, Fault>()
+        let counter = Counter()
+        let owner = Task {
+            await ask(flights, inOwnTask: true) { () async throws(Fault) -> Int in
+                counter.increment()
+                do { try await Task.sleep(for: Self.long) } catch { throw .cancelled }
+                return 1
+            }
+        }
+        while counter.count < 1 { try await Task.sleep(for: .milliseconds(1)) }
+        let others = (0..<3).map { number in
+            Task { await ask(flights, inOwnTask: number == 0) { () async throws(Fault) -> Int in 2 } }
+        }
+        try await Task.sleep(for: .milliseconds(50))
+        owner.cancel()
+        #expect(await owner.value == .failure(.cancelled))
+        for other in others { #expect(await other.value == .success(2)) }
+        #expect(flights.count == 0)
+    }
+
+    @Test func workCanBeBegunBeforeAnybodyWaits() async throws {
+        let flights = SingleFlight<String, Int, Never>()
+        let gate = Gate()
+        for number in 1...2 {
+            flights.start("a") {
+                await gate.wait()
+                return number
+            }
+        }
+        #expect(flights.count == 1)
+        async let value = flights.value(for: "a", deadline: nil) { 3 }
+        gate.open()
+        #expect([1, 3].contains(await value))
+    }
+
+    @Test func whoComesTooLateWaitsForNothing() async {
+        let flights = SingleFlight<String, Int, Fault>()
+        #expect(await ask(flights, deadline: .seconds(-1)) { () async throws(Fault) -> Int in 1 } == .failure(.late))
     }
 
     private func eventually(_ condition: () -> Bool) async throws -> Bool {

@@ -1,7 +1,7 @@
 import Synchronization
 import Testing
 
-@testable import OCI
+@testable import Concurrency
 
 /// One sleeping task for many deadlines.
 @Suite struct DeadlinesTests {

@@ -1,14 +1,17 @@
 import Synchronization
 
 /// Lets those who change the same thing do so one after the other.
-final class Turns<Key: Hashable & Sendable>: Sendable {
+package final class Turns<Key: Hashable & Sendable>: Sendable {
     /// Who waits for each key that someone has.
     private let waiting = Mutex<[Key: [CheckedContinuation<Void, Never>]]>([:])
 
+    /// Nobody's turn yet.
+    package init() {}
+
     /// Does something when nobody else does anything for this key. Those before it end by their own deadlines.
-    func take<Value: Sendable>(
-        _ key: Key, _ body: () async throws(RegistryError) -> Value
-    ) async throws(RegistryError) -> Value {
+    package func take<Value: Sendable, Failure: Error>(
+        _ key: Key, _ body: () async throws(Failure) -> Value
+    ) async throws(Failure) -> Value {
         await begin(key)
         defer { end(key) }
         return try await body()
