@@ -66,38 +66,40 @@ var targets: [Target] = [
     .target(name: "CMemory"),
 
     // Rooms, in the order of a request from the inside out (docs/architecture.md).
-    room("Quotation"),
+    room("Encoding"),
+    room("Quotation", ["Encoding"]),
     room("Concurrency"),
-    room("StrictJSON", ["Quotation"]),
+    room("StrictJSON", ["Encoding", "Quotation"]),
     room("YAML", ["CYAML", "Quotation", "StrictJSON"]),
-    room("HTTP", ["CCurl", "Quotation"]),
-    room("OCI", ["Concurrency", "HTTP", "Quotation", "StrictJSON", crypto, subprocess]),
-    room("PKI", ["COpenSSL", "Quotation", crypto, cryptoExtras]),
-    room("Notation", ["Concurrency", "OCI", "PKI", "HTTP", "Quotation", "StrictJSON", crypto, cryptoExtras]),
-    room("KeyManagement", ["PKI", "Quotation", crypto]),
-    room("ServiceLogging", ["StrictJSON", nioPosix, logging]),
+    room("HTTP", ["Encoding", "CCurl", "Quotation"]),
+    room("OCI", ["Encoding", "Concurrency", "HTTP", "Quotation", "StrictJSON", crypto, subprocess]),
+    room("PKI", ["Encoding", "COpenSSL", "Quotation", crypto, cryptoExtras]),
+    room(
+        "Notation", ["Encoding", "Concurrency", "OCI", "PKI", "HTTP", "Quotation", "StrictJSON", crypto, cryptoExtras]),
+    room("KeyManagement", ["Encoding", "PKI", "Quotation", crypto]),
+    room("ServiceLogging", ["Encoding", "StrictJSON", nioPosix, logging]),
     room("Redis", ["Quotation", nio, nioPosix, nioSSL, logging]),
-    room("Azure", ["Concurrency", "HTTP", "OCI", "PKI", "KeyManagement", "Quotation", "StrictJSON"]),
-    room("Audit", ["Kubernetes", "KeyManagement", "OCI", "PKI", "Quotation", "StrictJSON", "Verification", "YAML"]),
-    room("Kubernetes", ["HTTP", "OCI", "PKI", "Quotation", "StrictJSON", "YAML", subprocess]),
+    room("Azure", ["Encoding", "Concurrency", "HTTP", "OCI", "PKI", "KeyManagement", "Quotation", "StrictJSON"]),
+    room(
+        "Audit",
+        ["Encoding", "Kubernetes", "KeyManagement", "OCI", "PKI", "Quotation", "StrictJSON", "Verification", "YAML"]),
+    room("Kubernetes", ["Encoding", "HTTP", "OCI", "PKI", "Quotation", "StrictJSON", "YAML", subprocess]),
     room("Verification", ["Concurrency", "OCI", "KeyManagement", "Quotation", "StrictJSON", logging]),
     room(
         "GatekeeperProvider",
         [
-            "Verification", "OCI", "PKI", "Quotation", "ServiceLogging", "StrictJSON", httpTypes, nio, nioPosix,
-            nioHTTP1,
-            nioExtras, nioTLS, nioSSL, lifecycle, logging,
+            "Encoding", "Verification", "OCI", "PKI", "Quotation", "ServiceLogging", "StrictJSON", httpTypes, nio,
+            nioPosix, nioHTTP1, nioExtras, nioTLS, nioSSL, lifecycle, logging,
         ]),
     room(
         "CountersignService",
         [
-            "Concurrency", "OCI", "HTTP", "PKI", "Notation", "KeyManagement", "Azure", "Verification",
-            "GatekeeperProvider", "Quotation", "StrictJSON", "YAML", "Kubernetes", "Redis", "ServiceLogging", "CMemory", "Audit", crypto,
-            lifecycle,
-            logging,
+            "Encoding", "Concurrency", "OCI", "HTTP", "PKI", "Notation", "KeyManagement", "Azure", "Verification",
+            "GatekeeperProvider", "Quotation", "StrictJSON", "YAML", "Kubernetes", "Redis", "ServiceLogging",
+            "CMemory", "Audit", crypto, lifecycle, logging,
         ]),
     .executableTarget(
-        name: "countersign", dependencies: ["CountersignService", "Audit", "Quotation", argumentParser],
+        name: "countersign", dependencies: ["CountersignService", "Audit", "Encoding", "Quotation", argumentParser],
         swiftSettings: strict,
         linkerSettings: releaseLink),
 
@@ -122,6 +124,7 @@ var targets: [Target] = [
         ],
         path: "Benchmarks", exclude: ["Micro"], swiftSettings: strict),
 
+    tests("EncodingTests", ["Encoding", "TestSupport"]),
     tests("QuotationTests", ["Quotation"]),
     tests("ConcurrencyTests", ["Concurrency", "TestSupport"]),
     tests("StrictJSONTests", ["StrictJSON"]),
@@ -130,8 +133,8 @@ var targets: [Target] = [
     tests("HTTPTests", ["HTTP", "TestSupport"]),
     tests("KubernetesTests", ["Kubernetes", "HTTP", "OCI", "PKI", "StrictJSON", "TestSupport"]),
     tests("OCITests", ["Concurrency", "OCI", "HTTP", "StrictJSON", "TestSupport"]),
-    tests("PKITests", ["PKI", "TestSupport"]),
-    tests("NotationTests", ["Notation", "TestSupport"]),
+    tests("PKITests", ["Encoding", "PKI", "TestSupport"]),
+    tests("NotationTests", ["Encoding", "Notation", "TestSupport"]),
     tests("ConformanceTests", ["Notation", "HTTP", "OCI", "StrictJSON", "TestSupport"]),
     tests("KeyManagementTests", ["KeyManagement", "TestSupport"]),
     tests("AzureTests", ["Azure", "HTTP", "KeyManagement", "OCI", "PKI", "StrictJSON", "TestSupport"]),
@@ -164,7 +167,7 @@ var targets: [Target] = [
 // fuzzer of a parser does not wait for a server to compile.
 if Context.environment["COUNTERSIGN_FUZZ"] != nil {
     let rooms = [
-        "Quotation", "Concurrency", "StrictJSON", "YAML", "HTTP", "OCI", "PKI", "Notation", "KeyManagement",
+        "Encoding", "Quotation", "Concurrency", "StrictJSON", "YAML", "HTTP", "OCI", "PKI", "Notation", "KeyManagement",
         "Verification",
         "GatekeeperProvider",
     ]

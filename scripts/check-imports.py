@@ -5,6 +5,7 @@ import re
 import sys
 
 ALLOWED = {
+    "Encoding": set(),
     "Quotation": set(),
     "Concurrency": set(),
     "StrictJSON": set(),
@@ -30,8 +31,8 @@ ALLOWED = {
         "YAML", "Kubernetes", "Redis", "CountersignService", "Audit",
     },
 }
-# How messages quote what others wrote is for every room.
-EVERYWHERE = {"Quotation"}
+# How bytes become text, and how messages quote what others wrote, is for every room.
+EVERYWHERE = {"Encoding", "Quotation"}
 ROOMS = set(ALLOWED) | {"CCurl", "COpenSSL", "CYAML", "CMemory"}
 
 root = pathlib.Path(__file__).resolve().parent.parent / "Sources"

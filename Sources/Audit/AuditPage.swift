@@ -1,3 +1,4 @@
+import Encoding
 import FoundationEssentials
 import PKI
 
@@ -118,10 +119,7 @@ package struct AuditPage: Sendable {
             case "\"": result += "&quot;"
             case "'": result += "&#39;"
             // Controls and marks of direction would let a name show as another one.
-            case _
-            where scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value)
-                || (0x202A...0x202E).contains(scalar.value) || (0x2066...0x2069).contains(scalar.value):
-                result += "\u{FFFD}"
+            case _ where scalar.isControlOrDirection: result += "\u{FFFD}"
             default: result.unicodeScalars.append(scalar)
             }
         }

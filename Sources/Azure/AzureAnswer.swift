@@ -62,31 +62,11 @@ struct AzureComplaint: Sendable {
     }
 }
 
-/// A form as `application/x-www-form-urlencoded`, and a query.
+/// What a form holds.
 enum AzureForm {
     /// The fields that prove who asks.
     static func secrets(_ fields: [(String, String)]) -> [String] {
         fields.filter { ["client_assertion", "access_token", "refresh_token"].contains($0.0) }.map(\.1)
-    }
-
-    static func encode(_ fields: [(String, String)]) -> String {
-        fields.map { "\(encode($0))=\(encode($1))" }.joined(separator: "&")
-    }
-
-    private static let digits = Array("0123456789ABCDEF".utf8)
-
-    private static func encode(_ text: String) -> String {
-        var bytes: [UInt8] = []
-        for byte in text.utf8 {
-            switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
-                UInt8(ascii: "~"):
-                bytes.append(byte)
-            default: bytes += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
-            }
-        }
-        return String(decoding: bytes, as: UTF8.self)
     }
 }
 

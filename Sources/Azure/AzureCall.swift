@@ -1,3 +1,4 @@
+import Encoding
 import HTTP
 import StrictJSON
 
@@ -25,7 +26,7 @@ struct AzureCall: Sendable {
         // Asking twice for a token or a signature gives two, which harms nobody. A redirect would carry a secret
         // elsewhere.
         var request = HTTPRequest(
-            method, url, headers: headers, body: form.map { Array(AzureForm.encode($0).utf8) } ?? json?.bytes,
+            method, url, headers: headers, body: form.map { Array(PercentEncoding.form($0).utf8) } ?? json?.bytes,
             maximumResponseBytes: 256 * 1024, deadline: deadline,
             retry: RetryPolicy(maximumAttempts: 1, attemptTimeout: .seconds(10), retriesNonIdempotent: true),
             redirects: .refuse)

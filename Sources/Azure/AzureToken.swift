@@ -1,3 +1,4 @@
+import Encoding
 import FoundationEssentials
 import HTTP
 import StrictJSON
@@ -57,9 +58,7 @@ package struct AzureToken: Hashable, Sendable, CustomStringConvertible {
     static func lifetime(ofJWT token: String, now: Date) -> Duration? {
         let parts = token.split(separator: ".", omittingEmptySubsequences: false)
         guard parts.count == 3, token.utf8.count <= 64 * 1024 else { return nil }
-        var text = String(parts[1]).replacing("-", with: "+").replacing("_", with: "/")
-        text += String(repeating: "=", count: (4 - text.utf8.count % 4) % 4)
-        guard let claims = Data(base64Encoded: text).flatMap({ try? StrictJSON.parse(Array($0)) }),
+        guard let claims = Base64.decodeLeniently(String(parts[1])).flatMap({ try? StrictJSON.parse($0) }),
             let expiry = claims["exp"]?.integer, expiry > 0, expiry < 1 << 40
         else { return nil }
         let start = claims["iat"]?.integer.flatMap { $0 > 0 && $0 < expiry ? $0 : nil }

@@ -1,3 +1,4 @@
+import Encoding
 import FoundationEssentials
 import PKI
 import Quotation
@@ -110,7 +111,7 @@ extension KeyVaultClient {
         do throws(PKIError) {
             switch contentType {
             case "application/x-pkcs12":
-                guard let data = Data(base64Encoded: value) else {
+                guard let data = Base64.decode(value, allowsLeftoverBits: true) else {
                     throw PKIError(.malformed, "its PKCS #12 file is not Base64")
                 }
                 let file = try PKCS12(der: Array(data))
@@ -145,7 +146,7 @@ extension KeyVaultClient {
             deadline: deadline)
         guard let id = answer["id"]?.string, let found = KeyVaultVersion.version(ofID: id),
             let isEnabled = answer["attributes"]?["enabled"]?.bool, let text = answer["cer"]?.string,
-            let der = Data(base64Encoded: text), let keyID = answer["kid"]?.string
+            let der = Base64.decode(text, allowsLeftoverBits: true), let keyID = answer["kid"]?.string
         else { throw malformed(purpose, "the answer is not a certificate with id, kid, cer and enabled") }
         let certificate: Certificate
         do { certificate = try Certificate(der: Array(der)) } catch { throw malformed(purpose, "\(error)") }
@@ -172,12 +173,10 @@ extension KeyVaultClient {
     /// A JSON Web Key (RFC 7517) as a public key.
     private static func publicKey(_ key: JSONValue) throws(PKIError) -> PublicKey {
         func bytes(_ name: String) throws(PKIError) -> [UInt8] {
-            let text = (key[name]?.string ?? "").replacing("-", with: "+").replacing("_", with: "/")
-            let padded = text + String(repeating: "=", count: (4 - text.utf8.count % 4) % 4)
-            guard !text.isEmpty, let data = Data(base64Encoded: padded) else {
+            guard let text = key[name]?.string, !text.isEmpty, let bytes = Base64.decodeLeniently(text) else {
                 throw PKIError(.malformed, "the key has no \(name)")
             }
-            return Array(data)
+            return bytes
         }
         switch key["kty"]?.string {
         case "RSA", "RSA-HSM": return try PublicKey(rsaModulus: bytes("n"), exponent: bytes("e"))

@@ -1,3 +1,4 @@
+import Encoding
 import FoundationEssentials
 import HTTP
 import PKI
@@ -55,24 +56,13 @@ extension KeyVaultClient {
         let purpose = "signing with key \(key.path(version))"
         let answer = try await post(
             "/keys/\(key.path(version))/sign",
-            ["alg": .string(algorithm), "value": .string(Self.encoded(digest))], purpose: purpose,
+            ["alg": .string(algorithm), "value": .string(Base64.encodeURL(digest))], purpose: purpose,
             advice:
                 "the identity needs the permission to sign with keys (with Azure RBAC the role Key Vault Crypto User)",
             deadline: deadline)
-        guard let value = answer["value"]?.string.flatMap(Self.decoded), !value.isEmpty else {
+        guard let value = answer["value"]?.string.flatMap(Base64.decodeLeniently), !value.isEmpty else {
             throw AzureError(.malformed, endpoint: host, detail: "\(purpose): the answer holds no signature")
         }
         return value
-    }
-
-    /// Base64url without padding (RFC 7515, section 2).
-    private static func encoded(_ bytes: [UInt8]) -> String {
-        Data(bytes).base64EncodedString().replacing("+", with: "-").replacing("/", with: "_").replacing("=", with: "")
-    }
-
-    static func decoded(_ text: String) -> [UInt8]? {
-        let plain = text.replacing("-", with: "+").replacing("_", with: "/").replacing("=", with: "")
-        let padding = String(repeating: "=", count: (4 - plain.utf8.count % 4) % 4)
-        return Data(base64Encoded: plain + padding).map(Array.init)
     }
 }

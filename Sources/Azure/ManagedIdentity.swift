@@ -1,3 +1,4 @@
+import Encoding
 import FoundationEssentials
 import HTTP
 
@@ -49,7 +50,7 @@ package struct ManagedIdentity: AzureTokenSource {
         let base = service.text.hasSuffix("/") ? service.text : service.text + "/"
         let asked = ContinuousClock.now
         let response = try await call.send(
-            .get, "\(base)metadata/identity/oauth2/token?\(AzureForm.encode(query))", headers: ["Metadata": "true"],
+            .get, "\(base)metadata/identity/oauth2/token?\(PercentEncoding.form(query))", headers: ["Metadata": "true"],
             deadline: deadline, note: note)
         guard response.status == 200 else {
             let complaint = AzureComplaint(response, without: [])

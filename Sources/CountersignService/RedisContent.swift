@@ -1,4 +1,5 @@
 import Crypto
+import Encoding
 import Logging
 import OCI
 import PKI
@@ -63,7 +64,7 @@ package final class RedisContent: Sendable {
             Array("countersign shared content 1".utf8), store, Array(content.kind.rawValue.utf8),
             Array(content.scope.utf8), Array(content.digest.description.utf8),
         ])
-        return prefix + Hex.text(Array(HMAC<SHA256>.authenticationCode(for: statement, using: key)))
+        return prefix + Hex.text(HMAC<SHA256>.authenticationCode(for: statement, using: key))
     }
 
     /// Parts, each with its length in front.

@@ -1,4 +1,5 @@
 import Crypto
+import Encoding
 import FoundationEssentials
 import Logging
 import Redis
@@ -92,10 +93,7 @@ package final class RedisDecisions: SharedDecisions, Service {
 
     /// The name in Redis: a digest, so that namespaces and images cannot be read from the names, and all are of one length.
     private static func name(_ key: SharedDecisionKey) -> String {
-        prefix
-            + SHA256.hash(data: key.bytes).map { byte in
-                String(byte >> 4, radix: 16) + String(byte & 0xF, radix: 16)
-            }.joined()
+        prefix + Hex.text(SHA256.hash(data: key.bytes))
     }
 
     private static var now: Int64 { Int64(Date().timeIntervalSince1970 * 1000) }

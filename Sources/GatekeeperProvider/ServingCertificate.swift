@@ -1,3 +1,4 @@
+import Encoding
 import NIOCore
 import NIOSSL
 import OCI
@@ -107,9 +108,7 @@ struct ServingCertificate: Sendable {
         self.stamps = stamps
         content = ([Digest(of: certificateFile.bytes), Digest(of: keyFile.bytes)], authorityDigests)
         expiry = Int(leaf.notValidAfter)
-        serialNumber = leaf.serialNumber.map { byte in
-            String(byte >> 4, radix: 16) + String(byte & 0xF, radix: 16)
-        }.joined()
+        serialNumber = Hex.text(leaf.serialNumber)
         clientAuthorityExpiry = authorities.map { Int($0.notValidAfter) }.min()
     }
 

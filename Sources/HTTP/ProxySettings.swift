@@ -1,3 +1,5 @@
+import Encoding
+
 /// Which requests go through which proxy, read once from environment variables in the way of Go's programs, which
 /// Ratify and the cluster's other components are:
 ///
@@ -150,19 +152,8 @@ public struct ProxySettings: Sendable, Hashable {
     }
 
     private static func percentDecoded(_ text: Substring) -> String? {
-        var bytes: [UInt8] = []
-        var rest = text.utf8[...]
-        while let byte = rest.popFirst() {
-            guard byte == UInt8(ascii: "%") else {
-                bytes.append(byte)
-                continue
-            }
-            let digits = rest.prefix(2)
-            guard digits.count == 2, let value = UInt8(String(Substring(digits)), radix: 16) else { return nil }
-            bytes.append(value)
-            rest = rest.dropFirst(2)
-        }
-        guard bytes.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else { return nil }
+        guard let bytes = PercentEncoding.decode(text.utf8), bytes.allSatisfy({ $0 >= 0x20 && $0 != 0x7F })
+        else { return nil }
         return String(validating: bytes, as: UTF8.self)
     }
 }

@@ -1,4 +1,5 @@
 import Crypto
+import Encoding
 import PKI
 import Synchronization
 
@@ -96,9 +97,7 @@ package final class TrustedCertificates: Sendable {
             add("\(certificates.count)".utf8)
             for certificate in certificates { add(certificate.sha256) }
         }
-        let text = hash.finalize().map { byte in
-            String(byte >> 4, radix: 16) + String(byte & 0xF, radix: 16)
-        }.joined()
+        let text = Hex.text(hash.finalize())
         fingerprints.withLock { $0 = (generation, text) }
         return text
     }

@@ -1,3 +1,5 @@
+import Encoding
+
 /// A kind of resource that the API server keeps, and where.
 package struct ResourceType: Hashable, Sendable, CustomStringConvertible {
     /// The API group; empty for the core group.
@@ -29,9 +31,9 @@ package struct ResourceType: Hashable, Sendable, CustomStringConvertible {
     /// The path of one object, or of all in a namespace or in the cluster.
     package func path(namespace: String? = nil, name: String? = nil, subresource: String? = nil) -> String {
         var path = group.isEmpty ? "/api/\(version)" : "/apis/\(group)/\(version)"
-        if let namespace { path += "/namespaces/\(URLText.encode(namespace))" }
+        if let namespace { path += "/namespaces/\(PercentEncoding.encode(namespace))" }
         path += "/\(plural)"
-        if let name { path += "/\(URLText.encode(name))" }
+        if let name { path += "/\(PercentEncoding.encode(name))" }
         if let subresource { path += "/\(subresource)" }
         return path
     }
@@ -60,25 +62,9 @@ extension ResourceType {
 
 /// Texts as parts of URLs.
 enum URLText {
-    /// RFC 3986: everything but unreserved characters is percent-encoded.
-    static func encode(_ text: String) -> String {
-        var result: [UInt8] = []
-        let digits = Array("0123456789ABCDEF".utf8)
-        for byte in text.utf8 {
-            switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
-                UInt8(ascii: "~"):
-                result.append(byte)
-            default: result += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 0xF)]]
-            }
-        }
-        return String(decoding: result, as: UTF8.self)
-    }
-
     /// A query: `?a=b&c=d`, or nothing.
     static func query(_ items: [(String, String)]) -> String {
-        items.isEmpty ? "" : "?" + items.map { "\($0)=\(encode($1))" }.joined(separator: "&")
+        items.isEmpty ? "" : "?" + PercentEncoding.form(items)
     }
 
     /// Whether a text can be a name in a path: Kubernetes refuses the same (path segment names).

@@ -1,3 +1,4 @@
+import Encoding
 import FoundationEssentials
 import OCI
 import Quotation
@@ -203,7 +204,8 @@ package final class SecretCredentials: RegistryCredentials {
             throw fault(
                 "is of type \"\(type.quoted)\": expected kubernetes.io/dockerconfigjson or kubernetes.io/dockercfg")
         }
-        guard let text = secret["data"]?[member]?.string, let data = Data(base64Encoded: text) else {
+        guard let text = secret["data"]?[member]?.string, let data = Base64.decode(text, allowsLeftoverBits: true)
+        else {
             throw fault("has no \(member)")
         }
         do {

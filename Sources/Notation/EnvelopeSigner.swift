@@ -1,3 +1,4 @@
+import Encoding
 import FoundationEssentials
 import OCI
 import PKI
@@ -162,16 +163,16 @@ public struct EnvelopeSigner: Sendable {
         if let expiry { header[NotaryName.expiry] = .string(RFC3339.text(expiry)) }
         header[NotaryName.signingScheme] = .string(SigningScheme.x509.rawValue)
         header[NotaryName.signingTime] = .string(RFC3339.text(time))
-        let protectedText = Base64Text.encodeURL(JSONValue.object(header).bytes)
-        let payloadText = Base64Text.encodeURL(payload.json(.jws).bytes)
+        let protectedText = Base64.encodeURL(JSONValue.object(header).bytes)
+        let payloadText = Base64.encodeURL(payload.json(.jws).bytes)
         return Draft(message: Array("\(protectedText).\(payloadText)".utf8)) { signature, timestamp in
             var unprotected = JSONObject()
-            if let timestamp { unprotected[NotaryName.timestampSignature] = .string(Base64Text.encode(timestamp)) }
-            unprotected["x5c"] = .array(chain.map { .string(Base64Text.encode($0.der)) })
+            if let timestamp { unprotected[NotaryName.timestampSignature] = .string(Base64.encode(timestamp)) }
+            unprotected["x5c"] = .array(chain.map { .string(Base64.encode($0.der)) })
             if !options.signingAgent.isEmpty { unprotected[NotaryName.signingAgent] = .string(options.signingAgent) }
             let envelope: JSONValue = [
                 "payload": .string(payloadText), "protected": .string(protectedText), "header": .object(unprotected),
-                "signature": .string(Base64Text.encodeURL(signature)),
+                "signature": .string(Base64.encodeURL(signature)),
             ]
             return envelope.bytes
         }

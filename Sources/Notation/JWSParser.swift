@@ -1,3 +1,4 @@
+import Encoding
 import FoundationEssentials
 import Quotation
 import StrictJSON
@@ -54,7 +55,7 @@ enum JWSParser {
         }
         var certificates: [[UInt8]] = []
         for (index, text) in texts.enumerated() {
-            guard let text = text.string, let der = Base64Text.decode(text) else {
+            guard let text = text.string, let der = Base64.decode(text) else {
                 throw EnvelopeError(.certificates, "certificate \(index + 1) of \"x5c\" is not base64")
             }
             certificates.append(der)
@@ -64,7 +65,7 @@ enum JWSParser {
 
     private static func timestamp(_ header: JSONObject) throws(EnvelopeError) -> [UInt8]? {
         guard let value = header[NotaryName.timestampSignature], !value.isNull else { return nil }
-        guard let text = value.string, let token = Base64Text.decode(text) else {
+        guard let text = value.string, let token = Base64.decode(text) else {
             throw EnvelopeError(.header, "\"\(NotaryName.timestampSignature)\" is not base64")
         }
         return token.isEmpty ? nil : token
@@ -109,7 +110,7 @@ enum JWSParser {
     }
 
     private static func base64URL(_ text: String, _ what: String) throws(EnvelopeError) -> [UInt8] {
-        guard let bytes = Base64Text.decodeURL(text) else {
+        guard let bytes = Base64.decodeURL(text) else {
             throw EnvelopeError(.malformed, "the \(what) of the JWS envelope is not base64url")
         }
         return bytes

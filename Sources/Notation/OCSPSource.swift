@@ -1,3 +1,4 @@
+import Encoding
 import FoundationEssentials
 import HTTP
 import PKI
@@ -170,18 +171,7 @@ struct OCSPSource: Sendable {
     }
 
     /// "url-encoding of base-64 encoding of the DER encoding of the OCSPRequest".
-    static func path(_ der: [UInt8]) -> String {
-        var text = ""
-        for character in Base64Text.encode(der) {
-            switch character {
-            case "+": text += "%2B"
-            case "/": text += "%2F"
-            case "=": text += "%3D"
-            default: text.append(character)
-            }
-        }
-        return text
-    }
+    static func path(_ der: [UInt8]) -> String { PercentEncoding.encode(Base64.encode(der)) }
 
     /// The answers `internalError` and `tryLater` (RFC 6960, section 2.3), which say that another time may be better.
     private static func passingFault(_ body: [UInt8]) -> String? {

@@ -1,5 +1,6 @@
 import Concurrency
 import Crypto
+import Encoding
 import FoundationEssentials
 import PKI
 import Synchronization

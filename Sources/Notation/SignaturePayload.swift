@@ -1,3 +1,4 @@
+import Encoding
 import OCI
 import Quotation
 import StrictJSON
@@ -61,7 +62,7 @@ public struct SignaturePayload: Hashable, Sendable {
     /// Descriptors"): "this MUST be a valid OCI descriptor" (signature specification, "Payload").
     private static func checkUnused(_ members: JSONObject) throws(EnvelopeError) {
         func isAbsent(_ name: String) -> Bool { members[name].map(\.isNull) ?? true }
-        let isData = isAbsent("data") || members["data"]?.string.flatMap(Base64Text.decode) != nil
+        let isData = isAbsent("data") || members["data"]?.string.flatMap { Base64.decode($0) } != nil
         let isPlatform = isAbsent("platform") || members["platform"]?.object.map(isPlatformValid) ?? false
         guard isAbsent("artifactType") || members["artifactType"]?.string != nil,
             isAbsent("urls") || members["urls"]?.strings != nil, isData, isPlatform

@@ -1,3 +1,4 @@
+import Encoding
 import PKI
 import Quotation
 
@@ -148,16 +149,7 @@ struct SubjectName: Hashable, Sendable {
         let fault = TrustPolicyError("the name \"\(shown)\" has a \"\\\" that escapes nothing")
         guard let next = rest.popFirst() else { throw fault }
         if Array(" \"#+,;<=>\\".utf8).contains(next) { return next }
-        guard let second = rest.popFirst(), let high = hexDigit(next), let low = hexDigit(second) else { throw fault }
-        return high << 4 | low
-    }
-
-    private static func hexDigit(_ byte: UInt8) -> UInt8? {
-        switch byte {
-        case 0x30...0x39: byte - 0x30
-        case 0x41...0x46: byte - 0x41 + 10
-        case 0x61...0x66: byte - 0x61 + 10
-        default: nil
-        }
+        guard let second = rest.popFirst(), let byte = Hex.byte(next, second) else { throw fault }
+        return byte
     }
 }

@@ -1,4 +1,5 @@
 import Crypto
+import Encoding
 import Quotation
 
 /// The digest of content (OCI image specification, "Digests"): an algorithm and the hash in lower-case hexadecimal.
@@ -46,9 +47,9 @@ public struct Digest: Hashable, Sendable, CustomStringConvertible {
         self.algorithm = algorithm
         self.hex =
             switch algorithm {
-            case .sha256: Digest.hexadecimal(SHA256.hash(data: content))
-            case .sha384: Digest.hexadecimal(SHA384.hash(data: content))
-            case .sha512: Digest.hexadecimal(SHA512.hash(data: content))
+            case .sha256: Hex.text(SHA256.hash(data: content))
+            case .sha384: Hex.text(SHA384.hash(data: content))
+            case .sha512: Hex.text(SHA512.hash(data: content))
             }
     }
 
@@ -57,17 +58,6 @@ public struct Digest: Hashable, Sendable, CustomStringConvertible {
 
     /// `algorithm:hex`.
     public var description: String { "\(algorithm.rawValue):\(hex)" }
-
-    private static func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
-        let digits = Array("0123456789abcdef".utf8)
-        var text: [UInt8] = []
-        text.reserveCapacity(128)
-        for byte in bytes {
-            text.append(digits[Int(byte >> 4)])
-            text.append(digits[Int(byte & 0xF)])
-        }
-        return String(decoding: text, as: UTF8.self)
-    }
 }
 
 /// Why a text is not a ``Digest``.

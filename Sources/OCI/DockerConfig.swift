@@ -1,3 +1,4 @@
+import Encoding
 import FoundationEssentials
 import Quotation
 import StrictJSON
@@ -123,7 +124,8 @@ package struct DockerConfig: Hashable, Sendable {
         if let encoded = try text("auth") {
             // Go's decoder, which Docker and its like read it with, takes no notice of line breaks.
             let line = String(decoding: encoded.utf8.filter { $0 != 0x0A && $0 != 0x0D }, as: UTF8.self)
-            guard let data = Data(base64Encoded: line), let decoded = String(validating: data, as: UTF8.self),
+            guard let data = Base64.decode(line, allowsLeftoverBits: true),
+                let decoded = String(validating: data, as: UTF8.self),
                 let colon = decoded.firstIndex(of: ":")
             else { throw Fault(description: "auth of \(member) is not the Base64 of user:password") }
             user = String(decoded[..<colon])

@@ -1,3 +1,4 @@
+import Encoding
 import HTTP
 import Quotation
 
@@ -51,7 +52,7 @@ extension RegistryClient {
         }
         let separator = url.target.contains("?") ? "&" : "?"
         do {
-            return try url.with(target: "\(url.target)\(separator)digest=\(Self.queryEncoded(digest.description))")
+            return try url.with(target: "\(url.target)\(separator)digest=\(PercentEncoding.encode(digest.description))")
         } catch {
             throw call.error(.malformed, "the registry names no usable location for the upload: \(error.problem)")
         }

@@ -1,3 +1,4 @@
+import Encoding
 import HTTP
 import Quotation
 
@@ -97,7 +98,7 @@ extension RegistryClient {
         _ subject: Digest, _ reference: ImageReference, _ artifactType: String?, _ deadline: ContinuousClock.Instant
     ) async throws(RegistryError) -> [Descriptor]? {
         var call = listingCall(subject, reference, deadline)
-        if let artifactType { call.path += "?artifactType=\(Self.queryEncoded(artifactType))" }
+        if let artifactType { call.path += "?artifactType=\(PercentEncoding.encode(artifactType))" }
         var collection = ReferrerCollection(artifactType: artifactType)
         for page in 1... {
             guard page <= options.maximumReferrerPages else {
@@ -186,22 +187,6 @@ extension RegistryClient {
         // Whatever it says that this is: an image index would else be read as a list of referrers.
         if subject.matches(response.body) { return .subject }
         return .list(try index(in: response, call))
-    }
-
-    /// Percent-encodes what is not unreserved (RFC 3986, section 2.3).
-    static func queryEncoded(_ text: String) -> String {
-        let digits = Array("0123456789ABCDEF".utf8)
-        var result: [UInt8] = []
-        for byte in text.utf8 {
-            switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
-                UInt8(ascii: "~"):
-                result.append(byte)
-            default: result += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 0xF)]]
-            }
-        }
-        return String(decoding: result, as: UTF8.self)
     }
 }
 

@@ -1,3 +1,4 @@
+import Encoding
 import FoundationEssentials
 import HTTP
 import Quotation
@@ -132,7 +133,7 @@ extension RegistryClient {
 
     private static func basic(_ credential: RegistryCredential) -> Authorization? {
         guard case .basic(let user, let password) = credential else { return nil }
-        let encoded = Data("\(user):\(password)".utf8).base64EncodedString()
+        let encoded = Base64.encode(Array("\(user):\(password)".utf8))
         return Authorization(header: "Basic \(encoded)", question: nil, token: nil)
     }
 
@@ -231,14 +232,16 @@ extension RegistryClient {
             var retry = options.retry
             retry.retriesNonIdempotent = true
             request = HTTPRequest(
-                .post, question.realm.text, headers: headers, body: Array(Self.form(fields).utf8), deadline: deadline,
+                .post, question.realm.text, headers: headers, body: Array(PercentEncoding.form(fields).utf8),
+                deadline: deadline,
                 retry: retry)
         } else {
             fields += scopes.map { ("scope", $0) }
             if let basic = Self.basic(question.credential) { headers.set("Authorization", basic.header) }
             let separator = question.realm.target.contains("?") ? "&" : "?"
             request = HTTPRequest(
-                .get, question.realm.text + separator + Self.form(fields), headers: headers, deadline: deadline,
+                .get, question.realm.text + separator + PercentEncoding.form(fields), headers: headers,
+                deadline: deadline,
                 retry: options.retry)
         }
         request.maximumResponseBytes = 256 * 1024
@@ -271,10 +274,6 @@ extension RegistryClient {
         // "If omitted, this defaults to 60 seconds."
         let seconds = document["expires_in"]?.integer.flatMap { $0 > 0 ? min($0, 24 * 3600) : nil } ?? 60
         return Token(value: value, obtained: asked, lifetime: .seconds(seconds))
-    }
-
-    private static func form(_ fields: [(String, String)]) -> String {
-        fields.map { "\(queryEncoded($0))=\(queryEncoded($1))" }.joined(separator: "&")
     }
 }
 

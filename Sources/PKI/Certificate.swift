@@ -1,4 +1,5 @@
 import Crypto
+import Encoding
 import FoundationEssentials
 
 /// An X.509 certificate (RFC 5280), read once and completely into values that do not change: every later check is a look

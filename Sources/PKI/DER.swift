@@ -1,3 +1,4 @@
+import Encoding
 import FoundationEssentials
 
 /// Tags of DER and the reading of primitive contents.

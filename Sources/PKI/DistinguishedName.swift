@@ -1,3 +1,5 @@
+import Encoding
+
 /// A distinguished name (RFC 5280, section 4.1.2.4): a sequence of relative distinguished names, each of one or, rarely,
 /// several attributes.
 ///

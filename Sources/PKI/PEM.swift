@@ -1,3 +1,5 @@
+import Encoding
+
 /// Textual encoding of DER (RFC 7468): one block between its BEGIN and END lines.
 public struct PEM: Sendable {
     /// The label: `CERTIFICATE`, `PRIVATE KEY`, …
@@ -27,12 +29,12 @@ public struct PEM: Sendable {
 
     /// The block as text, 64 characters in a line.
     public var text: String {
-        let encoded = Base64.encode(der)
+        let encoded = Base64.encode(der).utf8
         var lines = ["-----BEGIN \(label)-----"]
         var index = encoded.startIndex
         while index < encoded.endIndex {
-            let end = min(index + 64, encoded.endIndex)
-            lines.append(String(decoding: encoded[index..<end], as: UTF8.self))
+            let end = encoded.index(index, offsetBy: 64, limitedBy: encoded.endIndex) ?? encoded.endIndex
+            lines.append(String(Substring(encoded[index..<end])))
             index = end
         }
         lines.append("-----END \(label)-----")

@@ -1,5 +1,6 @@
 import COpenSSL
 import Crypto
+import Encoding
 
 /// A public key, from a SubjectPublicKeyInfo (RFC 5280, section 4.1.2.7).
 public struct PublicKey: Hashable, Sendable, CustomStringConvertible {
@@ -73,7 +74,7 @@ public struct PublicKey: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// The SHA-256 of the SubjectPublicKeyInfo, in lower-case hexadecimal.
-    public var sha256Hex: String { Hex.text(Array(SHA256.hash(data: spkiDER))) }
+    public var sha256Hex: String { Hex.text(SHA256.hash(data: spkiDER)) }
 
     /// Keys are the same when they are encoded in the same way.
     public static func == (left: PublicKey, right: PublicKey) -> Bool { left.spkiDER == right.spkiDER }

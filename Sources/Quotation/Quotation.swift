@@ -1,3 +1,5 @@
+import Encoding
+
 extension StringProtocol {
     /// This text as a message may quote it: text that came from somebody else, or that is not what it should be.
     ///
@@ -76,7 +78,7 @@ package enum Quotation {
         case "\t": "\\t"
         case "\"", "\\": isPath ? String(Character(scalar)) : "\\\(scalar)"
         case " "..."~": String(Character(scalar))
-        default: "\\u{\(String(scalar.value, radix: 16))}"
+        default: scalar.escaped
         }
     }
 }

@@ -1,3 +1,4 @@
+import Encoding
 import FoundationEssentials
 
 /// What a request sent that only its receiver may know: passwords, tokens, the `Authorization` header.
@@ -43,8 +44,10 @@ package struct SentSecrets: Sendable {
         let plain = Array(text.utf8.prefix(Self.maximumTextBytes))
         let unescaped = Self.unescaped(plain)
         // Letters outside ASCII have cases, too: both sides are compared in capitals as well, for "ß" has no other.
-        let texts = [plain, unescaped, Self.percentDecoded(plain), Self.percentDecoded(unescaped)]
-            .flatMap { [$0, Self.inCapitals($0)] }.map { $0.map(Bytes.lowercased) }
+        let texts = [
+            plain, unescaped, PercentEncoding.decodeLeniently(plain), PercentEncoding.decodeLeniently(unescaped),
+        ]
+        .flatMap { [$0, Self.inCapitals($0)] }.map { $0.map(Bytes.lowercased) }
         var parts: [Set<ArraySlice<UInt8>>] = []
         for secret in all {
             for form in Self.forms(of: Array(secret.utf8)) {
@@ -68,7 +71,8 @@ package struct SentSecrets: Sendable {
     private static func parts(ofAuthorization value: String) -> [String] {
         guard let space = value.firstIndex(of: " ") else { return [value] }
         let credentials = String(value[space...].drop { $0 == " " })
-        guard value[..<space].lowercased() == "basic", let bytes = Data(base64Encoded: credentials) else {
+        guard value[..<space].lowercased() == "basic", let bytes = Base64.decode(credentials, allowsLeftoverBits: true)
+        else {
             return [value, credentials]
         }
         let pair = String(decoding: bytes, as: UTF8.self)
@@ -82,7 +86,8 @@ package struct SentSecrets: Sendable {
         ]
         return String(decoding: body, as: UTF8.self).split(separator: "&").compactMap { field in
             guard let equals = field.firstIndex(of: "="), names.contains(String(field[..<equals])) else { return nil }
-            let value = percentDecoded(Array(field[field.index(after: equals)...].utf8), plusIsSpace: true)
+            let value = PercentEncoding.decodeLeniently(
+                Array(field[field.index(after: equals)...].utf8), plusIsSpace: true)
             return String(decoding: value, as: UTF8.self)
         }
     }
@@ -96,9 +101,9 @@ package struct SentSecrets: Sendable {
     /// A secret as it may come back, in lower case. Base64 of a longer text that has it inside looks different at each of
     /// three places; what depends on its neighbours is left out.
     private static func forms(of secret: [UInt8]) -> [[UInt8]] {
-        var forms = [secret, inCapitals(secret), hex(secret)]
+        var forms = [secret, inCapitals(secret), Array(Hex.text(secret).utf8)]
         for shift in 0..<3 {
-            let encoded = Array(Data([UInt8](repeating: 0, count: shift) + secret).base64EncodedString().utf8)
+            let encoded = Array(Base64.encode([UInt8](repeating: 0, count: shift) + secret).utf8)
             let length = (shift + secret.count) * 8 / 6
             let inner = encoded[min((shift * 8 + 5) / 6, length)..<length]
             // Less says nothing: it would be found in any text.
@@ -114,27 +119,6 @@ package struct SentSecrets: Sendable {
 
     private static func inCapitals(_ bytes: [UInt8]) -> [UInt8] {
         Array(String(decoding: bytes, as: UTF8.self).uppercased().utf8)
-    }
-
-    private static func hex(_ bytes: [UInt8]) -> [UInt8] {
-        let digits = Array("0123456789abcdef".utf8)
-        return bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }
-    }
-
-    private static func percentDecoded(_ bytes: [UInt8], plusIsSpace: Bool = false) -> [UInt8] {
-        var result: [UInt8] = []
-        var rest = bytes[...]
-        while let byte = rest.popFirst() {
-            if byte == UInt8(ascii: "%"), rest.count >= 2,
-                let value = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16)
-            {
-                result.append(value)
-                rest = rest.dropFirst(2)
-            } else {
-                result.append(plusIsSpace && byte == UInt8(ascii: "+") ? 0x20 : byte)
-            }
-        }
-        return result
     }
 
     /// Without the escapes of JSON (RFC 8259, section 7), and those of quotations.

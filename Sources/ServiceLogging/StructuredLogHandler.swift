@@ -1,3 +1,4 @@
+import Encoding
 import Logging
 import StrictJSON
 
@@ -184,7 +185,7 @@ package struct StructuredLogHandler: LogHandler {
             default:
                 switch scalar.properties.generalCategory {
                 case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse:
-                    result += "\\u{\(String(scalar.value, radix: 16))}"
+                    result += scalar.escaped
                 default: result.unicodeScalars.append(scalar)
                 }
             }

@@ -1,3 +1,4 @@
+import Encoding
 import Quotation
 
 /// Why a text is not the JSON that ``StrictJSON`` accepts.
@@ -140,7 +141,7 @@ package struct TextPlace: Sendable {
             } else if (0x20...0x7E).contains(first.value) {
                 text.unicodeScalars.append(first)
             } else {
-                text += "\\u{\(String(first.value, radix: 16))}"
+                text += first.escaped
             }
             rest = rest.dropFirst(max(1, run.count))
         }

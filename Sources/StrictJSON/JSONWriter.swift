@@ -1,3 +1,5 @@
+import Encoding
+
 extension JSONValue {
     /// The compact text of this value, members in their order, slashes not escaped.
     public var text: String { String(decoding: bytes, as: UTF8.self) }
@@ -101,10 +103,9 @@ extension JSONValue {
         case 0x0C: output.append(contentsOf: "\\f".utf8)
         case 0x0D: output.append(contentsOf: "\\r".utf8)
         default:
-            let digits = Array("0123456789abcdef".utf8)
             output.append(contentsOf: "\\u00".utf8)
-            output.append(digits[Int(byte >> 4)])
-            output.append(digits[Int(byte & 0xF)])
+            output.append(Hex.digit(byte >> 4))
+            output.append(Hex.digit(byte & 0xF))
         }
     }
 }

@@ -1,3 +1,5 @@
+import Encoding
+
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Musl)
@@ -24,21 +26,16 @@ enum Terminal {
 
     /// Text of unknown origin with control characters made visible, so that a registry cannot move the cursor.
     static func plain(_ text: String) -> String {
-        guard text.unicodeScalars.contains(where: { isControl($0) }) else { return text }
+        guard text.unicodeScalars.contains(where: \.isControlOrDirection) else { return text }
         var result = ""
         for scalar in text.unicodeScalars {
-            if isControl(scalar) {
-                result += "\\u{\(String(scalar.value, radix: 16))}"
+            if scalar.isControlOrDirection {
+                result += scalar.escaped
             } else {
                 result.unicodeScalars.append(scalar)
             }
         }
         return result
-    }
-
-    private static func isControl(_ scalar: UnicodeScalar) -> Bool {
-        scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value)
-            || (0x202A...0x202E).contains(scalar.value) || (0x2066...0x2069).contains(scalar.value)
     }
 
     /// Says what went wrong, on standard error.

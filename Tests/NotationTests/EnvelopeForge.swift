@@ -1,3 +1,4 @@
+import Encoding
 import Foundation
 import OCI
 import PKI
@@ -30,16 +31,16 @@ struct EnvelopeForge {
     ) throws -> [UInt8] {
         var members = jwsHeader
         header(&members)
-        let protectedText = Base64Text.encodeURL(text.map { Array($0.utf8) } ?? JSONValue.object(members).bytes)
-        let payloadText = Base64Text.encodeURL(
+        let protectedText = Base64.encodeURL(text.map { Array($0.utf8) } ?? JSONValue.object(members).bytes)
+        let payloadText = Base64.encodeURL(
             payload ?? SignaturePayload(targetArtifact: SigningFixture.image).json(.jws).bytes)
         let signature = try fixture.identity.key.envelopeSignature(
             over: Array("\(protectedText).\(payloadText)".utf8), hash: .sha256)
-        var outer: JSONObject = ["x5c": .array(fixture.identity.chain.map { .string(Base64Text.encode($0.der)) })]
+        var outer: JSONObject = ["x5c": .array(fixture.identity.chain.map { .string(Base64.encode($0.der)) })]
         unprotected(&outer)
         var all: JSONObject = [
             "payload": .string(payloadText), "protected": .string(protectedText), "header": .object(outer),
-            "signature": .string(Base64Text.encodeURL(signature)),
+            "signature": .string(Base64.encodeURL(signature)),
         ]
         envelope(&all)
         return JSONValue.object(all).bytes

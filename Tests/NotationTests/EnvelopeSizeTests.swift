@@ -1,3 +1,4 @@
+import Encoding
 import Foundation
 import Testing
 
@@ -19,7 +20,7 @@ struct EnvelopeSizeTests {
         let header =
             "{\"crit\":[" + names.map { "\"\($0)\"" }.joined(separator: ",") + "],"
             + names.map { "\"\($0)\":1" }.joined(separator: ",") + "}"
-        let text = Base64Text.encodeURL(Array(header.utf8))
+        let text = Base64.encodeURL(Array(header.utf8))
         let envelope =
             "{\"payload\":\"e30\",\"protected\":\"\(text)\",\"header\":{\"x5c\":[\"AA==\"]},\"signature\":\"AA\"}"
         #expect {

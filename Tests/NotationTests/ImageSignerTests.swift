@@ -1,3 +1,4 @@
+import Encoding
 import Foundation
 import OCI
 import PKI
@@ -46,7 +47,7 @@ import TestSupport
         #expect(shape(ours) == shape(theirs))
         for part in ["protected", "payload"] {
             func decoded(_ value: JSONValue) throws -> JSONValue {
-                try StrictJSON.parse(try #require(Base64Text.decodeURL(value[part]?.string ?? "")))
+                try StrictJSON.parse(try #require(Base64.decodeURL(value[part]?.string ?? "")))
             }
             #expect(try shape(decoded(ours)) == shape(decoded(theirs)))
         }

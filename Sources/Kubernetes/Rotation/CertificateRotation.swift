@@ -1,3 +1,4 @@
+import Encoding
 import FoundationEssentials
 import PKI
 import StrictJSON
@@ -301,7 +302,7 @@ package actor CertificateRotation {
     // MARK: Providers
 
     private func bundle(of provider: JSONObject) -> [UInt8]? {
-        provider["spec"]?["caBundle"]?.string.flatMap { Data(base64Encoded: $0) }.map { [UInt8]($0) }
+        provider["spec"]?["caBundle"]?.string.flatMap { Base64.decode($0, allowsLeftoverBits: true) }
     }
 
     /// Whether every Provider that there is trusts an authority.
@@ -333,7 +334,7 @@ package actor CertificateRotation {
             repairs[name] = repair
             let patch: JSONValue = [
                 "metadata": ["resourceVersion": .string(provider.resourceVersion ?? "")],
-                "spec": ["caBundle": .string(Data(wanted).base64EncodedString())],
+                "spec": ["caBundle": .string(Base64.encode(wanted))],
             ]
             do throws(KubernetesError) {
                 providers[name] = .some(try await client.mergePatch(.provider, name: name, patch))

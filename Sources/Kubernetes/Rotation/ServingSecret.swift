@@ -1,3 +1,4 @@
+import Encoding
 import FoundationEssentials
 import PKI
 import StrictJSON
@@ -50,7 +51,7 @@ struct ServingSecret: Sendable {
     /// Reads a Secret. What is missing or not usable is left out.
     init(_ secret: JSONObject?) {
         func text(_ name: String) -> [UInt8] {
-            secret?["data"]?[name]?.string.flatMap { Data(base64Encoded: $0) }.map { [UInt8]($0) } ?? []
+            secret?["data"]?[name]?.string.flatMap { Base64.decode($0, allowsLeftoverBits: true) } ?? []
         }
         authorities = ServingSecret.certificates(text("ca.crt")).filter(\.isCA)
         authorityKey = try? PrivateKey(pem: text("ca.key"))
@@ -75,7 +76,7 @@ struct ServingSecret: Sendable {
 
     /// The members of `data`.
     func data() throws(PKIError) -> JSONObject {
-        func encoded(_ bytes: [UInt8]) -> JSONValue { .string(Data(bytes).base64EncodedString()) }
+        func encoded(_ bytes: [UInt8]) -> JSONValue { .string(Base64.encode(bytes)) }
         var data: JSONObject = ["ca.crt": encoded(bundle)]
         if let authorityKey { data["ca.key"] = encoded(Array(try authorityKey.pkcs8PEM().utf8)) }
         if let pair {

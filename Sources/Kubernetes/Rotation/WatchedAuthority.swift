@@ -1,3 +1,4 @@
+import Encoding
 import FoundationEssentials
 import StrictJSON
 
@@ -61,7 +62,8 @@ package struct WatchedAuthority: Sendable {
                 report("it is not there; what was there last stays in force")
                 continue
             }
-            guard let text = secret["data"]?["ca.crt"]?.string, let data = Data(base64Encoded: text),
+            guard let text = secret["data"]?["ca.crt"]?.string,
+                let data = Base64.decode(text, allowsLeftoverBits: true),
                 !ServingSecret.certificates([UInt8](data)).isEmpty
             else {
                 report("ca.crt holds no certificates in PEM; what was there last stays in force")
