@@ -17,8 +17,8 @@ package enum KeyVaultNotice: Hashable, Sendable {
 /// Certificates of an Azure Key Vault (Ratify's KeyManagementProvider of type `azurekeyvault`).
 ///
 /// The whole chain of each certificate comes from the secret of the same version. Certificate authorities and
-/// self-signed certificates in it are trusted; the leaf is not, since a signature is trusted when any certificate of its
-/// chain is (trust store specification, "Trust store"). Private keys in secrets are dropped unread.
+/// self-signed certificates in it are trusted; the leaf is not, since a signature is trusted when any certificate of
+/// its chain is (trust store specification, "Trust store"). Private keys in secrets are dropped unread.
 package final class KeyVaultCertificates: CertificateProvider {
     /// What is read, and how often.
     package struct Settings: Hashable, Sendable {
@@ -82,8 +82,8 @@ package final class KeyVaultCertificates: CertificateProvider {
     /// A provider; nothing is read yet.
     ///
     /// - Parameters:
-    ///   - former: a provider that this one takes the place of: what it knows of the same certificates of the same vault
-    ///     for the same identity is in force at once, so that a change of the configuration opens no gap.
+    ///   - former: a provider that this one takes the place of: what it knows of the same certificates of the same
+    ///     vault for the same identity is in force at once, so that a change of the configuration opens no gap.
     ///   - observe: told how long each certificate and key took.
     ///   - notice: told of each change.
     package init(
@@ -126,7 +126,8 @@ package final class KeyVaultCertificates: CertificateProvider {
     package var generation: UInt64 { holder.generation }
     package func changes() -> AsyncStream<UInt64> { holder.changes() }
 
-    /// Reads the vault; who asks while that is under way waits for the same look, which goes on when who asked is cancelled.
+    /// Reads the vault; who asks while that is under way waits for the same look, which goes on when who asked is
+    /// cancelled.
     package func refresh() async {
         _ = await looks.value(for: name, deadline: nil) { [self] in await look() }
     }

@@ -225,8 +225,8 @@ package final class BoundedCache<Key: Hashable & Sendable, Value: Sendable>: Sen
         }
     }
 
-    /// Keeps a value in the place of the one before, at the expense of those that were not used for the longest time. The one
-    /// before goes even when the new one is too large to be kept.
+    /// Keeps a value in the place of the one before, at the expense of those that were not used for the longest time.
+    /// The one before goes even when the new one is too large to be kept.
     @inlinable
     package func insert(
         _ value: Value, for key: Key, cost: Int = 1, expires: ContinuousClock.Instant? = nil,

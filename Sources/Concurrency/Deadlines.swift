@@ -2,8 +2,8 @@ import Synchronization
 
 /// Calls back when a time has come, for many who hardly ever need it: nearly every wait ends long before its deadline.
 ///
-/// One sleeping task stands for all of them. A sleeping task for each wait costs a timer of the system, set and taken back,
-/// which is more than most of what is waited for.
+/// One sleeping task stands for all of them. A sleeping task for each wait costs a timer of the system, set and taken
+/// back, which is more than most of what is waited for.
 package final class Deadlines: Sendable {
     private struct Entry {
         let deadline: ContinuousClock.Instant

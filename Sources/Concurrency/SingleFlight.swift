@@ -10,8 +10,9 @@ package enum Departure: Hashable, Sendable {
 
 /// Does the same work once for everyone who asks for it while it is being done.
 ///
-/// The work belongs to nobody who waits: a caller that is cancelled, or whose deadline passes, leaves, and the work goes on for
-/// the others and for the cache that it fills. So it must end by a limit of its own. Each caller waits until its own deadline.
+/// The work belongs to nobody who waits: a caller that is cancelled, or whose deadline passes, leaves, and the work
+/// goes on for the others and for the cache that it fills. So it must end by a limit of its own. Each caller waits
+/// until its own deadline.
 ///
 /// Other rooms have copies of it for their types, with their own work in it: that is why it is inlinable.
 package final class SingleFlight<Key: Hashable & Sendable, Value: Sendable, Failure: Error>: Sendable {
@@ -101,8 +102,8 @@ package final class SingleFlight<Key: Hashable & Sendable, Value: Sendable, Fail
 
     /// No work under way.
     ///
-    /// - Parameter waitAfterTimeout: how long whoever asks waits, at most, for work under way that somebody has waited for
-    ///   until a deadline; `nil`: until its own. New work is always waited for until then.
+    /// - Parameter waitAfterTimeout: how long whoever asks waits, at most, for work under way that somebody has waited
+    ///   for until a deadline; `nil`: until its own. New work is always waited for until then.
     @inlinable
     package init(waitAfterTimeout: Duration? = nil) { self.waitAfterTimeout = waitAfterTimeout }
 
@@ -125,8 +126,8 @@ package final class SingleFlight<Key: Hashable & Sendable, Value: Sendable, Fail
     ///
     /// - Parameters:
     ///   - deadline: when this caller leaves.
-    ///   - inOwnTask: whether new work is done in this caller's task, which is then cancelled with it; those who wait for it
-    ///     ask anew in that case.
+    ///   - inOwnTask: whether new work is done in this caller's task, which is then cancelled with it; those who wait
+    ///     for it ask anew in that case.
     ///   - failure: what this caller is told when it leaves before the work is done.
     @inlinable
     package func value(

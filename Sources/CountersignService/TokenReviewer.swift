@@ -14,7 +14,8 @@ import Verification
 package final class TokenReviewer: CallerAuthenticator {
     /// The audience of tokens for this service and no other: a token that was sent to somebody else opens nothing here.
     package static let ownAudience = "countersign"
-    /// Stands for the API server's own audience, whatever that is in a cluster: tokens of Kyverno up to 1.15 have no other.
+    /// Stands for the API server's own audience, whatever that is in a cluster: tokens of Kyverno up to 1.15 have no
+    /// other.
     package static let apiServersAudience = "api-server"
 
     private let client: KubernetesClient
@@ -118,8 +119,8 @@ package final class TokenReviewer: CallerAuthenticator {
             let reason = status["error"]?.string.map { ": \(SentSecrets([token]).quote($0))" } ?? ""
             return .unknown("the token is not valid: it has expired, or is for another audience\(reason)\(remedy)")
         }
-        // A server that knows nothing of audiences names none: then the token is for the server itself, and it is for the
-        // client to refuse it (authentication.k8s.io/v1, TokenReviewStatus.audiences).
+        // A server that knows nothing of audiences names none: then the token is for the server itself, and it is for
+        // the client to refuse it (authentication.k8s.io/v1, TokenReviewStatus.audiences).
         let granted: [String]
         switch status["audiences"] {
         case nil, .null: granted = []

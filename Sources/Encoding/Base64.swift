@@ -1,10 +1,10 @@
-/// Base64 and base64url (RFC 4648), read strictly unless somebody else chose the spelling and nothing depends on it: every
-/// text stands for other bytes than every other text, so that a signature envelope has no second spelling.
+/// Base64 and base64url (RFC 4648), read strictly unless somebody else chose the spelling and nothing depends on it:
+/// every text stands for other bytes than every other text, so that a signature envelope has no second spelling.
 ///
-/// For envelopes this is stricter than the reference verifier, which skips line feeds and ignores leftover bits: RFC 7515,
-/// section 2, defines base64url "without the inclusion of any line breaks, whitespace, or other additional characters"; RFC
-/// 4648, section 3.3, makes a decoder reject characters outside of the alphabet, and section 3.5 makes an encoder zero the
-/// leftover bits and lets a decoder reject others.
+/// For envelopes this is stricter than the reference verifier, which skips line feeds and ignores leftover bits: RFC
+/// 7515, section 2, defines base64url "without the inclusion of any line breaks, whitespace, or other additional
+/// characters"; RFC 4648, section 3.3, makes a decoder reject characters outside of the alphabet, and section 3.5 makes
+/// an encoder zero the leftover bits and lets a decoder reject others.
 package enum Base64 {
     private static let standardAlphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
     private static let urlAlphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
@@ -23,8 +23,8 @@ package enum Base64 {
         return values
     }
 
-    /// Decodes base64 (RFC 4648, section 4); padding is required, as RFC 7515, section 4.1.6, has it for `x5c`, and RFC 7468
-    /// for PEM.
+    /// Decodes base64 (RFC 4648, section 4); padding is required, as RFC 7515, section 4.1.6, has it for `x5c`, and RFC
+    /// 7468 for PEM.
     ///
     /// - Parameter allowsLeftoverBits: whether bits that belong to no byte may be something else than zero.
     package static func decode(_ text: String, allowsLeftoverBits: Bool = false) -> [UInt8]? {

@@ -26,7 +26,8 @@ package enum PercentEncoding {
         decode(Array(text), plusIsSpace: false, isStrict: true)
     }
 
-    /// The bytes that a text stands for. A percent sign that is followed by something else than two digits stands for itself.
+    /// The bytes that a text stands for. A percent sign that is followed by something else than two digits stands for
+    /// itself.
     ///
     /// - Parameter plusIsSpace: as in a form.
     package static func decodeLeniently(_ text: [UInt8], plusIsSpace: Bool = false) -> [UInt8] {

@@ -54,8 +54,8 @@ public final class CodeSigningChain: Sendable {
     }
 }
 
-/// Keeps parsed chains by the digest of their certificates: images share a handful of chains, and parsing one costs more
-/// than verifying a signature. What depends on the time or on trust is not kept here.
+/// Keeps parsed chains by the digest of their certificates: images share a handful of chains, and parsing one costs
+/// more than verifying a signature. What depends on the time or on trust is not kept here.
 public final class CertificateChainCache: Sendable {
     private let chains: BoundedCache<SHA256.Digest, CodeSigningChain>
 

@@ -2,14 +2,14 @@ import Concurrency
 import FoundationEssentials
 import PKI
 
-/// Keeps verified OCSP answers and revocation lists until their own `nextUpdate`, or until those who ask want them asked for
-/// anew ("Implementations MAY add support for caching CRLs and OCSP response"), bounded in bytes, and fetches each of them
-/// once however many ask at a time.
+/// Keeps verified OCSP answers and revocation lists until their own `nextUpdate`, or until those who ask want them
+/// asked for anew ("Implementations MAY add support for caching CRLs and OCSP response"), bounded in bytes, and fetches
+/// each of them once however many ask at a time.
 ///
 /// What could not be fetched or verified is never kept, nor is the answer that a responder does not know a certificate.
 public final class RevocationCache: Sendable {
-    /// Where an answer comes from, and whom it is about. The issuer is part of it since it is the issuer's key that made
-    /// the content trustworthy: a list that some other chain claims as its own is another entry.
+    /// Where an answer comes from, and whom it is about. The issuer is part of it since it is the issuer's key that
+    /// made the content trustworthy: a list that some other chain claims as its own is another entry.
     struct Key: Hashable, Sendable {
         let url: RevocationURL
         /// SHA-256 of the issuer's certificate.
@@ -33,8 +33,8 @@ public final class RevocationCache: Sendable {
         /// Whether it may be kept.
         var isKept = true
 
-        /// Whether it is to stand in the place of another one. Of two of one time, the one that says revoked does, and the
-        /// one that can be used for longer.
+        /// Whether it is to stand in the place of another one. Of two of one time, the one that says revoked does, and
+        /// the one that can be used for longer.
         fileprivate func replaces(_ other: Answer, until end: Date, insteadOf otherEnd: Date) -> Bool {
             guard thisUpdate == other.thisUpdate else { return thisUpdate > other.thisUpdate }
             switch (content, other.content) {
@@ -75,8 +75,8 @@ public final class RevocationCache: Sendable {
         /// Until when it is used.
         var end: Date { min(answer.expires, fetched.addingTimeInterval(maximumAge)) }
 
-        /// When it is fetched again in the background: in the last quarter of its life, six hours ahead at most, so that a
-        /// source that is away for a while is back before the answer ends.
+        /// When it is fetched again in the background: in the last quarter of its life, six hours ahead at most, so
+        /// that a source that is away for a while is back before the answer ends.
         var refreshTime: Date {
             let ahead = min(end.timeIntervalSince(fetched) / 4, 21_600)
             return max(end.addingTimeInterval(-ahead), notRefreshedBefore)
@@ -124,8 +124,8 @@ public final class RevocationCache: Sendable {
         }
     }
 
-    /// Fetches again what will end soon and was used since it was fetched, so that nobody who verifies has to wait; and drops
-    /// what has ended.
+    /// Fetches again what will end soon and was used since it was fetched, so that nobody who verifies has to wait; and
+    /// drops what has ended.
     public func refresh(now: Date = Date()) async {
         entries.removeExpired { now > $0.end }
         let due = entries.entries { $0.isUsed && $0.refreshTime <= now && now <= $0.end }

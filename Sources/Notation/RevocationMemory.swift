@@ -5,9 +5,9 @@ import FoundationEssentials
 import PKI
 import Synchronization
 
-/// What was learned of revocation and that nothing older may take back: the newest list of each distribution point, and the
-/// certificates that were revoked. Answers are signed, but an older one stays signed too: whoever answers in the place of
-/// the authority could serve it again until its own end.
+/// What was learned of revocation and that nothing older may take back: the newest list of each distribution point, and
+/// the certificates that were revoked. Answers are signed, but an older one stays signed too: whoever answers in the
+/// place of the authority could serve it again until its own end.
 ///
 /// It outlives the answers that taught it, and holds digests and times only. Only what was asked about a trusted chain
 /// teaches: who may write here is who the trust policies trust. When it is full, the tenant with the most entries loses
@@ -17,7 +17,8 @@ final class RevocationMemory: Sendable {
     struct Key: Hashable, Sendable {
         private let digest: SHA256.Digest
 
-        /// The lists of an issuer at a URL. A delta list is published beside others and has a sequence of its own there.
+        /// The lists of an issuer at a URL. A delta list is published beside others and has a sequence of its own
+        /// there.
         static func lists(of issuer: Certificate, at url: RevocationURL, isDelta: Bool) -> Key {
             Key(isDelta ? 1 : 0, issuer, Array(url.text.utf8))
         }

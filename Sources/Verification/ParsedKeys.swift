@@ -1,7 +1,7 @@
 import Concurrency
 
-/// Keys that have been parsed: the same few images are asked about again and again, and parsing one costs as much as all else
-/// that an answer from memory needs.
+/// Keys that have been parsed: the same few images are asked about again and again, and parsing one costs as much as
+/// all else that an answer from memory needs.
 ///
 /// What a key means depends on nothing but its bytes. So nothing has to go when a configuration changes.
 package final class ParsedKeys: Sendable {

@@ -7,9 +7,9 @@ import Synchronization
 /// Images that were admitted by a whole verification not long ago, for when a registry, a token endpoint or a vault is
 /// down (`cache.staleIfError`).
 ///
-/// It answers for digests only: while the registry cannot be asked, nobody knows whether a tag has moved. A denial, from
-/// wherever it was heard, removes what was kept, so none is ever turned into an admission; and a new configuration or new
-/// trusted certificates never see what was kept under the former ones.
+/// It answers for digests only: while the registry cannot be asked, nobody knows whether a tag has moved. A denial,
+/// from wherever it was heard, removes what was kept, so none is ever turned into an admission; and a new configuration
+/// or new trusted certificates never see what was kept under the former ones.
 package final class VerifiedImages: Sendable {
     private struct Entry {
         let decision: Decision
