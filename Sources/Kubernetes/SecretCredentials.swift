@@ -1,5 +1,4 @@
 import Encoding
-import FoundationEssentials
 import OCI
 import Quotation
 import StrictJSON
@@ -210,9 +209,9 @@ package final class SecretCredentials: RegistryCredentials {
         }
         do {
             // The older form is what `auths` holds in the newer one.
-            guard member == ".dockercfg" else { return try DockerConfig(parsing: [UInt8](data)) }
+            guard member == ".dockercfg" else { return try DockerConfig(parsing: data) }
             let auths: JSONValue
-            do { auths = try StrictJSON.parse([UInt8](data)) } catch { throw fault("is not valid JSON: \(error)") }
+            do { auths = try StrictJSON.parse(data) } catch { throw fault("is not valid JSON: \(error)") }
             return try DockerConfig(parsing: JSONValue.object(["auths": auths]).bytes)
         } catch let error as DockerConfig.Fault {
             throw fault("is no docker configuration: \(error)")

@@ -1,5 +1,4 @@
 import Encoding
-import FoundationEssentials
 import Quotation
 import StrictJSON
 

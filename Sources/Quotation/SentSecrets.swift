@@ -1,5 +1,4 @@
 import Encoding
-import FoundationEssentials
 
 /// What a request sent that only its receiver may know: passwords, tokens, the `Authorization` header.
 ///

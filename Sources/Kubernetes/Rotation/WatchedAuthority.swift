@@ -1,5 +1,4 @@
 import Encoding
-import FoundationEssentials
 import StrictJSON
 
 /// Certificates of an authority in a Secret, `ca.crt`, as they are now: Gatekeeper keeps its own there.
@@ -64,14 +63,14 @@ package struct WatchedAuthority: Sendable {
             }
             guard let text = secret["data"]?["ca.crt"]?.string,
                 let data = Base64.decode(text, allowsLeftoverBits: true),
-                !ServingSecret.certificates([UInt8](data)).isEmpty
+                !ServingSecret.certificates(data).isEmpty
             else {
                 report("ca.crt holds no certificates in PEM; what was there last stays in force")
                 continue
             }
             isUsable = true
             recover()
-            install([UInt8](data))
+            install(data)
         }
     }
 }
