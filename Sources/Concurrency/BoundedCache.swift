@@ -4,9 +4,12 @@ import Synchronization
 ///
 /// When it is full, what has expired makes room first, then what was not used for the longest time.
 ///
-/// Other rooms have copies of it for their types: that is why it is inlinable.
+/// Other rooms have copies of it for their types: that is why it is inlinable. A type that is `package` and no more is
+/// not inlined into other modules, whatever its methods say; hence `@usableFromInline`.
+@usableFromInline
 package final class BoundedCache<Key: Hashable & Sendable, Value: Sendable>: Sendable {
     /// What a kept value is to somebody who asks for it.
+    @usableFromInline
     package enum Use: Sendable {
         /// It is the answer, and has been used.
         case hit
@@ -152,7 +155,7 @@ package final class BoundedCache<Key: Hashable & Sendable, Value: Sendable>: Sen
     }
 
     /// How many entries are kept at most, whatever they cost.
-    package let maximumEntries: Int
+    @usableFromInline package let maximumEntries: Int
     @usableFromInline let state: Mutex<State>
 
     /// A cache.

@@ -4,6 +4,7 @@ import Synchronization
 ///
 /// One sleeping task stands for all of them. A sleeping task for each wait costs a timer of the system, set and taken
 /// back, which is more than most of what is waited for.
+@usableFromInline
 package final class Deadlines: Sendable {
     private struct Entry {
         let deadline: ContinuousClock.Instant
@@ -18,6 +19,7 @@ package final class Deadlines: Sendable {
     }
 
     /// Those of the whole process.
+    @usableFromInline
     package static let shared = Deadlines()
 
     private let state = Mutex(State())
@@ -29,6 +31,7 @@ package final class Deadlines: Sendable {
     package var count: Int { state.withLock { $0.entries.count } }
 
     /// Calls back at a deadline, or soon if it has passed, unless it is removed before.
+    @usableFromInline
     package func add(_ deadline: ContinuousClock.Instant, _ action: @escaping @Sendable () -> Void) -> UInt64 {
         let (id, isSooner) = state.withLock { state in
             state.lastID += 1
@@ -42,6 +45,7 @@ package final class Deadlines: Sendable {
     }
 
     /// Calls back no more. What is being called at this moment is not stopped.
+    @usableFromInline
     package func remove(_ id: UInt64) { state.withLock { _ = $0.entries.removeValue(forKey: id) } }
 
     private func sleep(until alarm: ContinuousClock.Instant) {

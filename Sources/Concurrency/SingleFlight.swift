@@ -1,6 +1,7 @@
 import Synchronization
 
 /// Why somebody has left before the work was done.
+@usableFromInline
 package enum Departure: Hashable, Sendable {
     /// The caller's deadline has come, or the work is overdue and was not done soon.
     case deadline
@@ -15,8 +16,10 @@ package enum Departure: Hashable, Sendable {
 /// until its own deadline.
 ///
 /// Other rooms have copies of it for their types, with their own work in it: that is why it is inlinable.
+@usableFromInline
 package final class SingleFlight<Key: Hashable & Sendable, Value: Sendable, Failure: Error>: Sendable {
     /// What is done once.
+    @usableFromInline
     package typealias Work = @Sendable () async throws(Failure) -> Value
 
     /// What becomes of one caller's wait.

@@ -1,4 +1,5 @@
 /// Bytes as hexadecimal text.
+@usableFromInline
 package enum Hex {
     /// Lower-case hexadecimal, two characters for each byte.
     @inlinable
