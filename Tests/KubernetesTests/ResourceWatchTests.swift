@@ -78,7 +78,8 @@ import Testing
                 // The deletion that no event told of is seen.
                 try await reader.until("synced again") { $0.names.keys.sorted() == ["b", "c"] }
                 #expect(await reader.syncs == 2)
-                // The same as a status instead of an event.
+                // The same as a status instead of an event, for the watch after the one that is open.
+                while cluster.openWatches == 0 { try await Task.sleep(for: .milliseconds(2)) }
                 cluster.inject(.status(410), count: 1) { $0.isWatch }
                 cluster.endWatches()
                 try await reader.until("synced a third time") { $0.syncs == 3 }
