@@ -28,9 +28,9 @@ let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-s
 let histogram = Target.Dependency.product(name: "Histogram", package: "hdrhistogram-swift")
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
-/// How the command is linked for release. Swift exports every symbol of a program with a static runtime, 3.6 MB of names
-/// that nobody looks up. All symbols of libraries are bound at the start and then read-only. Relocations take 18 KB in
-/// the relative form instead of 2.2 MB; the C library must know it, which it does since 2.36.
+/// How the command is linked for release. Swift exports every symbol of a program with a static runtime, 3.6 MB of
+/// names that nobody looks up. All symbols of libraries are bound at the start and then read-only. Relocations take 18
+/// KB in the relative form instead of 2.2 MB; the C library must know it, which it does since 2.36.
 let releaseLink: [LinkerSetting] = {
     var flags = ["--no-export-dynamic", "-z", "relro", "-z", "now"]
     #if canImport(Glibc)
@@ -194,7 +194,8 @@ if Context.environment["COUNTERSIGN_FUZZ"] != nil {
     ]
 }
 
-// `COUNTERSIGN_MICRO=1 swift package benchmark` (scripts/bench-micro): the parts of a verification, each measured alone.
+// `COUNTERSIGN_MICRO=1 swift package benchmark` (scripts/bench-micro): the parts of a verification, each measured
+// alone.
 var dependencies: [Package.Dependency] = [
     .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-crypto.git", from: "4.5.2"),

@@ -1,8 +1,8 @@
 import Glibc
 import NIOCore
 
-/// Reads HTTP/1.1 answers that say their length: all that the provider sends. Much less work than a general parser, so that
-/// the measuring side takes little of the machine that both sides share.
+/// Reads HTTP/1.1 answers that say their length: all that the provider sends. Much less work than a general parser, so
+/// that the measuring side takes little of the machine that both sides share.
 struct AnswerReader {
     private var buffer = ByteBuffer()
 

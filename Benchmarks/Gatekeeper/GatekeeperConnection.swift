@@ -17,7 +17,8 @@ final class GatekeeperConnection: ChannelInboundHandler {
         var isThorough = false
         /// How long an answer may take.
         let timeout: TimeAmount
-        /// Gets what was found when there is nothing more to ask, or when one request failed: the connection is closed then.
+        /// Gets what was found when there is nothing more to ask, or when one request failed: the connection is closed
+        /// then.
         let outcome: EventLoopPromise<Outcome>
     }
 

@@ -1,7 +1,7 @@
 import Histogram
 
-/// How long requests took: an HdrHistogram from half a microsecond to two minutes, three significant digits, so that memory
-/// does not grow with their number.
+/// How long requests took: an HdrHistogram from half a microsecond to two minutes, three significant digits, so that
+/// memory does not grow with their number.
 struct Latencies: Sendable {
     // In nanoseconds.
     private var histogram = Histogram<UInt32>(

@@ -3,9 +3,10 @@ import Synchronization
 
 /// What there is to ask, handed out one by one to all connections together.
 ///
-/// Closed loop: each connection asks as soon as it is answered, so a slow server is asked less. Open loop: each question has
-/// a time at which it is due, whatever became of those before, as pods arrive in a cluster. Its latency counts from that time:
-/// what had to wait for a free connection waited for the server, and must not be left out (coordinated omission).
+/// Closed loop: each connection asks as soon as it is answered, so a slow server is asked less. Open loop: each
+/// question has a time at which it is due, whatever became of those before, as pods arrive in a cluster. Its latency
+/// counts from that time: what had to wait for a free connection waited for the server, and must not be left out
+/// (coordinated omission).
 final class Workload: Sendable {
     struct Job: Sendable {
         let question: Question

@@ -6,8 +6,8 @@ import StrictJSON
 
 /// The signature of an envelope and nothing else around it: the least that any verifier must compute.
 ///
-/// One swift-crypto verification of the very bytes that the envelope's signature is over, hash included, with a key that was
-/// parsed before.
+/// One swift-crypto verification of the very bytes that the envelope's signature is over, hash included, with a key
+/// that was parsed before.
 struct BareSignature {
     private enum Key {
         case rsa(_RSA.Signing.PublicKey)

@@ -27,8 +27,9 @@ struct StartUpBenchmark {
                 await process.stop()
                 throw BenchmarkError("\(error)\nThe end of the server's log:\n\(textFile(log).suffix(3000))")
             }
-            // A second start, left alone: nobody has asked it anything but whether it is ready. Long enough for whatever it
-            // does after its start: a figure of the first moment would say nothing of a process that runs for weeks.
+            // A second start, left alone: nobody has asked it anything but whether it is ready. Long enough for
+            // whatever it does after its start: a figure of the first moment would say nothing of a process that runs
+            // for weeks.
             try await server.withServer(files) { process, _ in
                 try await Task.sleep(for: .seconds(16))
                 memory.append(try ProcessStatistics(pid: process.pid).residentMegabytes)

@@ -1,8 +1,8 @@
 import Benchmark
 import Glibc
 
-/// The parts of a verification and of a request, each alone (`make bench-micro`). One thing is measured a thousand times in
-/// each iteration where it takes less than a clock can tell; the tables show the time of one.
+/// The parts of a verification and of a request, each alone (`make bench-micro`). One thing is measured a thousand
+/// times in each iteration where it takes less than a clock can tell; the tables show the time of one.
 let benchmarks: @Sendable () -> Void = {
     var configuration = Benchmark.Configuration()
     // Counts of allocations need an interposer that is not built here: they would read 0 and say nothing.

@@ -7,9 +7,9 @@ import OCI
 import StrictJSON
 import Synchronization
 
-/// A registry with a Referrers API (distribution specification 1.1) whose images and signatures come into being when they are
-/// asked for: any number of images, each with its own digest and its own valid signature, and what is kept of them is bounded.
-/// It counts what it is asked.
+/// A registry with a Referrers API (distribution specification 1.1) whose images and signatures come into being when
+/// they are asked for: any number of images, each with its own digest and its own valid signature, and what is kept of
+/// them is bounded. It counts what it is asked.
 final class GeneratedRegistry: Sendable {
     /// An answer.
     struct Answer {

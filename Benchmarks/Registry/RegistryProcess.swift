@@ -4,8 +4,8 @@ import HTTP
 import Notation
 import OCI
 
-/// Debian's `docker-registry` as a process of its own: 2.8, without a Referrers API, so that signatures are found by the
-/// referrers tag. What it was asked is counted in its access log.
+/// Debian's `docker-registry` as a process of its own: 2.8, without a Referrers API, so that signatures are found by
+/// the referrers tag. What it was asked is counted in its access log.
 struct RegistryProcess: Sendable {
     static let program = "/usr/bin/docker-registry"
     /// Whether the program is installed.

@@ -31,7 +31,8 @@ struct Figure: Sendable {
 }
 
 extension Double {
-    /// Three significant digits or all that stand before the point, with thin groups of thousands: `1 234`, `12.3`, `0.123`.
+    /// Three significant digits or all that stand before the point, with thin groups of thousands: `1 234`, `12.3`,
+    /// `0.123`.
     var short: String {
         guard isFinite else { return "-" }
         let digits = abs(self) >= 100 ? 0 : abs(self) >= 10 ? 1 : abs(self) >= 1 ? 2 : 3

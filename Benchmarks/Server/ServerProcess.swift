@@ -80,8 +80,8 @@ struct ServerProcess: Sendable {
         return nil
     }
 
-    /// This process's environment without what would change how the command reads certificate authorities or reaches the
-    /// loopback: it is measured as it runs in its container.
+    /// This process's environment without what would change how the command reads certificate authorities or reaches
+    /// the loopback: it is measured as it runs in its container.
     private static let environment = ProcessInfo.processInfo.environment
         .filter { name, _ in
             !name.hasPrefix("SSL_CERT_") && !name.lowercased().hasSuffix("_proxy")

@@ -14,8 +14,8 @@ struct ServingFiles: Sendable {
     let client: Gatekeeper.Identity
     /// The images in the layout, each with one signature.
     let images: [String]
-    /// What the layout's images are signed with: an RSA-2048 key whose chain has three certificates, as in the measurements of
-    /// others that figures are compared with.
+    /// What the layout's images are signed with: an RSA-2048 key whose chain has three certificates, as in the
+    /// measurements of others that figures are compared with.
     let signer: EnvelopeSigner
     /// Signs in a tenth of the time, for images by the hundred thousand; a chain of three, too.
     let quickSigner: EnvelopeSigner

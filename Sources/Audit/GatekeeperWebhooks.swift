@@ -1,8 +1,8 @@
 import Kubernetes
 import StrictJSON
 
-/// Looks whether a cluster waits for the verdicts of Gatekeeper: what a policy denies is kept out by Gatekeeper's webhook,
-/// and the webhook's `failurePolicy` says what becomes of an object when its answer does not come in time.
+/// Looks whether a cluster waits for the verdicts of Gatekeeper: what a policy denies is kept out by Gatekeeper's
+/// webhook, and the webhook's `failurePolicy` says what becomes of an object when its answer does not come in time.
 package struct GatekeeperWebhooks: Sendable {
     private let client: KubernetesClient
 

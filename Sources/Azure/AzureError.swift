@@ -58,7 +58,8 @@ package struct AzureError: Error, Hashable, Sendable, CustomStringConvertible {
         }
     }
 
-    /// Whether what is configured, here or at Azure, is at fault: asking again is of no use before somebody has mended it.
+    /// Whether what is configured, here or at Azure, is at fault: asking again is of no use before somebody has mended
+    /// it.
     package var isConfiguration: Bool {
         switch kind {
         case .configuration, .assertion, .refused, .missing, .disabled: true

@@ -9,9 +9,9 @@ struct KeyVaultChallenge: Sendable {
 
     /// Reads `WWW-Authenticate: Bearer authorization="https://login…/tenant", resource="https://vault.azure.net"`.
     ///
-    /// Whoever answers in the vault's place must not choose what token it gets: the vault's host must lie below the host
-    /// of the resource, as Azure's own SDKs check it. A token for Key Vault then goes to hosts of Key Vault only, in every
-    /// cloud, without a list of clouds.
+    /// Whoever answers in the vault's place must not choose what token it gets: the vault's host must lie below the
+    /// host of the resource, as Azure's own SDKs check it. A token for Key Vault then goes to hosts of Key Vault only,
+    /// in every cloud, without a list of clouds.
     ///
     /// - Parameter tenant: the identity's tenant; empty when it has none to compare.
     init(_ response: HTTPResponse, vault: HTTPURL, tenant: String) throws(AzureError) {

@@ -7,8 +7,8 @@ package struct KeyVaultObject: Hashable, Sendable {
     package let name: String
     /// The version; empty for the latest.
     package let version: String
-    /// How many versions are taken. 0, which is the usual, takes one version without listing them, so that no permission
-    /// to list is needed. More takes the newest ones, or those before ``version`` besides it.
+    /// How many versions are taken. 0, which is the usual, takes one version without listing them, so that no
+    /// permission to list is needed. More takes the newest ones, or those before ``version`` besides it.
     package let versionHistoryLimit: Int
 
     /// How many versions of one object may be asked for.
@@ -63,8 +63,8 @@ package struct KeyVaultObject: Hashable, Sendable {
 
     /// The versions that are wanted of those that there are, newest first.
     ///
-    /// As in Ratify: without a version the newest so many, by the time of their creation and whether enabled or not; with
-    /// one that version and so many before it.
+    /// As in Ratify: without a version the newest so many, by the time of their creation and whether enabled or not;
+    /// with one that version and so many before it.
     func chosen(of versions: [KeyVaultVersion]) -> [KeyVaultVersion] {
         let newestFirst = versions.enumerated().sorted { left, right in
             left.element.created == right.element.created

@@ -17,7 +17,8 @@ package struct ManagedIdentity: AzureTokenSource {
     ///
     /// - Parameters:
     ///   - clientID: takes the place of `AZURE_CLIENT_ID`; without either, the machine's system-assigned identity.
-    ///   - environment: also `AZURE_POD_IDENTITY_AUTHORITY_HOST`, another place of the service, as Azure's SDKs have it.
+    ///   - environment: also `AZURE_POD_IDENTITY_AUTHORITY_HOST`, another place of the service, as Azure's SDKs have
+    ///     it.
     ///   - http: a client that uses no proxy: the service answers the machine itself only.
     ///   - baseBackoff: the wait before the second attempt.
     package init(

@@ -40,10 +40,10 @@ package struct ConfigurationBuilder: Sendable {
     ///
     /// - Parameters:
     ///   - environment: where identities of the pod come from.
-    ///   - followsStrangers: whether URLs that certificates and registries supply may lead to private addresses where the
-    ///     configuration does not say: where a person runs the command for himself.
-    ///   - keepsDetails: whether reports hold every validation, as the command line shows them. They are many times as large as
-    ///     what is answered.
+    ///   - followsStrangers: whether URLs that certificates and registries supply may lead to private addresses where
+    ///     the configuration does not say: where a person runs the command for himself.
+    ///   - keepsDetails: whether reports hold every validation, as the command line shows them. They are many times as
+    ///     large as what is answered.
     ///   - content: what other replicas have fetched.
     ///   - contentBytes: how many bytes of manifests and signatures are kept in memory.
     package init(

@@ -4,8 +4,8 @@ import PKI
 import Quotation
 import Verification
 
-/// Trust stores whose certificates come from key management providers, as `verificationCertStores` says; a store that is
-/// not named there takes those of `verificationCerts`, as in Ratify.
+/// Trust stores whose certificates come from key management providers, as `verificationCertStores` says; a store that
+/// is not named there takes those of `verificationCerts`, as in Ratify.
 struct ConfiguredTrustStore: TrustStore {
     struct Name: Hashable, Sendable {
         let type: TrustStoreType
@@ -35,8 +35,9 @@ struct ConfiguredTrustStore: TrustStore {
             do throws(KeyManagementError) {
                 content.certificates += try trusted.certificates(named: provider).certificates
             } catch {
-                // A provider that never had certificates may still be fetching them, and a resource that is not there may
-                // come; one that is not in the file does not, and a file that is not there is the operator's to mend.
+                // A provider that never had certificates may still be fetching them, and a resource that is not there
+                // may come; one that is not in the file does not, and a file that is not there is the operator's to
+                // mend.
                 let isConfiguration = error.isConfiguration && !areProvidersAwaited
                 switch error.kind {
                 case .noCertificates where isConfiguration:

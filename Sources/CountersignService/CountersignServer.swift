@@ -204,8 +204,8 @@ package final class CountersignServer: Sendable {
         return quiet
     }
 
-    /// The logger that the configuration asks for, and what writes its lines; a configuration that cannot be read is told
-    /// by `load()`.
+    /// The logger that the configuration asks for, and what writes its lines; a configuration that cannot be read is
+    /// told by `load()`.
     private func logger(path: String) throws -> (Logger, LogWriter) {
         var wanted = ServiceConfiguration.Logger()
         if let content = try? Data(contentsOf: URL(filePath: path)),

@@ -114,8 +114,9 @@ extension KeyManagementFactory {
         return objects
     }
 
-    /// A member in the spelling of a KeyManagementProvider, or in that of the CertificateStore which Ratify had before 1.2:
-    /// walkthroughs of that time are still copied. Two that disagree are a fault, for one of them would have no effect.
+    /// A member in the spelling of a KeyManagementProvider, or in that of the CertificateStore which Ratify had before
+    /// 1.2: walkthroughs of that time are still copied. Two that disagree are a fault, for one of them would have no
+    /// effect.
     private static func spelt(
         _ name: String, or older: String?, _ section: inout ConfigurationReader
     ) throws(ConfigurationError) -> String? {

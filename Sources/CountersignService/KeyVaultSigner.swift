@@ -40,8 +40,8 @@ package struct KeyVaultSigner: Sendable {
 
     /// A signer of envelopes.
     ///
-    /// - Parameter chain: the certificate chain, leaf first; `nil` takes the vault's: that of the secret of the same name
-    ///   and version, or the certificate alone when it is self-signed.
+    /// - Parameter chain: the certificate chain, leaf first; `nil` takes the vault's: that of the secret of the same
+    ///   name and version, or the certificate alone when it is self-signed.
     package func signer(
         chain given: [Certificate]?, deadline: ContinuousClock.Instant
     ) async throws(SigningError) -> EnvelopeSigner {

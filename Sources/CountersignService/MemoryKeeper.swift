@@ -2,8 +2,8 @@ import CMemory
 import ServiceLifecycle
 import Verification
 
-/// Gives back the memory that bursts of work leave behind: verdicts that nobody can use any more, and what the C library
-/// holds of what was freed.
+/// Gives back the memory that bursts of work leave behind: verdicts that nobody can use any more, and what the C
+/// library holds of what was freed.
 package final class MemoryKeeper: Service {
     private let decisions: DecisionCache
 

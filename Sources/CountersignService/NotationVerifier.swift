@@ -115,8 +115,8 @@ package struct NotationVerifier: ArtifactVerifier {
         var dates = content.chain.map(\.notAfter)
         if let expiry = content.envelope.attributes.expiry { dates.append(expiry) }
         if let end = outcome.validUntil { dates.append(end) }
-        // What had passed already was only logged, and changes nothing any more. What has passed since then, be it that the
-        // clock was set, ends the verdict at once.
+        // What had passed already was only logged, and changes nothing any more. What has passed since then, be it that
+        // the clock was set, ends the verdict at once.
         return dates.filter { $0 > verified }.min()
     }
 }

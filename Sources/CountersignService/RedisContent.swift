@@ -10,9 +10,9 @@ import Verification
 
 /// Manifests and signature envelopes shared through Redis.
 ///
-/// They need no code that proves where they come from: a name is made of the digest, and what does not have that digest is
-/// ignored. The name also has the store in it: whose it is (the cluster's or a namespace's) and how it gets into registries.
-/// So what one namespace may read never comes from what another one has read.
+/// They need no code that proves where they come from: a name is made of the digest, and what does not have that digest
+/// is ignored. The name also has the store in it: whose it is (the cluster's or a namespace's) and how it gets into
+/// registries. So what one namespace may read never comes from what another one has read.
 package final class RedisContent: Sendable {
     /// What came of a question.
     private enum Outcome: String {

@@ -91,7 +91,8 @@ package final class RedisDecisions: SharedDecisions, Service {
 
     // MARK: Values
 
-    /// The name in Redis: a digest, so that namespaces and images cannot be read from the names, and all are of one length.
+    /// The name in Redis: a digest, so that namespaces and images cannot be read from the names, and all are of one
+    /// length.
     private static func name(_ key: SharedDecisionKey) -> String {
         prefix + Hex.text(SHA256.hash(data: key.bytes))
     }

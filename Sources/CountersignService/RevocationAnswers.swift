@@ -3,11 +3,11 @@ import ServiceLifecycle
 import Synchronization
 import Verification
 
-/// The revocation answers of the process, kept over changes of the configuration: all verifiers share them, for their content is
-/// verified and public.
+/// The revocation answers of the process, kept over changes of the configuration: all verifiers share them, for their
+/// content is verified and public.
 ///
-/// How many bytes they may take is the cluster's to say. Each verifier that says so has a wish, for as long as it lives; the largest
-/// one counts.
+/// How many bytes they may take is the cluster's to say. Each verifier that says so has a wish, for as long as it
+/// lives; the largest one counts.
 package final class RevocationAnswers: Service {
     /// What one verifier wishes, until it goes.
     final class Wish: Sendable {

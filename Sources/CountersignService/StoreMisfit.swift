@@ -3,8 +3,8 @@ import Notation
 import PKI
 import Verification
 
-/// A certificate that may not be in a trust store which it fills: the store cannot be used as long as it is there, since "a
-/// store is used as a whole or not at all", and none of its certificates is in force in it.
+/// A certificate that may not be in a trust store which it fills: the store cannot be used as long as it is there,
+/// since "a store is used as a whole or not at all", and none of its certificates is in force in it.
 struct StoreMisfit: Sendable {
     /// The store.
     let use: TrustUse

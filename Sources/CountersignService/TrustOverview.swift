@@ -17,7 +17,8 @@ package struct TrustUse: Sendable, Hashable {
     package let providers: [String]
 }
 
-/// What a configuration trusts at one moment: certificates, where they come from, until when they last and who uses them.
+/// What a configuration trusts at one moment: certificates, where they come from, until when they last and who uses
+/// them.
 package struct TrustOverview: Sendable {
     /// One provider.
     package struct Provider: Sendable {

@@ -72,8 +72,8 @@ struct VerifierFactory {
             awaited: awaited)
     }
 
-    /// `{"ocspTimeout": 2000, "crlTimeout": 5000, "cacheBytes": 67108864, "maximumAge": 86400000}`, times in milliseconds as
-    /// elsewhere in the file, and `allowPrivateAddresses`.
+    /// `{"ocspTimeout": 2000, "crlTimeout": 5000, "cacheBytes": 67108864, "maximumAge": 86400000}`, times in
+    /// milliseconds as elsewhere in the file, and `allowPrivateAddresses`.
     private func revocationChecker(
         _ plugin: ServiceConfiguration.VerifierPlugin, _ reader: inout ConfigurationReader
     ) throws(ConfigurationError) -> (RevocationChecker, RevocationAnswers.Wish?) {

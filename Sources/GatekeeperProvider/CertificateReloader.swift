@@ -23,8 +23,8 @@ final class CertificateReloader: Service {
     private let logger: Logger
     private let state: Mutex<State>
 
-    /// Reads the files for the first time: a server without them does not start. What the program itself is to bring may
-    /// come later: until then no connection is served.
+    /// Reads the files for the first time: a server without them does not start. What the program itself is to bring
+    /// may come later: until then no connection is served.
     init(
         files: ServingCertificateFiles, interval: Duration, metrics: MetricsRegistry, logger: Logger
     ) throws(ServingCertificateError) {

@@ -3,13 +3,13 @@ import NIOSSL
 import PKI
 import Quotation
 
-/// The names of which a client's certificate must have one. That it chains to the client authorities says only who made it,
-/// and Gatekeeper's authority may make others than Gatekeeper's own.
+/// The names of which a client's certificate must have one. That it chains to the client authorities says only who made
+/// it, and Gatekeeper's authority may make others than Gatekeeper's own.
 package struct ClientNames: Sendable, Hashable {
     private let names: Set<String>
 
-    /// Names as certificates have them: DNS names of the subject alternative name, or the subject's common name; case does
-    /// not count (RFC 4343). `nil` when there is none, or an empty one.
+    /// Names as certificates have them: DNS names of the subject alternative name, or the subject's common name; case
+    /// does not count (RFC 4343). `nil` when there is none, or an empty one.
     package init?(_ names: [String]) {
         guard !names.isEmpty, names.allSatisfy({ !$0.isEmpty }) else { return nil }
         self.names = Set(names.map { $0.lowercased() })

@@ -48,7 +48,8 @@ enum ConnectionAction {
     enum Ending: Equatable {
         /// Send what was written, and tell ``ConnectionStateMachine/delivered()`` when it is on its way.
         case whenDelivered
-        /// Close our side, and wait for the client's for a while, of which ``ConnectionStateMachine/lingeringEnded()`` is the end.
+        /// Close our side, and wait for the client's for a while, of which ``ConnectionStateMachine/lingeringEnded()``
+        /// is the end.
         case linger
         /// Close.
         case close

@@ -94,9 +94,9 @@ extension ConnectionStateMachine {
         // The rest of what is being decoded.
         guard !input.isDiscarded else { return }
         if backlog.isEmpty, !mustWait { return take(part) }
-        // All that one read brings is decoded before anything of it can be answered, and a head is many times larger than its
-        // bytes. The requests that were taken are answered; the last answer says that the others will not be (RFC 9112,
-        // section 9.3.2).
+        // All that one read brings is decoded before anything of it can be answered, and a head is many times larger
+        // than its bytes. The requests that were taken are answered; the last answer says that the others will not be
+        // (RFC 9112, section 9.3.2).
         if case .head = part, backlog.requests == ConnectionStateMachine.mostWaiting {
             input.isDiscarded = true
             input.isClosed = true
@@ -106,8 +106,8 @@ extension ConnectionStateMachine {
         }
     }
 
-    /// What came is not HTTP. What is said of it waits until all is known of the bytes: until they have been read, or the client
-    /// has closed.
+    /// What came is not HTTP. What is said of it waits until all is known of the bytes: until they have been read, or
+    /// the client has closed.
     mutating func inputBroken(_ error: HTTPParserError) {
         guard !input.isDiscarded else { return }
         input.broken = BrokenHead(error: error, isInBody: backlog.last.map { !$0.isEnd } ?? state.isInBody)
@@ -169,8 +169,8 @@ extension ConnectionStateMachine {
     mutating func delivered() {
         guard case .delivering(let lingers) = state else { return }
         if lingers {
-            // Closed at once, the system of a client that is sending still would throw the answer away when that arrives (RFC
-            // 9112, section 9.6). What comes is dropped.
+            // Closed at once, the system of a client that is sending still would throw the answer away when that
+            // arrives (RFC 9112, section 9.6). What comes is dropped.
             state = .lingering
             ending = .linger
         } else {

@@ -1,8 +1,8 @@
 import NIOCore
 import NIOHTTP1
 
-/// Decides what a connection does about what happens to it: takes requests one after the other, and has their answers written
-/// in that order.
+/// Decides what a connection does about what happens to it: takes requests one after the other, and has their answers
+/// written in that order.
 ///
 /// It does nothing itself, so that tests need neither a network nor a clock. Each method tells it one event;
 /// ``nextAction()`` then tells what to do, one thing at a time, until there is nothing more. Carrying something out may
@@ -109,8 +109,8 @@ struct ConnectionStateMachine {
         return true
     }
 
-    /// Whether nothing more is to be looked at now: the present request is not answered, or the client does not take its
-    /// answers.
+    /// Whether nothing more is to be looked at now: the present request is not answered, or the client does not take
+    /// its answers.
     var mustWait: Bool {
         switch state {
         case .admitting, .answering: true
@@ -136,8 +136,8 @@ struct ConnectionStateMachine {
         hasEnteredPhase = true
     }
 
-    /// How long the present phase may take. Nothing moves its end: a client that sends a byte now and then would otherwise
-    /// keep a connection for ever.
+    /// How long the present phase may take. Nothing moves its end: a client that sends a byte now and then would
+    /// otherwise keep a connection for ever.
     var timeout: TimeAmount? {
         switch phase {
         case .handshake: timeouts.handshake

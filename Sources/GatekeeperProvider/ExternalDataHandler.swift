@@ -149,8 +149,8 @@ package final class ExternalDataHandler: Sendable {
             case .value(let verdict, let digest, let reason):
                 lines.add(key, verdict, digest: digest, reason: reason, timed.duration)
             case .refused(let reason):
-                // Ratify sends a key to mutate as the value beside the error. Gatekeeper looks at the error first, so the
-                // value is of no use to it; without one, no reader can take the tag for its digest.
+                // Ratify sends a key to mutate as the value beside the error. Gatekeeper looks at the error first, so
+                // the value is of no use to it; without one, no reader can take the tag for its digest.
                 writer.item(key: key, error: reason)
                 lines.add(key, .refused, reason: reason, timed.duration)
             case .fault(let fault):

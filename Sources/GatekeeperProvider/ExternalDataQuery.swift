@@ -87,8 +87,8 @@ struct MutateQuery: ExternalDataQuery {
     var operation: ExternalDataHandler.Operation { .mutate }
     var timeout: Duration { service.settings.mutationTimeout }
 
-    /// Gatekeeper's mutation sends the image as the pod has it, and nothing else: what a pod's author wrote in front of it
-    /// chooses nobody's configuration. The answer would not even show it.
+    /// Gatekeeper's mutation sends the image as the pod has it, and nothing else: what a pod's author wrote in front of
+    /// it chooses nobody's configuration. The answer would not even show it.
     func read(_ text: String) -> ExternalDataKey<MutationAnswer> {
         do {
             let key = try parsed.image(text)

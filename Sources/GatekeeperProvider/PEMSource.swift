@@ -31,8 +31,8 @@ package final class HeldPEM: Sendable, Hashable {
     /// Nothing yet.
     package init(name: String) { self.name = name }
 
-    /// Replaces the text; it is in force for new connections within a second, if it is usable. The same text again is no
-    /// change.
+    /// Replaces the text; it is in force for new connections within a second, if it is usable. The same text again is
+    /// no change.
     package func set(_ bytes: [UInt8]) {
         state.withLock { state in
             guard state?.bytes != bytes else { return }

@@ -1,8 +1,8 @@
 /// The request as Gatekeeper writes it, read in one go over the bytes.
 ///
 /// This is no second opinion on what JSON is: whatever is not exactly the plain shape (each of the four known members
-/// once and no other, strings of printable ASCII without escapes) is left to `StrictJSON`, which knows the errors too. What is
-/// taken here, `StrictJSON` reads the same.
+/// once and no other, strings of printable ASCII without escapes) is left to `StrictJSON`, which knows the errors too.
+/// What is taken here, `StrictJSON` reads the same.
 struct PlainRequest {
     let version: ExternalDataVersion
     /// As they came, with duplicates.
@@ -59,7 +59,8 @@ struct PlainRequest {
     }
 
     private struct Scanner {
-        /// The body. Lives as long as ``PlainRequest`` is being made; no position is looked at that is not below its count.
+        /// The body. Lives as long as ``PlainRequest`` is being made; no position is looked at that is not below its
+        /// count.
         let bytes: UnsafeBufferPointer<UInt8>
         var position = 0
 

@@ -4,8 +4,8 @@ import NIOSSL
 
 /// A connection from Gatekeeper or Kyverno: TLS with what is in force when it comes, then HTTP/1.1.
 ///
-/// What happens on one is decided in its event loop, by ``ProviderConnection``: most requests are answered from memory, and
-/// handing each of their parts to a task and back cost more than answering them.
+/// What happens on one is decided in its event loop, by ``ProviderConnection``: most requests are answered from memory,
+/// and handing each of their parts to a task and back cost more than answering them.
 struct ProviderChannel: Sendable {
     private let responder: any ProviderResponder
     private let decoder: NIOHTTPDecoderLimitConfiguration
@@ -53,8 +53,8 @@ struct ProviderChannel: Sendable {
                 }
                 try pipeline.addHandler(NIOSSLServerHandler(context: context))
             } else {
-                // A client may close its side when it has asked. Under TLS that means one that is gone: TLS says itself when one
-                // side has ended, and such a connection would wait out the shutdown timeout with its buffers.
+                // A client may close its side when it has asked. Under TLS that means one that is gone: TLS says itself
+                // when one side has ended, and such a connection would wait out the shutdown timeout with its buffers.
                 try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: true)
             }
             let connection = ProviderConnection(responder: responder, limits: limits, heads: decoder)

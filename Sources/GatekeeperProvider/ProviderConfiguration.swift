@@ -4,7 +4,8 @@ package struct ProviderConfiguration: Sendable, Hashable {
     package var address: ListenAddress
     /// Certificate, key and client authorities; `nil` serves plain HTTP, as Ratify's `serve` does without `--cert-dir`.
     package var certificates: ServingCertificateFiles?
-    /// The names of which a client's certificate must have one; `nil` lets in every certificate of the client authorities.
+    /// The names of which a client's certificate must have one; `nil` lets in every certificate of the client
+    /// authorities.
     package var clientNames: ClientNames?
     /// The listener for Kyverno; `nil` for none.
     package var kyverno: KyvernoListener?
@@ -31,8 +32,8 @@ package struct ProviderConfiguration: Sendable, Hashable {
     package var maximumConnections = ProviderConfiguration.usualConnections
     /// The usual number: Gatekeeper asks as many questions at once as it has processors.
     package static let usualConnections = 2048
-    /// How many connections to the health listener may be open at once, and how many to the metrics listener: the oldest
-    /// makes room.
+    /// How many connections to the health listener may be open at once, and how many to the metrics listener: the
+    /// oldest makes room.
     package var maximumPlainConnections = 128
     /// How long they stay open without a request, and how long a request may take to come.
     package var plainTimeout: Duration = .seconds(5)

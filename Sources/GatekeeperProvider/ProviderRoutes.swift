@@ -22,7 +22,8 @@ struct ProviderRoutes: ProviderResponder {
         let arrival = ContinuousClock.now
         let traceID = TraceID.of(head.headers, names: handler.service.settings.traceIDHeaderNames)
         if let fault = clientNames?.fault(of: channel) {
-            // An answer in full: Gatekeeper shows it to whoever is refused, and an end of the connection would say nothing.
+            // An answer in full: Gatekeeper shows it to whoever is refused, and an end of the connection would say
+            // nothing.
             let error = ProviderRequestError(.client, fault)
             return .answer(handler.refuse(error, operation: ProviderRoutes.operation(path), traceID: traceID))
         }

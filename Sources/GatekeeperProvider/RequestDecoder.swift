@@ -1,8 +1,8 @@
 import NIOCore
 import NIOHTTP1
 
-/// Reads HTTP/1.1, and tells a connection that bytes have come, before they make a whole head. What the connection does not
-/// want any more is dropped.
+/// Reads HTTP/1.1, and tells a connection that bytes have come, before they make a whole head. What the connection does
+/// not want any more is dropped.
 struct RequestDecoder: ByteToMessageDecoder {
     typealias InboundOut = HTTPServerRequestPart
 

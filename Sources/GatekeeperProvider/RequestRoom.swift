@@ -1,11 +1,12 @@
 import Synchronization
 
-/// How many bytes of requests may be in memory, over all connections: a limit for each and a limit of connections are none for
-/// both together.
+/// How many bytes of requests may be in memory, over all connections: a limit for each and a limit of connections are
+/// none for both together.
 final class RequestRoom: Sendable {
     /// That of the process.
     static let process = RequestRoom(maximumBytes: 64 << 20)
-    /// What the body of any request may have without asking: that of a pod with dozens of images. Connections are limited.
+    /// What the body of any request may have without asking: that of a pod with dozens of images. Connections are
+    /// limited.
     static let alwaysGranted = 16 << 10
 
     private let maximumBytes: Int

@@ -6,8 +6,8 @@ import Synchronization
     import Musl
 #endif
 
-/// File descriptors that are kept for the health and metrics listeners: when the process has as many files open as it may,
-/// it must still say so, and must not be taken for dead.
+/// File descriptors that are kept for the health and metrics listeners: when the process has as many files open as it
+/// may, it must still say so, and must not be taken for dead.
 final class ReservedDescriptors: Sendable {
     private let count: Int
     private let descriptors = Mutex<[Int32]>([])

@@ -64,7 +64,8 @@ package enum TraceID {
 
     private static let randomness = Mutex(Randomness())
 
-    /// Random bits of the system, taken for several ids at once: a system call for each costs more than the rest of one.
+    /// Random bits of the system, taken for several ids at once: a system call for each costs more than the rest of
+    /// one.
     private struct Randomness {
         /// As many bytes as one call gives.
         private var words = [UInt64](repeating: 0, count: 32)

@@ -137,8 +137,8 @@ extension BodyBudget {
             return true
         }
 
-        /// The transfer that gives way to a host: the largest of the host that holds most, if that is more than this one
-        /// would hold. It is not for those that lost much themselves to make others lose.
+        /// The transfer that gives way to a host: the largest of the host that holds most, if that is more than this
+        /// one would hold. It is not for those that lost much themselves to make others lose.
         private func others(giveWayTo name: String, _ more: Int) -> (String, UInt64)? {
             let own = host(name)
             guard own.record.lost - own.record.delivered <= Double(maximum / 8) else { return nil }
@@ -152,8 +152,8 @@ extension BodyBudget {
             return candidates?.max { $0.value.bytes < $1.value.bytes }.map { (chosen, $0.key) }
         }
 
-        /// The last of those of the same host that began after a large one: whoever began first comes to its end, and two do
-        /// not wait for each other.
+        /// The last of those of the same host that began after a large one: whoever began first comes to its end, and
+        /// two do not wait for each other.
         private func younger(than number: UInt64?, of name: String) -> (String, UInt64)? {
             guard let number, let host = hosts[name], host.holdings[number]?.isAdmitted == true else { return nil }
             let candidates = host.holdings.filter { $0.key > number && $0.value.canGiveWay }

@@ -2,19 +2,19 @@ import Synchronization
 
 /// How many bytes of answers may be in the process's memory at once, and whose they are.
 ///
-/// Each answer has a limit, each host a number of connections, and there is any number of hosts: the product of these has no
-/// limit that a process could bear. So there is one budget for all bodies that are under way or wait to be judged, and it is
-/// shared fairly: where there is no room for a host, whoever holds more than it gives way, its largest transfer first. Nobody
-/// gains by answering slowly, by many connections, or by being first.
+/// Each answer has a limit, each host a number of connections, and there is any number of hosts: the product of these
+/// has no limit that a process could bear. So there is one budget for all bodies that are under way or wait to be
+/// judged, and it is shared fairly: where there is no room for a host, whoever holds more than it gives way, its
+/// largest transfer first. Nobody gains by answering slowly, by many connections, or by being first.
 ///
-/// A body for which there is no room is not read for a while: it waits, and goes on when others have ended. Of one host no
-/// more large bodies are read at once than can be had whole, the oldest first. A host whose bodies gave way or were broken
-/// off before makes nobody else give way: hosts that send as fast as they can would else take turns in that, and what they
-/// send would be read for nothing.
+/// A body for which there is no room is not read for a while: it waits, and goes on when others have ended. Of one host
+/// no more large bodies are read at once than can be had whole, the oldest first. A host whose bodies gave way or were
+/// broken off before makes nobody else give way: hosts that send as fast as they can would else take turns in that, and
+/// what they send would be read for nothing.
 ///
-/// A quarter is kept for hosts that deliver: of it each may use as many bytes as it has lately sent in whole bodies, less
-/// those of bodies that it broke off. And ``alwaysGranted`` bytes are there for every host that can be asked at all, so that
-/// what is usual, a manifest and a signature of some kilobytes, never waits for anybody.
+/// A quarter is kept for hosts that deliver: of it each may use as many bytes as it has lately sent in whole bodies,
+/// less those of bodies that it broke off. And ``alwaysGranted`` bytes are there for every host that can be asked at
+/// all, so that what is usual, a manifest and a signature of some kilobytes, never waits for anybody.
 package final class BodyBudget: Sendable {
     /// The budget of the process: all clients share it unless told otherwise.
     package static let process = BodyBudget()
@@ -73,8 +73,8 @@ package final class BodyBudget: Sendable {
         }
     }
 
-    /// How many bytes there are now and were at most, how many transfers gave way to other hosts, and how many were ended
-    /// because there was no room for them.
+    /// How many bytes there are now and were at most, how many transfers gave way to other hosts, and how many were
+    /// ended because there was no room for them.
     package var counts: (bytes: Int, largest: Int, evictions: UInt64, refusals: UInt64) {
         state.withLock { ($0.bytes, $0.largest, $0.evictions, $0.refusals) }
     }
@@ -141,8 +141,8 @@ package final class BodyBudget: Sendable {
     /// Has those asked again that wait, if there is room for them.
     func wake() { change { _, _ in } }
 
-    /// Room for a body that has come and waits for what is to be done with it. It cannot give way; so what waits has half of
-    /// the budget at most.
+    /// Room for a body that has come and waits for what is to be done with it. It cannot give way; so what waits has
+    /// half of the budget at most.
     ///
     /// - Returns: `nil` when there is no room. The bytes are free again when nobody holds the share any more.
     package func hold(_ host: String, _ bytes: Int) -> Share? {

@@ -1,8 +1,9 @@
 /// Whose transfers may have a connection now: so many in all, fairly between hosts.
 ///
-/// Transfers that stall keep their connections. Half of all connections are for whoever comes first, up to each host's own
-/// limit. Of the other half a host may begin to use some only as long as it has few, and the last eighth is for hosts that are
-/// known to deliver. So a host that answers nothing, or a dozen of them, leaves connections to the others.
+/// Transfers that stall keep their connections. Half of all connections are for whoever comes first, up to each host's
+/// own limit. Of the other half a host may begin to use some only as long as it has few, and the last eighth is for
+/// hosts that are known to deliver. So a host that answers nothing, or a dozen of them, leaves connections to the
+/// others.
 struct ConnectionQueue {
     private let perHost: Int
     private let all: Int

@@ -76,7 +76,8 @@ extension HTTPHeaders {
         return nil
     }
 
-    /// Whether a token may hold a byte (RFC 9110, section 5.6.2): the name of a header is one, and many values have some.
+    /// Whether a token may hold a byte (RFC 9110, section 5.6.2): the name of a header is one, and many values have
+    /// some.
     package static func isTokenByte(_ byte: UInt8) -> Bool {
         switch byte {
         case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),

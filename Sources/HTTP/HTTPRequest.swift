@@ -54,20 +54,21 @@ public struct HTTPRequest: Sendable {
     public var answersEveryStatus: Bool
     /// Whether the URL's host may be at a private address.
     public var privateAddresses = PrivateAddresses.allowed
-    /// Whether a redirect may lead to a private address. Even where it may not, a host may redirect to itself, and one in
-    /// a private network to another one there: it has no need of us to get there.
+    /// Whether a redirect may lead to a private address. Even where it may not, a host may redirect to itself, and one
+    /// in a private network to another one there: it has no need of us to get there.
     public var redirectsToPrivateAddresses = PrivateAddresses.allowed
     /// Who goes first when the host limits requests.
     public var place = Place()
-    /// What else than the `Authorization` and the secret fields of a form only the receiver may know: no message repeats
-    /// it, whatever the answer says.
+    /// What else than the `Authorization` and the secret fields of a form only the receiver may know: no message
+    /// repeats it, whatever the answer says.
     package var secrets: [String] = []
 
     /// A request's place among those that wait for the same host (``PacedHTTPClient``).
     public struct Place: Sendable, Hashable {
         /// Higher goes first: what ends work that has begun goes before what begins some.
         public var precedence = 2
-        /// Whose request it is, as a repository's: of equal precedence, each group's first goes before any group's second.
+        /// Whose request it is, as a repository's: of equal precedence, each group's first goes before any group's
+        /// second.
         public var group = ""
 
         /// The usual place.

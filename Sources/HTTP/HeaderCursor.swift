@@ -1,4 +1,5 @@
-/// Reads the value of a header field from its beginning to its end, in the parts that RFC 9110 makes them of (section 5.6).
+/// Reads the value of a header field from its beginning to its end, in the parts that RFC 9110 makes them of (section
+/// 5.6).
 package struct HeaderCursor: Sendable {
     /// The field's value.
     package let bytes: [UInt8]
@@ -37,8 +38,8 @@ package struct HeaderCursor: Sendable {
         peek == UInt8(ascii: "\"") ? quotedString() : token()
     }
 
-    /// Reads the text of a quoted string (section 5.6.4); `nil`, and stays, when none begins here, it does not end, or it is
-    /// not UTF-8.
+    /// Reads the text of a quoted string (section 5.6.4); `nil`, and stays, when none begins here, it does not end, or
+    /// it is not UTF-8.
     package mutating func quotedString() -> String? {
         guard peek == UInt8(ascii: "\"") else { return nil }
         var value: [UInt8] = []

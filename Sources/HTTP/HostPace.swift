@@ -1,8 +1,9 @@
 /// How fast a host lets itself be asked, learnt from its refusals (429).
 ///
 /// A host that allows so many requests in so much time says with its refusal when the next ones are welcome. What it
-/// answered since it last let us in, over the time until then, is the rate that it allows: at that rate, evenly, requests
-/// go on. The rate then grows slowly, so that a host that allows more, or does so again, is not asked slowly for ever.
+/// answered since it last let us in, over the time until then, is the rate that it allows: at that rate, evenly,
+/// requests go on. The rate then grows slowly, so that a host that allows more, or does so again, is not asked slowly
+/// for ever.
 struct HostPace: Sendable {
     /// Nothing is sent before this moment: as the host asked.
     private(set) var resumes: ContinuousClock.Instant
@@ -50,8 +51,8 @@ struct HostPace: Sendable {
     /// Takes another refusal.
     ///
     /// - Parameters:
-    ///   - sent: when the refused request was sent. One that was under way at the last refusal says nothing new but how long
-    ///     to wait.
+    ///   - sent: when the refused request was sent. One that was under way at the last refusal says nothing new but how
+    ///     long to wait.
     ///   - answered: how many requests were answered since the last refusal.
     /// - Returns: whether it was a new refusal, after which counting begins anew.
     mutating func refuse(

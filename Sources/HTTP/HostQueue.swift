@@ -26,8 +26,8 @@ struct HostQueue: Sendable {
         var wake: ContinuousClock.Instant?
     }
 
-    /// How many requests may be under way at once. More would only wait in the connections' queue, beyond recall when the
-    /// host refuses one.
+    /// How many requests may be under way at once. More would only wait in the connections' queue, beyond recall when
+    /// the host refuses one.
     private let maximumInFlight: Int
     private(set) var inFlight = 0
     private(set) var waiters: [Waiter] = []

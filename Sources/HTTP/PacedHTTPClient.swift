@@ -3,10 +3,10 @@ import Synchronization
 
 /// Sends requests through another client, so that a host that refuses some (429) is asked more slowly by all.
 ///
-/// Each host has one queue. One refusal holds up everybody's requests to that host for as long as it asks, and afterwards
-/// they go at the rate that it was seen to allow, instead of each request finding out for itself. A request whose turn
-/// cannot come before its deadline fails at once, as throttled. Work that has begun goes before work that has not
-/// (``HTTPRequest/Place``): otherwise everybody would begin, and nobody end, within their deadlines.
+/// Each host has one queue. One refusal holds up everybody's requests to that host for as long as it asks, and
+/// afterwards they go at the rate that it was seen to allow, instead of each request finding out for itself. A request
+/// whose turn cannot come before its deadline fails at once, as throttled. Work that has begun goes before work that
+/// has not (``HTTPRequest/Place``): otherwise everybody would begin, and nobody end, within their deadlines.
 public final class PacedHTTPClient: HTTPSending {
     private typealias Turn = Result<Void, Refusal>
 

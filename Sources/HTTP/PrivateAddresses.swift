@@ -1,8 +1,8 @@
 /// Whether a request may go to addresses that are not of the public internet: private networks, this machine, the link.
 ///
 /// URLs that strangers supply (in certificates, in redirects) are followed from inside a cluster, where such addresses
-/// answer to whoever asks. What decides is the address that is connected to, after the name was resolved: a name may mean
-/// one address when it is looked up by whoever checks, and another when it is used.
+/// answer to whoever asks. What decides is the address that is connected to, after the name was resolved: a name may
+/// mean one address when it is looked up by whoever checks, and another when it is used.
 ///
 /// A request that goes through a proxy is resolved there: only a host that is written as an address is judged then.
 public enum PrivateAddresses: Sendable, Hashable {
@@ -39,8 +39,8 @@ struct AddressRule: Sendable, Hashable {
         return blocks.contains { $0.contains(address) } ? nil : scope
     }
 
-    /// What is wrong with a URL by its text alone, for a request that a proxy resolves: an address that is not allowed, or
-    /// a name that means this machine or a metadata service.
+    /// What is wrong with a URL by its text alone, for a request that a proxy resolves: an address that is not allowed,
+    /// or a name that means this machine or a metadata service.
     func problem(of url: HTTPURL) -> String? {
         guard privateAddresses != .allowed else { return nil }
         if let address = IPAddress(url.host) {
@@ -58,7 +58,8 @@ struct AddressRule: Sendable, Hashable {
         return nil
     }
 
-    /// The rule for the next exchange of a call that was redirected by an answer from an address, unknown behind a proxy.
+    /// The rule for the next exchange of a call that was redirected by an answer from an address, unknown behind a
+    /// proxy.
     static func redirect(
         from address: IPAddress?, toSameOrigin: Bool, _ privateAddresses: PrivateAddresses
     ) -> AddressRule {

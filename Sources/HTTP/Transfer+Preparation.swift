@@ -20,8 +20,9 @@ extension Transfer {
 
         setup.set(CURLOPT_NOSIGNAL, 1)
         setup.set(CURLOPT_TCP_NODELAY, 1)
-        // A peer that has gone and come back without a word, as after a crash, must be noticed within seconds of its return
-        // by whoever only listens. A stream may go over a connection that another exchange has opened: all have this.
+        // A peer that has gone and come back without a word, as after a crash, must be noticed within seconds of its
+        // return by whoever only listens. A stream may go over a connection that another exchange has opened: all have
+        // this.
         setup.set(CURLOPT_TCP_KEEPALIVE, 1)
         setup.set(CURLOPT_TCP_KEEPIDLE, 10)
         setup.set(CURLOPT_TCP_KEEPINTVL, 4)

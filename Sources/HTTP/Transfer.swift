@@ -80,8 +80,8 @@ final class Transfer: @unchecked Sendable {
         judge?.deallocate()
     }
 
-    /// Tells ThreadSanitizer that another thread goes on with the transfer from here: it cannot see the order that the locks
-    /// make by which transfers are handed over. See ``takeOver()``.
+    /// Tells ThreadSanitizer that another thread goes on with the transfer from here: it cannot see the order that the
+    /// locks make by which transfers are handed over. See ``takeOver()``.
     func handOver() { ccurl_hand_over(Unmanaged.passUnretained(self).toOpaque()) }
 
     /// Tells ThreadSanitizer that this thread goes on where another one has handed over.
@@ -166,11 +166,12 @@ final class Transfer: @unchecked Sendable {
         }
         // The end of the fields after the body.
         guard !line.isEmpty else { return true }
-        // "No whitespace is allowed between the field name and colon" (RFC 9112, section 5.1): it would be another name, and the
-        // header, a link to the next page for instance, not be there.
+        // "No whitespace is allowed between the field name and colon" (RFC 9112, section 5.1): it would be another
+        // name, and the header, a link to the next page for instance, not be there.
         guard let colon = line.firstIndex(of: UInt8(ascii: ":")), colon > line.startIndex,
             line[..<colon].allSatisfy(HTTPHeaders.isTokenByte),
-            // A lone CR is no end of a line here, and is one to others: what follows would be a header to them (section 2.2).
+            // A lone CR is no end of a line here, and is one to others: what follows would be a header to them (section
+            // 2.2).
             line[colon...].allSatisfy({ $0 == 0x09 || ($0 >= 0x20 && $0 != 0x7F) })
         else {
             stop = .malformed("the answer has a malformed header line")
@@ -181,8 +182,8 @@ final class Transfer: @unchecked Sendable {
         while let last = value.last, last == 0x20 || last == 0x09 { value = value.dropLast() }
         let name = String(decoding: line[..<colon], as: UTF8.self)
         if isPastHeaders {
-            // A field after the body is not one of the head (RFC 9110, section 6.5.1), and nothing here uses it. But one that
-            // would say that there is more must not go unseen.
+            // A field after the body is not one of the head (RFC 9110, section 6.5.1), and nothing here uses it. But
+            // one that would say that there is more must not go unseen.
             guard HTTPHeaders.areEqual(name, "Link") else { return true }
             stop = .malformed("the answer has a Link field after its body")
             return false

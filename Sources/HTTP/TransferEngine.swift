@@ -4,8 +4,8 @@ import Synchronization
 /// Runs transfers on one thread of its own, over libcurl's multi interface. Connections, their pool and their caps
 /// belong to it; so do the trusted authorities, which never change in its life.
 ///
-/// `@unchecked Sendable`: `inbox` is a lock; `multi` is used by the engine's thread alone; of `events` any thread may wake,
-/// and it lives as long as the engine; `thread` is written once before `init` returns; `active`, `streams`,
+/// `@unchecked Sendable`: `inbox` is a lock; `multi` is used by the engine's thread alone; of `events` any thread may
+/// wake, and it lives as long as the engine; `thread` is written once before `init` returns; `active`, `streams`,
 /// `queue`, `nextRateCheck` and `nextDeadline` are touched by the engine's thread alone.
 final class TransferEngine: @unchecked Sendable {
     private enum Mode { case running, draining, stopping }
@@ -189,8 +189,8 @@ final class TransferEngine: @unchecked Sendable {
 
     /// Ends a transfer whose bytes another host needs.
     private func giveWay(_ transfer: Transfer) {
-        // Nearly always another of this engine's transfers asks for the room, on its thread: the memory is free at once, and
-        // not only when the thread has taken whatever has come on all other connections.
+        // Nearly always another of this engine's transfers asks for the room, on its thread: the memory is free at
+        // once, and not only when the thread has taken whatever has come on all other connections.
         if ccurl_thread_is_current(thread) { transfer.giveUpBody() }
         transfer.handOver()
         tell { $0.evicted.append(transfer) }
@@ -265,9 +265,9 @@ final class TransferEngine: @unchecked Sendable {
         func fail(_ detail: String) {
             transfer.finish(.failure(Fault(kind: .configuration, detail: detail, isWorthRetrying: false)))
         }
-        // Each has a handle of its own. Used again, it would keep a pointer to the last header of the transfer before, which is
-        // freed, and a header line that begins with a space, which whoever answers may send, is appended there (libcurl
-        // before 8.5).
+        // Each has a handle of its own. Used again, it would keep a pointer to the last header of the transfer before,
+        // which is freed, and a header line that begins with a space, which whoever answers may send, is appended there
+        // (libcurl before 8.5).
         guard let handle = curl_easy_init() else {
             return fail("there is no memory for a request")
         }

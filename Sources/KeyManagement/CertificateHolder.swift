@@ -32,14 +32,14 @@ package final class CertificateHolder: Sendable {
 
     /// Puts what a look at the source gave into force.
     ///
-    /// A source that was read and has nothing to trust leaves nothing in force: that is what its owner says. One that was
-    /// not read completely and gave nothing leaves what was.
+    /// A source that was read and has nothing to trust leaves nothing in force: that is what its owner says. One that
+    /// was not read completely and gave nothing leaves what was.
     ///
     /// - Parameters:
     ///   - offered: all certificates that are now in the source. Those that cannot be trusted are refused here.
     ///   - problems: what could not be read. The certificates then are those that could, and the status says so.
-    ///   - findings: what the source said and its owner should know, such as that a certificate was deleted. They show in
-    ///     the status as problems do, but keep nothing in force.
+    ///   - findings: what the source said and its owner should know, such as that a certificate was deleted. They show
+    ///     in the status as problems do, but keep nothing in force.
     ///   - others: what the source has besides and does not offer: disabled versions, those that could not be read.
     ///   - warnings: what an administrator should change although everything works.
     ///   - areLasting: whether the problems stay until somebody mends what they name.

@@ -3,8 +3,8 @@ import PKI
 
 /// Where trusted certificates come from: a value in the configuration, files, a vault.
 ///
-/// A provider answers at once from memory. Those whose source can change look at it again in ``run()``, and keep the last
-/// good set when that fails.
+/// A provider answers at once from memory. Those whose source can change look at it again in ``run()``, and keep the
+/// last good set when that fails.
 package protocol CertificateProvider: Sendable {
     /// The name by which verifiers refer to it.
     var name: String { get }
@@ -22,8 +22,8 @@ package protocol CertificateProvider: Sendable {
     func refresh() async
     /// Looks at the source again and again until the task is cancelled. Returns at once where nothing can change.
     func run() async
-    /// A stream of the generations from now on: each change gives one element, and a slow reader sees the newest. It ends
-    /// with the provider, or with its reader.
+    /// A stream of the generations from now on: each change gives one element, and a slow reader sees the newest. It
+    /// ends with the provider, or with its reader.
     func changes() -> AsyncStream<UInt64>
 }
 

@@ -57,7 +57,8 @@ package struct CertificateSet: Sendable {
     /// When the first of them expires.
     package var firstExpiry: Date { certificates.map(\.notAfter).min() ?? .distantPast }
 
-    /// A set that follows another one, with a new generation if its certificates are others; nil when it would be empty.
+    /// A set that follows another one, with a new generation if its certificates are others; nil when it would be
+    /// empty.
     package init?(_ entries: [TrustedCertificate], after last: CertificateSet? = nil) {
         guard !entries.isEmpty else { return nil }
         self.entries = entries
@@ -72,8 +73,8 @@ package struct CertificateSet: Sendable {
 
     /// Parts certificates into those that can be trusted, authorities and self-signed ones, and others.
     ///
-    /// A signature is trusted when one of the certificates in its chain is among the trusted ones: a leaf there would be
-    /// trusted without its issuer ever being asked (trust store specification, "Trust store").
+    /// A signature is trusted when one of the certificates in its chain is among the trusted ones: a leaf there would
+    /// be trusted without its issuer ever being asked (trust store specification, "Trust store").
     package static func part(_ offered: [TrustedCertificate]) -> (
         trusted: [TrustedCertificate], refused: [RefusedCertificate]
     ) {

@@ -5,9 +5,9 @@ import Synchronization
 /// Certificates in files and directories (Ratify's `verificationCerts`, a mounted ConfigMap or Secret), read again when
 /// they change.
 ///
-/// Every file stands for itself. One that cannot be read keeps what it last gave, and the status names it; the others go
-/// on. One that is gone from its directory takes its certificates with it. So a file that is just being written opens no
-/// gap, and nothing is ever trusted that its source did not say.
+/// Every file stands for itself. One that cannot be read keeps what it last gave, and the status names it; the others
+/// go on. One that is gone from its directory takes its certificates with it. So a file that is just being written
+/// opens no gap, and nothing is ever trusted that its source did not say.
 package final class FileCertificates: CertificateProvider {
     /// What may be read.
     package struct Limits: Sendable {
@@ -43,8 +43,8 @@ package final class FileCertificates: CertificateProvider {
     /// A provider of some files and directories; nothing is read yet.
     ///
     /// - Parameters:
-    ///   - paths: files, or directories that are read with the directories in them. `~/` stands for `home`. Names that begin
-    ///     with a dot are skipped, which Kubernetes' own names in a mounted volume (`..data`) do.
+    ///   - paths: files, or directories that are read with the directories in them. `~/` stands for `home`. Names that
+    ///     begin with a dot are skipped, which Kubernetes' own names in a mounted volume (`..data`) do.
     ///   - interval: how often ``run()`` looks for changes.
     ///   - now: the time of day, for the status.
     package init(
@@ -79,8 +79,8 @@ package final class FileCertificates: CertificateProvider {
 
     package func refresh() async { load() }
 
-    /// Reads all files. Small as they are they are read each time, and only parsed when their bytes are others: sizes and
-    /// times of modification can stay the same when a file changes twice within one tick of the file system.
+    /// Reads all files. Small as they are they are read each time, and only parsed when their bytes are others: sizes
+    /// and times of modification can stay the same when a file changes twice within one tick of the file system.
     package func load() {
         var problems: [String] = []
         var files: [String] = []

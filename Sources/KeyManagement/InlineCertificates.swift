@@ -2,8 +2,8 @@ import FoundationEssentials
 import PKI
 import Quotation
 
-/// Certificates, or a public key, that stand in the configuration itself (Ratify's KeyManagementProvider of type `inline`). They never
-/// change.
+/// Certificates, or a public key, that stand in the configuration itself (Ratify's KeyManagementProvider of type
+/// `inline`). They never change.
 package final class InlineCertificates: CertificateProvider {
     package let name: String
     package let type = "inline"

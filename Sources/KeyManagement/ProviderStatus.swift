@@ -3,7 +3,8 @@ import PKI
 
 /// How a provider is doing, in the terms of the status of a KeyManagementProvider resource.
 package struct ProviderStatus: Hashable, Sendable {
-    /// Whether the last look at the source gave all that it should. When it did not, an earlier set may still be in force.
+    /// Whether the last look at the source gave all that it should. When it did not, an earlier set may still be in
+    /// force.
     package var isSuccess: Bool
     /// What went wrong; nil when nothing did.
     package var error: String?

@@ -51,7 +51,8 @@ package final class TrustedCertificates: Sendable {
 
     /// The certificates of a provider.
     ///
-    /// - Throws: ``KeyManagementError`` that names the provider, when there is none of that name or it has no certificates.
+    /// - Throws: ``KeyManagementError`` that names the provider, when there is none of that name or it has no
+    ///   certificates.
     package func certificates(named name: String) throws(KeyManagementError) -> CertificateSet {
         let providers = state.withLock { $0.providers }
         guard let provider = providers[name] else {

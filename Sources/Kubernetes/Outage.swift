@@ -1,5 +1,5 @@
-/// Something that fails again and again, as a log is to tell of it: once that it fails, now and then that it still does or
-/// why it does now, and once that it is over.
+/// Something that fails again and again, as a log is to tell of it: once that it fails, now and then that it still does
+/// or why it does now, and once that it is over.
 package struct Outage: Sendable {
     /// Whether and how a failure is to be told.
     package enum Telling: Sendable, Hashable {

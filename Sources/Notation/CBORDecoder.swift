@@ -1,9 +1,9 @@
 /// Reads CBOR (RFC 8949) from bytes that somebody else made: depth and counts are bounded by the input, every length is
 /// checked against what is there before anything is allocated.
 ///
-/// Accepted is what COSE_Sign1 of the Notary Project needs: definite lengths only, keys of a map once each, valid UTF-8,
-/// integers of 64 bits with sign. Integers and lengths may be longer than necessary: RFC 9052, section 3, asks for
-/// deterministic encoding of the signed structure, not of the headers inside.
+/// Accepted is what COSE_Sign1 of the Notary Project needs: definite lengths only, keys of a map once each, valid
+/// UTF-8, integers of 64 bits with sign. Integers and lengths may be longer than necessary: RFC 9052, section 3, asks
+/// for deterministic encoding of the signed structure, not of the headers inside.
 package struct CBORDecoder {
     /// How many arrays, maps and tags may be open at once.
     static let maximumDepth = 32

@@ -71,9 +71,9 @@ enum COSEParser {
         }
     }
 
-    /// COSE envelope specification, "Unprotected Headers": x5chain (label 33) as an array of byte strings. RFC 9360 allows
-    /// one bare byte string for a single certificate; the specification asks for the array, and the reference verifier
-    /// accepts nothing else.
+    /// COSE envelope specification, "Unprotected Headers": x5chain (label 33) as an array of byte strings. RFC 9360
+    /// allows one bare byte string for a single certificate; the specification asks for the array, and the reference
+    /// verifier accepts nothing else.
     private static func certificates(_ unprotected: CBORMap) throws(EnvelopeError) -> [[UInt8]] {
         guard let items = unprotected[33]?.array, !items.isEmpty else {
             throw EnvelopeError(

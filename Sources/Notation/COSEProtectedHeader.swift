@@ -3,8 +3,8 @@ import Quotation
 
 /// The protected header of a COSE envelope (COSE envelope specification, "Protected Header").
 ///
-/// Two rules are wider than in JWS, as in the reference verifier: `crit` may name a label twice and may name labels that
-/// need not be there, such as `alg`; and a time that belongs to the other signing scheme is not looked at.
+/// Two rules are wider than in JWS, as in the reference verifier: `crit` may name a label twice and may name labels
+/// that need not be there, such as `alg`; and a time that belongs to the other signing scheme is not looked at.
 struct COSEProtectedHeader {
     let algorithm: SigningAlgorithm
     let attributes: SignedAttributes

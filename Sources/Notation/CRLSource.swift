@@ -3,8 +3,8 @@ import HTTP
 import PKI
 import Quotation
 
-/// Finds out by certificate revocation lists whether a certificate is revoked (trust store and trust policy specification,
-/// "CRLs"; RFC 5280, section 6.3).
+/// Finds out by certificate revocation lists whether a certificate is revoked (trust store and trust policy
+/// specification, "CRLs"; RFC 5280, section 6.3).
 struct CRLSource: Sendable {
     let http: any HTTPSending
     let cache: RevocationCache
@@ -187,8 +187,8 @@ struct CRLSource: Sendable {
 
     // MARK: Delta lists
 
-    /// The delta list that a base list names in `freshestCRL` ("If the delta CRL cannot be retrieved for some reason, the
-    /// revocation result will be revocation unavailable"). Its URLs stand for each other.
+    /// The delta list that a base list names in `freshestCRL` ("If the delta CRL cannot be retrieved for some reason,
+    /// the revocation result will be revocation unavailable"). Its URLs stand for each other.
     private func delta(
         of base: VerifiedRevocationList, at url: RevocationURL, _ question: Question
     ) async throws(ValidationFailure) -> (list: VerifiedRevocationList, end: Date)? {
@@ -220,8 +220,8 @@ struct CRLSource: Sendable {
         throw ValidationFailure.joined(failures)
     }
 
-    /// RFC 5280, section 5.2.4: the delta list begins at the base list or before it and is newer, and both have the same
-    /// scope.
+    /// RFC 5280, section 5.2.4: the delta list begins at the base list or before it and is newer, and both have the
+    /// same scope.
     static func check(_ delta: RevocationList, addsTo base: RevocationList) throws(ValidationFailure) {
         guard let start = delta.deltaBaseNumber, let number = delta.number, let baseNumber = base.number else {
             throw ValidationFailure("it or its base list lacks the numbers by which they belong together")

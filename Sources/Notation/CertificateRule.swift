@@ -26,15 +26,16 @@ public struct CertificateRuleError: Error, Hashable, Sendable, CustomStringConve
     public var description: String { "certificate \(position + 1) of the chain (\"\(subject)\"): \(problem)" }
 }
 
-/// The certificates that issue others in a chain, with their positions: all but the leaf. A chain of one certificate has
-/// none: it "MUST meet Leaf Certificates requirements and ignore Root and Intermediate CA Certificates requirements".
+/// The certificates that issue others in a chain, with their positions: all but the leaf. A chain of one certificate
+/// has none: it "MUST meet Leaf Certificates requirements and ignore Root and Intermediate CA Certificates
+/// requirements".
 private func authorities(_ chain: [Certificate]) -> [(position: Int, certificate: Certificate)] {
     chain.indices.dropFirst().map { ($0, chain[$0]) }
 }
 
 /// Order and completeness: each certificate is issued by the next, the last one by itself and no other one by itself
-/// ("Other requirements", items 1 and 2). Names compare by bytes. There is no path building: what is not in order or not
-/// part of the chain is a fault.
+/// ("Other requirements", items 1 and 2). Names compare by bytes. There is no path building: what is not in order or
+/// not part of the chain is a fault.
 public struct ChainOrderRule: CertificateRule {
     /// The rule.
     public init() {}

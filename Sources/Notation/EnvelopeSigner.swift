@@ -5,8 +5,8 @@ import PKI
 import Quotation
 import StrictJSON
 
-/// Makes signature envelopes under the scheme ``SigningScheme/x509`` with a local key or one elsewhere (signature specification; JWS and COSE
-/// envelope specifications), in the shape that the reference implementation writes.
+/// Makes signature envelopes under the scheme ``SigningScheme/x509`` with a local key or one elsewhere (signature
+/// specification; JWS and COSE envelope specifications), in the shape that the reference implementation writes.
 public struct EnvelopeSigner: Sendable {
     /// The certificate chain, leaf first.
     public let chain: [Certificate]

@@ -49,8 +49,8 @@ public struct ImageVerifier: Sendable {
     /// Verifies an image: lists its signatures once, and tries them in that order until one is good.
     ///
     /// A signature that cannot be fetched, or whose manifest is broken, counts as one that is not good; the others are
-    /// tried nevertheless. (The reference verifier ends at it. "Signature verification workflow succeeds if verification
-    /// succeeds for at least one signature", says the trust policy specification's FAQ.)
+    /// tried nevertheless. (The reference verifier ends at it. "Signature verification workflow succeeds if
+    /// verification succeeds for at least one signature", says the trust policy specification's FAQ.)
     ///
     /// - Parameters:
     ///   - subject: the image's manifest, when it has been resolved already.

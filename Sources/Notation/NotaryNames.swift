@@ -40,9 +40,9 @@ enum NotaryName {
         return text
     }
 
-    /// The first of some member names that differs from a known name in case only. To the reference implementation it is
-    /// that name, to a reader that compares names as JSON does (RFC 7515, section 5.3) it is another: what has one is
-    /// refused, so that no two readers disagree.
+    /// The first of some member names that differs from a known name in case only. To the reference implementation it
+    /// is that name, to a reader that compares names as JSON does (RFC 7515, section 5.3) it is another: what has one
+    /// is refused, so that no two readers disagree.
     static func caseVariant(in names: [String], of known: [String]) -> String? {
         names.first { name in
             !known.contains(name) && known.contains { $0.utf8.count <= name.utf8.count && folded($0) == folded(name) }

@@ -14,8 +14,8 @@ struct OCSPSource: Sendable {
     /// A request with more characters than this in its URL is sent with POST (RFC 6960, appendix A.1).
     static let maximumPathLength = 254
 
-    /// The status of a certificate that names a responder. They are asked one after the other, and the first that has an
-    /// answer decides, be it that it does not know the certificate.
+    /// The status of a certificate that names a responder. They are asked one after the other, and the first that has
+    /// an answer decides, be it that it does not know the certificate.
     func status(_ question: CRLSource.Question) async -> RevocationStatus {
         let certificate = question.certificate
         guard certificate.ocspURLs.count <= options.maximumURLs else {
@@ -104,8 +104,9 @@ struct OCSPSource: Sendable {
         } catch { throw ValidationFailure("\(url): \(error)", isPassing: error.isPassing) }
     }
 
-    /// Of all answers about one certificate the worst, and when the first of them ends. RFC 6960 asks for one answer; of
-    /// several, one that says revoked is the one that counts, and a good one counts when all of them are good and recent.
+    /// Of all answers about one certificate the worst, and when the first of them ends. RFC 6960 asks for one answer;
+    /// of several, one that says revoked is the one that counts, and a good one counts when all of them are good and
+    /// recent.
     private func decisive(
         _ answers: [OCSPResponse.Single], _ now: Date, producedAt: Date
     ) throws(ValidationFailure) -> (single: OCSPResponse.Single, nextUpdate: Date) {

@@ -3,8 +3,8 @@ import PKI
 
 /// Date and time of RFC 3339, as the JWS envelope has them.
 ///
-/// Read as the reference verifier reads them: a fraction may be written with a comma (ISO 8601 allows it) and an hour with
-/// one digit; `T` and `Z` are in upper case; there are no leap seconds.
+/// Read as the reference verifier reads them: a fraction may be written with a comma (ISO 8601 allows it) and an hour
+/// with one digit; `T` and `Z` are in upper case; there are no leap seconds.
 enum RFC3339 {
     /// The moment of a text, or `nil` when it is not one.
     static func parse(_ text: String) -> Date? {

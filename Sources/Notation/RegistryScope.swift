@@ -4,8 +4,9 @@ import Quotation
 /// A scope of a trust policy statement that is a repository: `registry.example/team/app` (trust store and trust policy
 /// specification, "OCI Trust Policy Constraints").
 ///
-/// The specification compares texts. One registry has several spellings, though, all of which lead to the same image: whoever
-/// may choose the spelling would choose the statement. So the registry's canonical name counts, ``RegistryName``.
+/// The specification compares texts. One registry has several spellings, though, all of which lead to the same image:
+/// whoever may choose the spelling would choose the statement. So the registry's canonical name counts,
+/// ``RegistryName``.
 struct RegistryScope: Sendable {
     /// The global scope.
     static let global = "*"
@@ -66,8 +67,8 @@ struct RegistryScope: Sendable {
         }
     }
 
-    /// A component of a repository (distribution specification): lower-case letters and digits, joined by one `.`, one or
-    /// two `_`, or any number of `-`.
+    /// A component of a repository (distribution specification): lower-case letters and digits, joined by one `.`, one
+    /// or two `_`, or any number of `-`.
     private static func isComponent(_ component: Substring.UTF8View.SubSequence) -> Bool {
         func isWord(_ byte: UInt8) -> Bool { (0x30...0x39).contains(byte) || (0x61...0x7A).contains(byte) }
         var rest = component[...]

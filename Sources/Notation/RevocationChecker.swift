@@ -6,8 +6,8 @@ import PKI
 /// Revocation Evaluation"): for each certificate OCSP first, and lists where OCSP cannot tell.
 ///
 /// A failure is passing when a source could not be reached, did not answer in time, or said that it cannot answer now:
-/// asking again may have another outcome. Everything that a source did answer is definite, malformed, out of date and wrongly
-/// signed answers too: they deny, and do not hold up the request until it is out of time.
+/// asking again may have another outcome. Everything that a source did answer is definite, malformed, out of date and
+/// wrongly signed answers too: they deny, and do not hold up the request until it is out of time.
 ///
 /// ```swift
 /// let checker = RevocationChecker(http: try HTTPClient(configuration: HTTPClientConfiguration()))
@@ -67,8 +67,8 @@ public struct RevocationChecker: RevocationChecking {
 
     private func status(_ question: CRLSource.Question) async -> RevocationStatus {
         guard !question.certificate.ocspURLs.isEmpty else { return await lists.status(question) }
-        // "If revocation status cannot be determined using OCSP because of any reason such as unavailability then fallback
-        // to using CRLs for revocation check."
+        // "If revocation status cannot be determined using OCSP because of any reason such as unavailability then
+        // fallback to using CRLs for revocation check."
         let status = await ocsp.status(question)
         guard case .unknown(let failure) = status, !question.certificate.crlDistributionPoints.isEmpty else {
             return status

@@ -2,15 +2,15 @@ import FoundationEssentials
 import PKI
 import Quotation
 
-/// Checks whether the certificates of a chain have been revoked (trust store and trust policy specification, "Certificate
-/// Revocation Evaluation").
+/// Checks whether the certificates of a chain have been revoked (trust store and trust policy specification,
+/// "Certificate Revocation Evaluation").
 public protocol RevocationChecking: Sendable {
     /// Checks all certificates of a chain but its root.
     ///
     /// - Parameters:
     ///   - chain: leaf first, complete.
-    ///   - isTrusted: whether the trust policy trusts the chain. What strangers' chains lead to is used for them, and teaches
-    ///     nothing that outlasts it.
+    ///   - isTrusted: whether the trust policy trusts the chain. What strangers' chains lead to is used for them, and
+    ///     teaches nothing that outlasts it.
     ///   - authenticSigningTime: the time that a signing authority states, which decides whether a revocation with an
     ///     invalidity date after it counts.
     ///   - now: the time of verification.
@@ -25,7 +25,8 @@ public protocol RevocationChecking: Sendable {
 }
 
 /// The revocation check of a verifier that is to ask nobody: chains whose certificates name no source of revocation
-/// information pass ("no revocation check is performed and the certificate is considered valid"), every other chain fails.
+/// information pass ("no revocation check is performed and the certificate is considered valid"), every other chain
+/// fails.
 public struct OfflineRevocation: RevocationChecking {
     /// The check.
     public init() {}

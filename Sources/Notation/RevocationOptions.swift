@@ -15,13 +15,13 @@ public struct RevocationOptions: Hashable, Sendable {
     public var maximumURLs: Int
     /// How far the clock of whoever signs an answer or a list may be ahead of this one's.
     public var clockSkew: TimeInterval
-    /// How long an answer or a list is used before its source is asked again, whatever its own `nextUpdate` says: until then
-    /// it hides a revocation.
+    /// How long an answer or a list is used before its source is asked again, whatever its own `nextUpdate` says: until
+    /// then it hides a revocation.
     public var maximumAge: TimeInterval
     /// On whose behalf it is asked. What tenants learn of revocation is kept apart.
     public var tenant = ""
-    /// Whether the URLs of certificates are asked at private addresses. Whoever pushes a signature chooses its chain, but
-    /// only a chain that is trusted gets as far as this check.
+    /// Whether the URLs of certificates are asked at private addresses. Whoever pushes a signature chooses its chain,
+    /// but only a chain that is trusted gets as far as this check.
     public var privateAddresses = PrivateAddresses.allowed
 
     /// Limits; those of the specification and the reference verifier unless told otherwise.

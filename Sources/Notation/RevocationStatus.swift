@@ -11,8 +11,8 @@ enum RevocationStatus: Sendable {
 }
 
 extension ValidationFailure {
-    /// Several failures as one. It is passing when one of them is: the source that could not be reached may yet give the
-    /// answer that the others did not.
+    /// Several failures as one. It is passing when one of them is: the source that could not be reached may yet give
+    /// the answer that the others did not.
     static func joined(_ failures: [ValidationFailure]) -> ValidationFailure {
         ValidationFailure(
             failures.map(\.description).joined(separator: "; "), isPassing: failures.contains(where: \.isPassing))

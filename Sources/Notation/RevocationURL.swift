@@ -30,8 +30,8 @@ struct RevocationURL: Hashable, Sendable, CustomStringConvertible {
 
     /// Fetches what is there.
     ///
-    /// - Throws: passing for whatever may be gone in a moment: no connection, no answer in time, 429, server errors. Any
-    ///   other answer than 200 is definite.
+    /// - Throws: passing for whatever may be gone in a moment: no connection, no answer in time, 429, server errors.
+    ///   Any other answer than 200 is definite.
     func fetch(
         _ request: HTTPRequest, with http: any HTTPSending, _ options: RevocationOptions
     ) async throws(ValidationFailure) -> [UInt8] {

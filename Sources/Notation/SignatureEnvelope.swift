@@ -2,8 +2,8 @@ import FoundationEssentials
 import Quotation
 import StrictJSON
 
-/// A signature envelope (signature specification, "Signature Envelope"), read strictly and not yet verified: whoever made
-/// the bytes made all of this. ``SignatureVerifier`` says what of it holds.
+/// A signature envelope (signature specification, "Signature Envelope"), read strictly and not yet verified: whoever
+/// made the bytes made all of this. ``SignatureVerifier`` says what of it holds.
 public struct SignatureEnvelope: Sendable {
     /// The format that it came in.
     public let format: EnvelopeFormat
@@ -33,8 +33,8 @@ public struct SignatureEnvelope: Sendable {
     public static let maximumCertificates = 32
     /// How large a certificate of the chain may be: 64 KiB.
     public static let maximumCertificateBytes = 64 << 10
-    /// How many JSON values the envelope, its protected header and its payload may have each: far more than any use, and
-    /// few enough that memory and the time for looking names up stay small whatever the envelope's size.
+    /// How many JSON values the envelope, its protected header and its payload may have each: far more than any use,
+    /// and few enough that memory and the time for looking names up stay small whatever the envelope's size.
     static let maximumValues = 10_000
 
     /// Reads an envelope.

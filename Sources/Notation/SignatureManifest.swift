@@ -1,8 +1,8 @@
 import OCI
 import Quotation
 
-/// The manifest of a signature: an OCI image manifest, or an OCI artifact manifest, with the signed artifact as its subject
-/// and the envelope as its only layer (signature specification, "OCI Signatures").
+/// The manifest of a signature: an OCI image manifest, or an OCI artifact manifest, with the signed artifact as its
+/// subject and the envelope as its only layer (signature specification, "OCI Signatures").
 public struct SignatureManifest: Sendable {
     /// The envelope.
     public let envelope: Descriptor
@@ -12,9 +12,10 @@ public struct SignatureManifest: Sendable {
 
     /// Checks a manifest that a store listed as a signature of a subject.
     ///
-    /// The reference verifier believes a registry's listing; here the manifest itself must name the subject ("`subject`:
-    /// A REQUIRED artifact descriptor referencing the signed manifest") and say that it is a signature, by `artifactType`
-    /// or in the older form by `config.mediaType` ("OCI Signature Verification Forward and Backward Compatibility").
+    /// The reference verifier believes a registry's listing; here the manifest itself must name the subject
+    /// ("`subject`: A REQUIRED artifact descriptor referencing the signed manifest") and say that it is a signature, by
+    /// `artifactType` or in the older form by `config.mediaType` ("OCI Signature Verification Forward and Backward
+    /// Compatibility").
     ///
     /// - Throws: ``ValidationFailure`` when it is not that.
     public init(
@@ -54,8 +55,8 @@ public struct SignatureManifest: Sendable {
         mediaType == MediaType.ociManifest || mediaType == MediaType.artifactManifest
     }
 
-    /// The manifest of a new signature, in the shape that notation 1.3 writes: `config.mediaType` says what it is, which
-    /// every registry and every version of notation understands; `artifactType` is not used.
+    /// The manifest of a new signature, in the shape that notation 1.3 writes: `config.mediaType` says what it is,
+    /// which every registry and every version of notation understands; `artifactType` is not used.
     static func make(
         envelope: Descriptor, config: Descriptor, subject: Descriptor, annotations: [String: String]
     ) -> Manifest {

@@ -2,8 +2,8 @@ import FoundationEssentials
 import OCI
 import PKI
 
-/// What came of verifying one signature: each validation with its action and result, and what the signature says once its
-/// integrity is proven.
+/// What came of verifying one signature: each validation with its action and result, and what the signature says once
+/// its integrity is proven.
 public struct SignatureOutcome: Sendable {
     /// What a verified signature says.
     public struct Content: Sendable {
@@ -31,8 +31,8 @@ public struct SignatureOutcome: Sendable {
     /// The five validations, in the order in which they are done: integrity, authenticity, expiry, authentic timestamp,
     /// revocation.
     public internal(set) var results: [ValidationResult]
-    /// When the first of the revocation answers ends that the validations rest on: then they must be done again. `nil` when
-    /// they rest on none.
+    /// When the first of the revocation answers ends that the validations rest on: then they must be done again. `nil`
+    /// when they rest on none.
     public internal(set) var validUntil: Date?
     /// What fails the signature beside the validations, at every level: it could not be fetched, it is about another
     /// artifact, it lacks required metadata, it demands what is not supported.

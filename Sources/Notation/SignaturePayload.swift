@@ -3,8 +3,8 @@ import OCI
 import Quotation
 import StrictJSON
 
-/// The payload of a signature (signature specification, "Payload"): which artifact was signed, and the user metadata that
-/// was signed with it.
+/// The payload of a signature (signature specification, "Payload"): which artifact was signed, and the user metadata
+/// that was signed with it.
 public struct SignaturePayload: Hashable, Sendable {
     /// The artifact; its annotations are the user metadata.
     public let targetArtifact: Descriptor

@@ -3,8 +3,8 @@ import OCI
 import PKI
 import Quotation
 
-/// Verifies signature envelopes against a trust policy statement (trust store and trust policy specification, "Signature
-/// Verification", "Steps").
+/// Verifies signature envelopes against a trust policy statement (trust store and trust policy specification,
+/// "Signature Verification", "Steps").
 ///
 /// ```swift
 /// let verifier = SignatureVerifier(trustStore: DirectoryTrustStore(directory: "truststore"))

@@ -30,8 +30,8 @@ public struct SignedAttributes: Sendable {
         return extended.contains { $0.name == NotaryName.verificationPluginMinVersion } ? "(without a name)" : nil
     }
 
-    /// Critical attributes that nothing here understands: "unknown critical attributes MUST cause signature verification
-    /// to fail" (signature specification, "Extended attributes").
+    /// Critical attributes that nothing here understands: "unknown critical attributes MUST cause signature
+    /// verification to fail" (signature specification, "Extended attributes").
     var unknownCritical: [String] { extended.filter(\.isCritical).map(\.name) }
 }
 

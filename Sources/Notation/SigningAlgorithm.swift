@@ -16,8 +16,8 @@ public enum SigningAlgorithm: String, Hashable, Sendable, CaseIterable, CustomSt
     case es512 = "ES512"
 
     /// The one algorithm that a key may sign with (signature specification, "Algorithm Selection"); `nil` for kinds and
-    /// sizes of keys that may not sign. The size is exact: the reference verifier rounds an RSA modulus up to bytes, and
-    /// so lets 2047 bits pass where the specification wants 2048.
+    /// sizes of keys that may not sign. The size is exact: the reference verifier rounds an RSA modulus up to bytes,
+    /// and so lets 2047 bits pass where the specification wants 2048.
     public init?(key: PublicKey) {
         switch key.kind {
         case .rsa(bits: 2048): self = .ps256

@@ -5,14 +5,14 @@ import Quotation
 /// A distinguished name as trust policies write it: attribute types with one value each (trust store and trust policy
 /// specification, "Trusted Identities Constraints"; RFC 4514).
 struct SubjectName: Hashable, Sendable {
-    /// Values by type, as bytes: they are compared byte for byte, without Unicode equivalence and with regard to case. A type
-    /// that notation prints without a name stands under its OID.
+    /// Values by type, as bytes: they are compared byte for byte, without Unicode equivalence and with regard to case.
+    /// A type that notation prints without a name stands under its OID.
     let attributes: [[UInt8]: [UInt8]]
     /// OIDs that a certificate's subject has more than once: nothing that names one of them can match.
     private let repeated: Set<[UInt8]>
 
-    /// Other ways to write a type, beside the names that notation prints. None of these is among the short names that RFC
-    /// 4514 lists but `DC` and `UID`, which notation does not print by name.
+    /// Other ways to write a type, beside the names that notation prints. None of these is among the short names that
+    /// RFC 4514 lists but `DC` and `UID`, which notation does not print by name.
     private static let aliases = [
         "S": "ST", "serialNumber": "SERIALNUMBER", "2.5.4.5": "SERIALNUMBER", "postalCode": "POSTALCODE",
         "2.5.4.17": "POSTALCODE", "E": "1.2.840.113549.1.9.1", "emailAddress": "1.2.840.113549.1.9.1",
@@ -29,9 +29,9 @@ struct SubjectName: Hashable, Sendable {
         repeated = []
     }
 
-    /// The subject of a signing certificate. The part that notation prints by name is printed and read again by the rules of
-    /// policies, so that the names are refused that the reference verifier refuses: those without C, ST or O, and those with
-    /// one type twice. The other types count where an identity names them.
+    /// The subject of a signing certificate. The part that notation prints by name is printed and read again by the
+    /// rules of policies, so that the names are refused that the reference verifier refuses: those without C, ST or O,
+    /// and those with one type twice. The other types count where an identity names them.
     init(_ subject: DistinguishedName) throws(TrustPolicyError) {
         var attributes = try Self.attributes(subject.rfc2253OfNamedTypes)
         var repeated: Set<[UInt8]> = []

@@ -26,9 +26,9 @@ public struct TimestampingPurposeRule: CertificateRule {
     }
 }
 
-/// Critical extensions of a timestamp authority's chain are ones that are understood (RFC 5280, section 4.2). The reference
-/// verifier has its platform verify this chain, which refuses others; unlike the signing chain, whose other extensions "MUST
-/// NOT be evaluated".
+/// Critical extensions of a timestamp authority's chain are ones that are understood (RFC 5280, section 4.2). The
+/// reference verifier has its platform verify this chain, which refuses others; unlike the signing chain, whose other
+/// extensions "MUST NOT be evaluated".
 public struct UnderstoodExtensionsRule: CertificateRule {
     private typealias Identifier = CertificateExtension.Identifier
     private static let understood: Set = [

@@ -6,8 +6,8 @@ public struct TimestampVerifier: TimestampVerifying {
     /// An accuracy above this (about a hundred years, in seconds) is no statement about a time.
     static let maximumAccuracy: TimeInterval = 3.2e9
 
-    /// The rules for the chain of a timestamp authority (signature specification, "Certificate Requirements"), in the order
-    /// in which they are checked.
+    /// The rules for the chain of a timestamp authority (signature specification, "Certificate Requirements"), in the
+    /// order in which they are checked.
     public static let rules: [any CertificateRule] = [
         KeyStrengthRule(), SerialNumberRule(), CertificateSignatureRule(), ChainOrderRule(), BasicConstraintsRule(),
         KeyUsageRule(mustBeCritical: false), TimestampingPurposeRule(), UnderstoodExtensionsRule(),

@@ -4,8 +4,8 @@ import PKI
 /// Verifies RFC 3161 countersignatures (trust store and trust policy specification, "Timestamp Countersignature
 /// Verification details").
 public protocol TimestampVerifying: Sendable {
-    /// Verifies a token over a signature: its syntax, message imprint, signature, `signing-certificate-v2`, and the chain to
-    /// a trusted root by the certificate requirements for timestamping.
+    /// Verifies a token over a signature: its syntax, message imprint, signature, `signing-certificate-v2`, and the
+    /// chain to a trusted root by the certificate requirements for timestamping.
     ///
     /// Comparing the time with the validity of the signing chain, and the revocation status of the authority, are the
     /// caller's.
@@ -35,9 +35,9 @@ public struct VerifiedTimestamp: Hashable, Sendable {
         self.chain = chain
     }
 
-    /// Why the timestamp proves no time for a signing chain: it is of a time to come, or the signature was perhaps not made
-    /// while the chain was valid: "the time range from timeStampLowerLimit to
-    /// timeStampUpperLimit is entirely within the signing certificate chain's validity period", both ends included.
+    /// Why the timestamp proves no time for a signing chain: it is of a time to come, or the signature was perhaps not
+    /// made while the chain was valid: "the time range from timeStampLowerLimit to timeStampUpperLimit is entirely
+    /// within the signing certificate chain's validity period", both ends included.
     func failure(within signingChain: [Certificate], now: Date) -> ValidationFailure? {
         // RFC 3161, section 2.4.2: genTime is when the token was created. The reference verifier takes any.
         guard time <= now.addingTimeInterval(SignatureVerifier.clockSkew) else {

@@ -2,14 +2,14 @@ import OCI
 import Quotation
 import StrictJSON
 
-/// A trust policy for OCI artifacts (trust store and trust policy specification, "OCI Trust Policy", version 1.0): every
-/// rule of the specification has been checked.
+/// A trust policy for OCI artifacts (trust store and trust policy specification, "OCI Trust Policy", version 1.0):
+/// every rule of the specification has been checked.
 public struct TrustPolicyDocument: Sendable {
     /// The statements, in their order.
     public let statements: [TrustPolicyStatement]
 
-    /// Where the statement of each scope is, by the scope's place: a policy may have hundreds, and one is chosen for every
-    /// verification.
+    /// Where the statement of each scope is, by the scope's place: a policy may have hundreds, and one is chosen for
+    /// every verification.
     private let positions: [String: (position: Int, scope: RegistryScope)]
     /// Where the statement of all other repositories is.
     private let globalPosition: Int?
@@ -73,13 +73,13 @@ public struct TrustPolicyDocument: Sendable {
         globalPosition = statements.firstIndex(where: \.isGlobal)
     }
 
-    /// The statement for an image: the one whose scope is its repository, else the global one ("Selecting a trust policy
-    /// to verify a signed OCI artifact").
+    /// The statement for an image: the one whose scope is its repository, else the global one ("Selecting a trust
+    /// policy to verify a signed OCI artifact").
     ///
     /// - Throws: ``TrustPolicyError`` when there is none: the artifact is untrusted then.
     public func statement(for reference: ImageReference) throws(TrustPolicyError) -> TrustPolicyStatement {
-        // What the specification has no words for, an IPv6 address, has no statement, not even "*". All other references are
-        // in the grammar of scopes.
+        // What the specification has no words for, an IPv6 address, has no statement, not even "*". All other
+        // references are in the grammar of scopes.
         if reference.written.isIPv6 { _ = try RegistryScope(parsing: reference.scopeName) }
         return try statement(for: RegistryScope(of: reference), over: reference.transport)
     }

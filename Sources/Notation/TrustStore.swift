@@ -20,8 +20,8 @@ public struct TrustStoreName: Hashable, Sendable, CustomStringConvertible {
 
     /// A name of a type.
     ///
-    /// - Throws: ``TrustPolicyError`` when the name has other characters than letters, digits, `_`, `.` and `-`. `.` and
-    ///   `..` are refused too, since stores are directories; the reference implementation takes them.
+    /// - Throws: ``TrustPolicyError`` when the name has other characters than letters, digits, `_`, `.` and `-`. `.`
+    ///   and `..` are refused too, since stores are directories; the reference implementation takes them.
     public init(_ type: TrustStoreType, _ name: String) throws(TrustPolicyError) {
         let isPlain = name.utf8.allSatisfy { byte in
             switch byte {
@@ -63,8 +63,8 @@ public protocol TrustStore: Sendable {
     func certificates(type: TrustStoreType, named name: String) async throws(TrustStoreError) -> [Certificate]
 
     /// What is there now of a named store that has several sources, one of which may be missing. A signature that the
-    /// certificates which are there vouch for is good whatever else the store holds: more trust only admits more. Nothing
-    /// else can be said while something is missing.
+    /// certificates which are there vouch for is good whatever else the store holds: more trust only admits more.
+    /// Nothing else can be said while something is missing.
     ///
     /// - Throws: ``TrustStoreError`` as ``certificates(type:named:)`` does, but for sources that are missing.
     func content(type: TrustStoreType, named name: String) async throws(TrustStoreError) -> TrustStoreContent

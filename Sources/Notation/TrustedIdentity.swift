@@ -62,7 +62,8 @@ public enum TrustedIdentities: Sendable {
     }
 }
 
-/// One trusted identity: `x509.subject:` with a distinguished name. Others than `x509.subject` are kept, and match nothing.
+/// One trusted identity: `x509.subject:` with a distinguished name. Others than `x509.subject` are kept, and match
+/// nothing.
 public struct TrustedIdentity: Hashable, Sendable {
     static let subjectPrefix = "x509.subject"
 

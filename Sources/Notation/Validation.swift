@@ -29,14 +29,14 @@ public struct ValidationFailure: Error, Hashable, Sendable, CustomStringConverti
     /// Whether the same validation may well have another result in a moment: a responder that does not answer. Such a
     /// failure says nothing about the signature and must not be kept as a verdict.
     public let isPassing: Bool
-    /// Whether the signature names the very digest of the artifact, but with another media type or size than the registry
-    /// does: one of them has it wrong, so it is worth a second question to the registry before it counts.
+    /// Whether the signature names the very digest of the artifact, but with another media type or size than the
+    /// registry does: one of them has it wrong, so it is worth a second question to the registry before it counts.
     public let contradictsDescriptor: Bool
     /// What to do about it, where the validation that failed does not say it already.
     public let advice: String?
 
-    /// Whether it says nothing about the signature, but that something configured must be mended: a trust store that cannot
-    /// be used, credentials that cannot be read.
+    /// Whether it says nothing about the signature, but that something configured must be mended: a trust store that
+    /// cannot be used, credentials that cannot be read.
     public let isConfiguration: Bool
 
     /// A failure with its reason.

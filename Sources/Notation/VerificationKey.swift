@@ -32,9 +32,9 @@ struct VerificationKey: Sendable {
 
     /// Whether a signature is this key's over a message that is the concatenation of some parts.
     ///
-    /// RSASSA-PSS has MGF1 with the same hash and a salt exactly as long as the hash: RFC 7518, section 3.5, for JWS and
-    /// RFC 8230, section 2, for COSE. (The reference accepts any salt in JWS.) ECDSA signatures are r and s side by side,
-    /// each as long as the order: RFC 7518, section 3.4, and RFC 9053, section 2.1.
+    /// RSASSA-PSS has MGF1 with the same hash and a salt exactly as long as the hash: RFC 7518, section 3.5, for JWS
+    /// and RFC 8230, section 2, for COSE. (The reference accepts any salt in JWS.) ECDSA signatures are r and s side by
+    /// side, each as long as the order: RFC 7518, section 3.4, and RFC 9053, section 2.1.
     func isValid(_ signature: [UInt8], over parts: some Sequence<[UInt8]>) -> Bool {
         switch algorithm.hash {
         case .sha256: isValid(signature, Self.digest(parts, SHA256.self))

@@ -15,7 +15,8 @@ final class VerifiedRevocationList: Sendable {
     init(
         _ list: RevocationList, issuer: Certificate, now: Date, clockSkew: TimeInterval
     ) throws(ValidationFailure) {
-        // RFC 5280, section 6.3.3 (b)(1): the list is the issuer's by its name, and (f) and (g) by a key that may sign it.
+        // RFC 5280, section 6.3.3 (b)(1): the list is the issuer's by its name, and (f) and (g) by a key that may sign
+        // it.
         guard list.issuer == issuer.subject else {
             throw ValidationFailure(
                 "the list is by \"\(list.issuer)\", not by the certificate's issuer \"\(issuer.subject)\"")
@@ -36,8 +37,8 @@ final class VerifiedRevocationList: Sendable {
         guard now <= nextUpdate else {
             throw ValidationFailure("the list ended at \(RFC3339.text(nextUpdate)), and no newer one is published")
         }
-        // RFC 5280, section 5.1.2.4: thisUpdate is when the list was issued. One of a time to come would outlast every newer
-        // one. The reference verifier does not look at it.
+        // RFC 5280, section 5.1.2.4: thisUpdate is when the list was issued. One of a time to come would outlast every
+        // newer one. The reference verifier does not look at it.
         guard list.thisUpdate <= now.addingTimeInterval(clockSkew) else {
             throw ValidationFailure("the list is of a time to come, \(RFC3339.text(list.thisUpdate))")
         }

@@ -60,8 +60,8 @@ struct CredentialHelper: Sendable {
         }
     }
 
-    /// Whether the program is not there, or is none that can be run. A machine that has no process to spare may have one in a
-    /// moment.
+    /// Whether the program is not there, or is none that can be run. A machine that has no process to spare may have
+    /// one in a moment.
     private static func isLasting(_ error: any Error) -> Bool {
         guard let error = error as? SubprocessError else { return false }
         return error.code == .executableNotFound
@@ -74,8 +74,8 @@ struct CredentialHelper: Sendable {
     private static func input(holding text: String) -> Int32? {
         let bytes = Array(text.utf8)
         var ends: [Int32] = [-1, -1]
-        // So much goes into a pipe at once that nobody reads (pipe(7), PIPE_BUF). Subprocess hands no other program its ends
-        // on.
+        // So much goes into a pipe at once that nobody reads (pipe(7), PIPE_BUF). Subprocess hands no other program its
+        // ends on.
         guard bytes.count <= 4096, pipe(&ends) == 0 else { return nil }
         defer { close(ends[1]) }
         guard write(ends[1], bytes, bytes.count) == bytes.count else {

@@ -9,8 +9,8 @@ public struct Descriptor: Hashable, Sendable {
     public var digest: Digest
     /// The size of the content in bytes, never negative.
     public var size: Int64
-    /// The artifact type, in a descriptor that points to an artifact's manifest. In a listing of referrers it is empty where
-    /// the manifest states none, and `nil` where it could not be learned.
+    /// The artifact type, in a descriptor that points to an artifact's manifest. In a listing of referrers it is empty
+    /// where the manifest states none, and `nil` where it could not be learned.
     public var artifactType: String?
     /// Annotations; empty when there are none.
     public var annotations: [String: String]

@@ -139,8 +139,8 @@ package struct DockerConfig: Hashable, Sendable {
         user == "<token>" ? .identityToken(password) : .basic(user: user, password: password)
     }
 
-    /// The helper to ask for a registry, and what it knows the registry as; one that names the registry goes before the store
-    /// for all. `nil` where there is none, or only one that is not valid.
+    /// The helper to ask for a registry, and what it knows the registry as; one that names the registry goes before the
+    /// store for all. `nil` where there is none, or only one that is not valid.
     func helper(for endpoint: String) -> (name: String, server: String)? {
         guard let name = try? content(ofHelperFor: endpoint)?.get() else { return nil }
         // Docker writes the name under which somebody logged in, which may have a port.
@@ -158,8 +158,8 @@ package struct DockerConfig: Hashable, Sendable {
 
     /// What `auths` says for a repository: the longest path that fits, and of those a host in full before a pattern.
     ///
-    /// - Throws: ``Fault`` when that entry is not valid, or there is none and the helper that is meant for the registry is
-    ///   not: it must not be asked as by nobody because of a typing error.
+    /// - Throws: ``Fault`` when that entry is not valid, or there is none and the helper that is meant for the registry
+    ///   is not: it must not be asked as by nobody because of a typing error.
     package func credential(for endpoint: String, repository: String) throws(Fault) -> RegistryCredential? {
         var best: (fit: RegistryKey.Fit, content: Result<RegistryCredential, Fault>)?
         for entry in entries {

@@ -25,8 +25,8 @@ enum FileAccess {
 
         var isMissing: Bool { Fault.meansMissing(code) }
 
-        /// Whether it stays until somebody mends it: nothing is there, or what is there is not what it should be, or may not
-        /// be used. Trouble of the machine, such as too many open files, may pass.
+        /// Whether it stays until somebody mends it: nothing is there, or what is there is not what it should be, or
+        /// may not be used. Trouble of the machine, such as too many open files, may pass.
         var isLasting: Bool {
             isMissing || [0, EACCES, EPERM, EISDIR, ELOOP, ENAMETOOLONG, EROFS, EINVAL].contains(code)
         }

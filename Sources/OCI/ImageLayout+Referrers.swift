@@ -13,9 +13,9 @@ extension ImageLayout {
     /// Every referrer of the subject: of the manifests in `index.json`, and of those in indexes below it (a referrers
     /// tag is one), the ones whose own `subject` has this digest.
     ///
-    /// An entry whose blob is missing or is not what the entry says is passed over: nothing says which image it belongs to.
-    /// Where the list of this very image's referrers tag names it, it is a referrer that cannot be read, which whoever
-    /// fetches it is told. A file that cannot be read is an error.
+    /// An entry whose blob is missing or is not what the entry says is passed over: nothing says which image it belongs
+    /// to. Where the list of this very image's referrers tag names it, it is a referrer that cannot be read, which
+    /// whoever fetches it is told. A file that cannot be read is an error.
     public func referrers(
         of subject: Descriptor, in reference: ImageReference, artifactType: String?, deadline: ContinuousClock.Instant
     ) async throws(RegistryError) -> [Descriptor] {

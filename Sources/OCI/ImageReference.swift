@@ -19,8 +19,8 @@ public struct ImageReference: Hashable, Sendable, CustomStringConvertible {
     public let transport: RegistryTransport
     /// The registry with the port that was written.
     ///
-    /// It is no part of what a reference is: two spellings of a registry make equal references. Who pulls an image may have
-    /// credentials and mirrors by the spelling, though, so that what is handed back to be pulled keeps it.
+    /// It is no part of what a reference is: two spellings of a registry make equal references. Who pulls an image may
+    /// have credentials and mirrors by the spelling, though, so that what is handed back to be pulled keeps it.
     package let written: RegistryName
 
     /// The most bytes a reference's text may have.
@@ -143,8 +143,8 @@ public struct ImageReference: Hashable, Sendable, CustomStringConvertible {
         return text
     }
 
-    /// Every spelling of the registry that may lead to where this one does, whatever it is spoken to by: for lists of what is
-    /// to be verified, which nobody may get past.
+    /// Every spelling of the registry that may lead to where this one does, whatever it is spoken to by: for lists of
+    /// what is to be verified, which nobody may get past.
     package var registrySpellings: [String] { written.spellings }
 
     /// The same reference where registries are spoken to in another way.

@@ -17,8 +17,8 @@ enum LinkHeader {
 
     /// The target of the link whose relation is `next`; `nil` when no link has it.
     ///
-    /// - Throws: ``Fault`` when a field breaks the grammar, when links with this relation lead to different places, or when
-    ///   a relation looks like this one and is another.
+    /// - Throws: ``Fault`` when a field breaks the grammar, when links with this relation lead to different places, or
+    ///   when a relation looks like this one and is another.
     static func next(_ fields: [String]) throws(Fault) -> String? {
         guard fields.reduce(0, { $0 + $1.utf8.count }) <= maximumBytes else {
             throw Fault("has more than \(maximumBytes) bytes")

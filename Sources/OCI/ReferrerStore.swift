@@ -19,8 +19,8 @@ public protocol ReferrerStore: Sendable {
     /// fetches.
     ///
     /// - Parameter artifactType: only those of this type; `nil` for all.
-    /// - Returns: descriptors with their types: ``Descriptor/artifactType`` is empty where an artifact has none, and `nil`
-    ///   where its manifest could not be read, so that it may be of any type.
+    /// - Returns: descriptors with their types: ``Descriptor/artifactType`` is empty where an artifact has none, and
+    ///   `nil` where its manifest could not be read, so that it may be of any type.
     func referrers(
         of subject: Descriptor, in reference: ImageReference, artifactType: String?, deadline: ContinuousClock.Instant
     ) async throws(RegistryError) -> [Descriptor]
@@ -35,8 +35,8 @@ public protocol ReferrerStore: Sendable {
         _ descriptor: Descriptor, in reference: ImageReference, maximumBytes: Int, deadline: ContinuousClock.Instant
     ) async throws(RegistryError) -> [UInt8]
 
-    /// Forgets what it may keep of a reference and its descriptor, which something speaks against: whoever asks next is told
-    /// by the registry itself.
+    /// Forgets what it may keep of a reference and its descriptor, which something speaks against: whoever asks next is
+    /// told by the registry itself.
     func forget(_ descriptor: Descriptor, of reference: ImageReference)
 
     /// What holds up questions about a reference now, in words: a registry that limits requests. `nil` when nothing is

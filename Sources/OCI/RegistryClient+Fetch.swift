@@ -4,9 +4,9 @@ import Quotation
 extension RegistryClient {
     /// The descriptor of what a reference means.
     ///
-    /// A digest reference is asked for too: the registry knows its media type and size. They are what it says they are, right
-    /// or wrong, so that answer is kept for ``RegistryOptions/descriptorCacheLifetime`` only; what a tag means only if
-    /// ``RegistryOptions/tagCacheLifetime`` says so.
+    /// A digest reference is asked for too: the registry knows its media type and size. They are what it says they are,
+    /// right or wrong, so that answer is kept for ``RegistryOptions/descriptorCacheLifetime`` only; what a tag means
+    /// only if ``RegistryOptions/tagCacheLifetime`` says so.
     public func resolve(
         _ reference: ImageReference, deadline: ContinuousClock.Instant
     ) async throws(RegistryError) -> Descriptor {
@@ -26,7 +26,8 @@ extension RegistryClient {
                     descriptor, for: question, cost: question.cacheCost + descriptor.cacheCost,
                     expires: .now + options.tagCacheLifetime)
             }
-            // Whoever asks for a tag's digest next, as Gatekeeper does with what was mutated, is told without a question.
+            // Whoever asks for a tag's digest next, as Gatekeeper does with what was mutated, is told without a
+            // question.
             let pinned = question.with(digest: descriptor.digest, keepingTag: false)
             descriptors.insert(
                 descriptor, for: pinned, cost: pinned.cacheCost + descriptor.cacheCost,
@@ -100,8 +101,8 @@ extension RegistryClient {
         return Descriptor(mediaType: mediaType, digest: asked, size: size)
     }
 
-    /// The digest that an answer says its content has; `nil` when it says none. What is there and is no digest, or says two
-    /// things, is an error.
+    /// The digest that an answer says its content has; `nil` when it says none. What is there and is no digest, or says
+    /// two things, is an error.
     func claimedDigest(_ response: HTTPResponse, _ call: RegistryCall) throws(RegistryError) -> Digest? {
         let claims = Set(response.headers.all("Docker-Content-Digest").map(\.trimmedOfSpaces))
         guard let claim = claims.first else { return nil }
@@ -214,7 +215,8 @@ extension RegistryClient {
         call.error(.sizeMismatch, "the content has \(size) bytes, its descriptor says \(descriptor.size)")
     }
 
-    /// What holds up questions about a reference now, in words: a registry that limits requests. `nil` when nothing does.
+    /// What holds up questions about a reference now, in words: a registry that limits requests. `nil` when nothing
+    /// does.
     public func degradedReason(for reference: ImageReference) -> String? {
         guard let origin = try? origin(reference) else { return nil }
         return http.limit(of: origin.authority)

@@ -33,12 +33,12 @@ extension RegistryClient {
     /// How many manifests are fetched side by side to learn their types.
     private static let simultaneousTypes = 8
 
-    /// What was collected, with the types that manifests state where the list does not: "artifactType … MUST be set to the
-    /// config descriptor's mediaType" where the manifest has none itself (distribution specification, "Listing
+    /// What was collected, with the types that manifests state where the list does not: "artifactType … MUST be set to
+    /// the config descriptor's mediaType" where the manifest has none itself (distribution specification, "Listing
     /// Referrers"), and lists by the referrers tag, or from registries of before, may lack it.
     ///
-    /// An entry whose manifest cannot be read counts as one of the type that is asked for: whoever fetches it then is told
-    /// why it cannot be judged, and it is not left out as if it were something else.
+    /// An entry whose manifest cannot be read counts as one of the type that is asked for: whoever fetches it then is
+    /// told why it cannot be judged, and it is not left out as if it were something else.
     func typed(
         _ collection: ReferrerCollection, _ call: RegistryCall
     ) async throws(RegistryError) -> [Descriptor] {

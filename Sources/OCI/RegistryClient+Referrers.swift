@@ -49,8 +49,8 @@ extension RegistryClient {
             throw tooMany(listingCall(subject, reference, deadline))
         }
         let referrers = try await typed(collection, listingCall(subject, reference, deadline))
-        // A registry that has the API answers 200 for a subject without referrers, too ("Listing Referrers"). One that fails over,
-        // or stands behind a proxy that does, must not have signed images taken for unsigned ones.
+        // A registry that has the API answers 200 for a subject without referrers, too ("Listing Referrers"). One that
+        // fails over, or stands behind a proxy that does, must not have signed images taken for unsigned ones.
         guard !isLost || !referrers.isEmpty else {
             throw listingCall(subject, reference, deadline).error(
                 .unavailable,
@@ -167,7 +167,8 @@ extension RegistryClient {
     enum ReferrersTag {
         /// There is no such tag.
         case missing
-        /// The registry answers with the subject itself: it takes the tag for the digest that is in it. Nothing is listed.
+        /// The registry answers with the subject itself: it takes the tag for the digest that is in it. Nothing is
+        /// listed.
         case subject
         case list(Index)
     }

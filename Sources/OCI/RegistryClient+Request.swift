@@ -128,8 +128,8 @@ extension RegistryClient {
                 throw call.error(.unauthorized, "a host that the registry redirects to answered 401")
             }
             if let authorization { forget(authorization) }
-            // A token that was kept, or with which the request waited for its turn, may have lost its worth since it was
-            // good: that says nothing of the credentials, only a refusal of a new one does.
+            // A token that was kept, or with which the request waited for its turn, may have lost its worth since it
+            // was good: that says nothing of the credentials, only a refusal of a new one does.
             let wasKept = authorization?.token.map { $0.obtained + Self.newTokenAge < .now } ?? false
             guard !isLastTry || wasKept && tries < Self.maximumTries else {
                 throw refusal(response, call, credential)
@@ -148,8 +148,8 @@ extension RegistryClient {
     /// How many times a call answers a challenge.
     private static let maximumTries = 4
 
-    /// The answer to the first call to a repository without credentials, if this call is the first; `nil` when it is known
-    /// how the repository wants to be asked, or somebody else has just found out or failed to.
+    /// The answer to the first call to a repository without credentials, if this call is the first; `nil` when it is
+    /// known how the repository wants to be asked, or somebody else has just found out or failed to.
     ///
     /// Without this everybody who asks at a cold start would send a call that ends with 401.
     private func introduction(_ call: RegistryCall, _ url: HTTPURL) async throws(RegistryError) -> HTTPResponse? {
@@ -246,8 +246,8 @@ extension RegistryClient {
         }
     }
 
-    /// What to do about 403. An identity that has just read the repository has the right to; some registries, and proxies
-    /// before them, answer so for what is not there.
+    /// What to do about 403. An identity that has just read the repository has the right to; some registries, and
+    /// proxies before them, answer so for what is not there.
     private func advice(onRefusalOf call: RegistryCall) -> String {
         guard call.actions == .pull, openRepositories.value(for: call.reference.scopeName) != nil else {
             return "grant this identity the right to \(call.actions.rawValue)"

@@ -84,8 +84,8 @@ public final class RegistryClient: ReferrerStore, ArtifactPushing {
         return statistics
     }
 
-    /// How registries are spoken to. Registries on the loopback, in plain HTTP by their port, make no difference to what a
-    /// name without a port means.
+    /// How registries are spoken to. Registries on the loopback, in plain HTTP by their port, make no difference to
+    /// what a name without a port means.
     public var transport: RegistryTransport? { options.plainHTTP ? .http : .https }
 
     /// Whether a registry is talked to in plain HTTP.

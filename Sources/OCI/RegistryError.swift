@@ -45,8 +45,8 @@ public struct RegistryError: Error, Hashable, Sendable, CustomStringConvertible 
     /// When the registry said how long to wait: that long.
     public let retryAfter: Duration?
 
-    /// Whether what we were configured with is at fault: a file that is not there, a program that is not installed. Asking
-    /// again is of no use before somebody has mended it.
+    /// Whether what we were configured with is at fault: a file that is not there, a program that is not installed.
+    /// Asking again is of no use before somebody has mended it.
     public let isConfiguration: Bool
 
     /// An error with the given fields.

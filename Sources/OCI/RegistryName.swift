@@ -3,16 +3,16 @@ import HTTP
 /// The name of a registry, in the one spelling that all of its spellings have in common.
 ///
 /// References, the scopes of trust policies, patterns of images, docker configurations and lists of endpoints write
-/// registries in many ways. Whatever compares registries compares these, so that no other way of writing one leads around
-/// a rule:
+/// registries in many ways. Whatever compares registries compares these, so that no other way of writing one leads
+/// around a rule:
 ///
 /// - The host is in lower case, without a dot at its end.
-/// - A port has no leading zeros, and the port that is meant without one is not written: 443 over https, 80 in plain HTTP
-///   (``RegistryTransport``).
+/// - A port has no leading zeros, and the port that is meant without one is not written: 443 over https, 80 in plain
+///   HTTP (``RegistryTransport``).
 /// - `index.docker.io` and `registry-1.docker.io` are `docker.io`, unless they have a port of their own.
 /// - An IPv6 address is in brackets and as RFC 5952 writes it; one that holds an IPv4 address is that.
-/// - An IPv4 address is four numbers without leading zeros. Resolvers take `10.1` and `0x7f.0.0.1` for addresses too; what
-///   ends like an address and is not in this form is no name.
+/// - An IPv4 address is four numbers without leading zeros. Resolvers take `10.1` and `0x7f.0.0.1` for addresses too;
+///   what ends like an address and is not in this form is no name.
 public struct RegistryName: Hashable, Sendable, CustomStringConvertible {
     /// Docker Hub.
     static let dockerHub = "docker.io"
@@ -31,8 +31,8 @@ public struct RegistryName: Hashable, Sendable, CustomStringConvertible {
     /// Reads a host with an optional port as somebody configures it; `nil` when it is none.
     public init?(parsing text: some StringProtocol) { self.init(text, isReference: false) }
 
-    /// Reads the registry of a reference: what node runtimes can pull (`distribution/reference`), without a dot at the end of
-    /// the host, zeros before the port or an IPv4 address within an IPv6 one.
+    /// Reads the registry of a reference: what node runtimes can pull (`distribution/reference`), without a dot at the
+    /// end of the host, zeros before the port or an IPv4 address within an IPv6 one.
     init?(ofReference text: some StringProtocol) { self.init(text, isReference: true) }
 
     private init?(_ text: some StringProtocol, isReference: Bool) {
@@ -77,8 +77,8 @@ public struct RegistryName: Hashable, Sendable, CustomStringConvertible {
         return self
     }
 
-    /// The name without a port that is meant without one over some transport: equal for all names that can be one registry.
-    /// Whether two of them are one says ``mayBeSame(as:over:)``.
+    /// The name without a port that is meant without one over some transport: equal for all names that can be one
+    /// registry. Whether two of them are one says ``mayBeSame(as:over:)``.
     package var place: String {
         guard let port, !RegistryTransport.defaultPorts.contains(port) else {
             return RegistryName.dockerHubAliases.contains(host) ? Self.dockerHub : host

@@ -1,7 +1,8 @@
 /// Manifests and blobs that other replicas have fetched, behind a ``RegistryClient``'s own memory.
 ///
-/// It can only save work. What it gives is believed only where its digest is right, and used only for repositories that the
-/// registry has just opened to this very client; whatever goes wrong is the same as having nothing, and nobody waits long.
+/// It can only save work. What it gives is believed only where its digest is right, and used only for repositories that
+/// the registry has just opened to this very client; whatever goes wrong is the same as having nothing, and nobody
+/// waits long.
 package protocol SharedContent: Sendable {
     /// Content that somebody has shared, if it is what its digest says.
     func content(for key: ContentKey) async -> [UInt8]?
@@ -34,8 +35,8 @@ extension RegistryClient {
     /// How long a repository counts as open to this client after its registry has answered.
     static let openTime = Duration.seconds(60)
 
-    /// Notes that a registry has let this client read a repository. Content of others is used only then: knowing a digest
-    /// must not open a repository.
+    /// Notes that a registry has let this client read a repository. Content of others is used only then: knowing a
+    /// digest must not open a repository.
     func noteOpen(_ reference: ImageReference) {
         openRepositories.insert(
             true, for: reference.scopeName, cost: reference.scopeName.utf8.count + 160, expires: .now + Self.openTime)

@@ -4,9 +4,10 @@ import Quotation
 /// Which other hosts a registry may send its callers' credentials to, as the place where its tokens come from (the
 /// `realm` of Docker's token authentication specification).
 ///
-/// Docker, containerd and ORAS send a password or an identity token to whatever host the registry's answer names. Here it
-/// goes to the registry's own host, to the hosts that are known to issue tokens for a public registry, and to those that
-/// the configuration names for this registry. Who asks without a credential has nothing to lose, and asks anywhere.
+/// Docker, containerd and ORAS send a password or an identity token to whatever host the registry's answer names. Here
+/// it goes to the registry's own host, to the hosts that are known to issue tokens for a public registry, and to those
+/// that the configuration names for this registry. Who asks without a credential has nothing to lose, and asks
+/// anywhere.
 public struct TokenRealms: Hashable, Sendable {
     /// Host, with its port unless it is the scheme's own, by registry.
     private var named: [RegistryName: Set<String>] = [:]

@@ -3,8 +3,8 @@ enum BER {
     /// How deep elements may lie in one another.
     static let maximumDepth = 64
 
-    /// The same elements with definite lengths in their shortest form, and octet strings in one piece. What is DER already
-    /// comes back as it is.
+    /// The same elements with definite lengths in their shortest form, and octet strings in one piece. What is DER
+    /// already comes back as it is.
     static func definite(_ bytes: [UInt8]) throws(PKIError) -> [UInt8] {
         var rest = bytes[...]
         let element = try element(&rest, depth: 0)

@@ -2,8 +2,8 @@ import Crypto
 import Encoding
 import FoundationEssentials
 
-/// An X.509 certificate (RFC 5280), read once and completely into values that do not change: every later check is a look
-/// at a property. Nothing of OpenSSL is kept; it does the cryptography of ``isSigned(by:)`` when that is asked.
+/// An X.509 certificate (RFC 5280), read once and completely into values that do not change: every later check is a
+/// look at a property. Nothing of OpenSSL is kept; it does the cryptography of ``isSigned(by:)`` when that is asked.
 ///
 /// Two certificates are equal when their DER is equal.
 public final class Certificate: Hashable, Sendable, CustomStringConvertible {
@@ -51,7 +51,8 @@ public final class Certificate: Hashable, Sendable, CustomStringConvertible {
     public let crlDistributionPoints: [[String]]
     /// Of ``crlDistributionPoints``, by their positions, those whose list is for some reasons of revocation only.
     public let crlDistributionPointsForSomeReasons: Set<Int>
-    /// Of ``crlDistributionPoints``, by their positions, those whose list is by somebody else than the issuer (`cRLIssuer`).
+    /// Of ``crlDistributionPoints``, by their positions, those whose list is by somebody else than the issuer
+    /// (`cRLIssuer`).
     public let crlDistributionPointsOfOthers: Set<Int>
 
     /// Where the signed part lies in ``der``.

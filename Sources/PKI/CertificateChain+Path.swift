@@ -4,11 +4,11 @@ extension CertificateChain {
     /// How many signatures are checked in the search for one path.
     static let maximumChecks = 128
 
-    /// The shortest way found from a certificate to one that is trusted, for those uses where the chain does not come in
-    /// order, such as timestamps.
+    /// The shortest way found from a certificate to one that is trusted, for those uses where the chain does not come
+    /// in order, such as timestamps.
     ///
-    /// Each issuer on the way is a certificate authority, valid at the moment, whose key signed the one before. Path lengths
-    /// are for ``faults(in:)`` to check, which expects the trusted certificates to be self-signed.
+    /// Each issuer on the way is a certificate authority, valid at the moment, whose key signed the one before. Path
+    /// lengths are for ``faults(in:)`` to check, which expects the trusted certificates to be self-signed.
     ///
     /// - Parameters:
     ///   - leaf: where the path begins.

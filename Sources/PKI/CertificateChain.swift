@@ -7,8 +7,8 @@ public enum CertificateChain {
     /// What is wrong with the links of a chain, leaf first and self-signed root last; empty when nothing is.
     ///
     /// For each certificate the issuer's name must be, byte for byte, the subject of the next one, whose key must have
-    /// signed it; the next one must be an authority that may sign certificates, with as many certificates below it as its
-    /// path length allows (RFC 5280, section 6.1; intermediates whose subject is their issuer count too, as in the
+    /// signed it; the next one must be an authority that may sign certificates, with as many certificates below it as
+    /// its path length allows (RFC 5280, section 6.1; intermediates whose subject is their issuer count too, as in the
     /// reference verifier). The last certificate must have signed itself.
     ///
     /// A fault in the names ends the walk, since what follows is not about these certificates any more.

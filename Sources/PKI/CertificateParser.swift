@@ -119,7 +119,8 @@ struct CertificateParser {
                 throw PKIError(.tooLarge, "more than \(DistributionPoint.maximumCount) locations")
             }
             switch method {
-            // A responder that is named in another way is a source of its status all the same, though nobody can ask it.
+            // A responder that is named in another way is a source of its status all the same, though nobody can ask
+            // it.
             case "1.3.6.1.5.5.7.48.1": ocspURLs.append(uri ?? "")
             case "1.3.6.1.5.5.7.48.2": if let uri { caIssuersURLs.append(uri) }
             default: break

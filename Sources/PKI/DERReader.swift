@@ -17,8 +17,8 @@ package struct DERElement: Sendable {
 /// Reads DER (ITU-T X.690) from untrusted bytes, one element after the other: definite lengths in their shortest form,
 /// tag numbers below 31. It never recurses, and never reads beyond its slice.
 ///
-/// Certificates are read here, not by OpenSSL, because untrusted bytes are safer in checked code, because OpenSSL spends
-/// 110 µs and more on one, and because a value without a C pointer in it needs no proof that it may be shared.
+/// Certificates are read here, not by OpenSSL, because untrusted bytes are safer in checked code, because OpenSSL
+/// spends 110 µs and more on one, and because a value without a C pointer in it needs no proof that it may be shared.
 /// Cryptography is left to swift-crypto and OpenSSL.
 package struct DERReader: Sendable {
     /// What has not been read yet.

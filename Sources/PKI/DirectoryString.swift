@@ -2,8 +2,8 @@
 enum DirectoryString {
     /// The text of a string value.
     ///
-    /// - Throws: when the value is not a string, or has characters that its type does not have: a certificate with such a
-    ///   name is refused, as the reference verifier does.
+    /// - Throws: when the value is not a string, or has characters that its type does not have: a certificate with such
+    ///   a name is refused, as the reference verifier does.
     static func decode(_ element: DERElement) throws(PKIError) -> String {
         let bytes = element.content
         switch element.tag {

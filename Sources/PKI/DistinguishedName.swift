@@ -1,7 +1,7 @@
 import Encoding
 
-/// A distinguished name (RFC 5280, section 4.1.2.4): a sequence of relative distinguished names, each of one or, rarely,
-/// several attributes.
+/// A distinguished name (RFC 5280, section 4.1.2.4): a sequence of relative distinguished names, each of one or,
+/// rarely, several attributes.
 ///
 /// Two names are equal when their DER is equal, byte for byte, as the reference Notation verifier compares them.
 public struct DistinguishedName: Hashable, Sendable, CustomStringConvertible {
@@ -86,9 +86,10 @@ public struct DistinguishedName: Hashable, Sendable, CustomStringConvertible {
     /// The same as ``rfc2253``.
     public var description: String { rfc2253 }
 
-    /// The name in the manner of RFC 2253, exactly as Go's `pkix.Name` prints it, since reports, trust policies and users
-    /// know names in that form: SERIALNUMBER, CN, OU, O, POSTALCODE, STREET, L, ST, C in this order whatever the order of
-    /// the certificate; several values of one type joined by `+`; other types after them, last one first, as `oid=#hex`.
+    /// The name in the manner of RFC 2253, exactly as Go's `pkix.Name` prints it, since reports, trust policies and
+    /// users know names in that form: SERIALNUMBER, CN, OU, O, POSTALCODE, STREET, L, ST, C in this order whatever the
+    /// order of the certificate; several values of one type joined by `+`; other types after them, last one first, as
+    /// `oid=#hex`.
     ///
     /// It is made for people and for the identity rules of the trust policy; names are compared by ``der``.
     public var rfc2253: String {

@@ -43,16 +43,16 @@ public struct OCSPCertificateID: Hashable, Sendable {
     }
 }
 
-/// An OCSP request for one certificate, unsigned and without a nonce (RFC 6960, section 4.1), so that responses can come
-/// from a cache (RFC 5019).
+/// An OCSP request for one certificate, unsigned and without a nonce (RFC 6960, section 4.1), so that responses can
+/// come from a cache (RFC 5019).
 public struct OCSPRequest: Hashable, Sendable {
     /// What it asks for.
     public let certificateID: OCSPCertificateID
     /// The request, encoded.
     public let der: [UInt8]
 
-    /// A request for the status of a certificate. SHA-1 names the issuer in it, which every responder understands and no
-    /// security rests on (RFC 5019, section 2.1.1).
+    /// A request for the status of a certificate. SHA-1 names the issuer in it, which every responder understands and
+    /// no security rests on (RFC 5019, section 2.1.1).
     public init(for certificate: Certificate, issuer: Certificate, hash: HashAlgorithm = .sha1) throws(PKIError) {
         certificateID = try OCSPCertificateID(of: certificate, issuer: issuer, hash: hash)
         der = DERWriter.sequence([

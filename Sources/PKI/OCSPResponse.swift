@@ -1,7 +1,7 @@
 import FoundationEssentials
 
-/// An OCSP response (RFC 6960, section 4.2): what a responder says of certificates. Nothing in it may be relied on before
-/// ``verify(for:issuer:at:)`` accepted it.
+/// An OCSP response (RFC 6960, section 4.2): what a responder says of certificates. Nothing in it may be relied on
+/// before ``verify(for:issuer:at:)`` accepted it.
 public struct OCSPResponse: Sendable {
     /// How large a response may be.
     public static let maximumBytes = 1 << 20
@@ -212,12 +212,14 @@ extension OCSPResponse {
     }
 
     /// All answers about a certificate, at least one, after everything was checked but whether they are recent: the
-    /// signature, that its signer may answer for the issuer, and that the answers are about this certificate of this issuer.
+    /// signature, that its signer may answer for the issuer, and that the answers are about this certificate of this
+    /// issuer.
     ///
-    /// The signer must be the issuer itself, or hold a certificate that the issuer signed for the purpose OCSPSigning and
-    /// that is valid at the moment (RFC 6960, section 4.2.2.2).
+    /// The signer must be the issuer itself, or hold a certificate that the issuer signed for the purpose OCSPSigning
+    /// and that is valid at the moment (RFC 6960, section 4.2.2.2).
     ///
-    /// - Throws: ``PKIError`` that says which of these failed; kind `missing` when there is no answer for the certificate.
+    /// - Throws: ``PKIError`` that says which of these failed; kind `missing` when there is no answer for the
+    ///   certificate.
     public func answers(
         for certificate: Certificate, issuer: Certificate, at moment: Date
     ) throws(PKIError) -> [Single] {

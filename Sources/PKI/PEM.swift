@@ -131,8 +131,8 @@ public struct PEM: Sendable {
         return isLabel(label) ? String(decoding: label, as: UTF8.self) : nil
     }
 
-    /// RFC 7468, section 3: words of printable characters, with one space or hyphen between them. No label in use has more
-    /// than 25 characters; what is longer is not a label but what should stand below it.
+    /// RFC 7468, section 3: words of printable characters, with one space or hyphen between them. No label in use has
+    /// more than 25 characters; what is longer is not a label but what should stand below it.
     private static func isLabel(_ label: ArraySlice<UInt8>) -> Bool {
         var last = UInt8(ascii: " ")
         for byte in label {

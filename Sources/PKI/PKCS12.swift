@@ -31,8 +31,8 @@ public struct PKCS12: Sendable {
     /// - Parameters:
     ///   - der: the file, with nothing after it.
     ///   - password: the password; `nil` for an empty one in either of the forms that programs give it.
-    /// - Throws: ``PKIError``: `encrypted` when the password is not the file's, `tooLarge` for a file beyond the limits,
-    ///   `unsupported` for an encryption that OpenSSL does not have here.
+    /// - Throws: ``PKIError``: `encrypted` when the password is not the file's, `tooLarge` for a file beyond the
+    ///   limits, `unsupported` for an encryption that OpenSSL does not have here.
     public init(der: [UInt8], password: String? = nil, limits: Limits = Limits()) throws(PKIError) {
         guard der.count <= limits.bytes else {
             throw PKIError(.tooLarge, "a PKCS #12 file has \(der.count) bytes; at most \(limits.bytes) are accepted")

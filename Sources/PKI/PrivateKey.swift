@@ -3,9 +3,9 @@ import COpenSSL
 /// A private key for signing. It is never printed, and leaves only through ``pkcs8PEM``.
 ///
 /// Safe to share between threads although a C pointer is inside: the EVP_PKEY is made complete in the initializer and
-/// never changed after it, OpenSSL documents such a key as safe for concurrent use by operations that each have their own
-/// context (EVP_MD_CTX, made and freed inside one call here), its own caches are behind its locks, and it is freed when
-/// the last reference is gone.
+/// never changed after it, OpenSSL documents such a key as safe for concurrent use by operations that each have their
+/// own context (EVP_MD_CTX, made and freed inside one call here), its own caches are behind its locks, and it is freed
+/// when the last reference is gone.
 public final class PrivateKey: @unchecked Sendable, CustomStringConvertible, CustomReflectable {
     /// The public half.
     public let publicKey: PublicKey
@@ -103,8 +103,8 @@ public final class PrivateKey: @unchecked Sendable, CustomStringConvertible, Cus
         return Array(output.prefix(length))
     }
 
-    /// The signature over a message in the form of JWS and COSE (RFC 7518, section 3.4; RFC 9053, section 2.1): RSASSA-PSS
-    /// with MGF1 of the same hash and a salt as long as the hash, or r and s of ECDSA side by side.
+    /// The signature over a message in the form of JWS and COSE (RFC 7518, section 3.4; RFC 9053, section 2.1):
+    /// RSASSA-PSS with MGF1 of the same hash and a salt as long as the hash, or r and s of ECDSA side by side.
     public func envelopeSignature(over message: some Collection<UInt8>, hash: HashAlgorithm) throws(PKIError) -> [UInt8]
     {
         switch publicKey.kind {

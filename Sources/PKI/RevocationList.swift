@@ -1,8 +1,8 @@
 import FoundationEssentials
 
-/// A certificate revocation list (RFC 5280, section 5). It is walked through completely when it is made, so that its form
-/// is known to be good; the entries stay in the encoded bytes and are looked through when a certificate is asked for, since
-/// a list may have a million of them.
+/// A certificate revocation list (RFC 5280, section 5). It is walked through completely when it is made, so that its
+/// form is known to be good; the entries stay in the encoded bytes and are looked through when a certificate is asked
+/// for, since a list may have a million of them.
 public struct RevocationList: Sendable {
     /// How large a list may be.
     public static let maximumBytes = 32 << 20
@@ -29,9 +29,9 @@ public struct RevocationList: Sendable {
     public let issuingDistributionPoint: IssuingDistributionPoint?
     /// Where delta lists that add to it are published.
     public let freshestURLs: [[String]]
-    /// Critical extensions of entries that are not understood, of whichever certificate: "If a CRL contains a critical CRL
-    /// entry extension that the application cannot process, then the application MUST NOT use that CRL to determine the
-    /// status of any certificates" (RFC 5280, section 5.3).
+    /// Critical extensions of entries that are not understood, of whichever certificate: "If a CRL contains a critical
+    /// CRL entry extension that the application cannot process, then the application MUST NOT use that CRL to determine
+    /// the status of any certificates" (RFC 5280, section 5.3).
     public let unknownCriticalEntryExtensions: Set<String>
 
     private let signedRange: Range<Int>
@@ -157,8 +157,8 @@ public struct RevocationList: Sendable {
         var unknown: Set<String> = []
         try RevocationList.walk(der[entriesRange], issuer) { (_, _, extensions, _) throws(PKIError) in
             for item in extensions {
-                // Section 5.3.3: only an indirect list may say so. Else the entries from here on would be moved to another
-                // issuer, and what they revoke would be good.
+                // Section 5.3.3: only an indirect list may say so. Else the entries from here on would be moved to
+                // another issuer, and what they revoke would be good.
                 guard isIndirect || item.oid != Identifier.certificateIssuer else {
                     throw PKIError(
                         .malformed,
@@ -171,8 +171,8 @@ public struct RevocationList: Sendable {
         unknownCriticalEntryExtensions = unknown
     }
 
-    /// What the list says about a serial number of an issuer, in its order; empty when nothing. With more than one entry
-    /// the later ones may take back what the earlier ones say (`removeFromCRL`).
+    /// What the list says about a serial number of an issuer, in its order; empty when nothing. With more than one
+    /// entry the later ones may take back what the earlier ones say (`removeFromCRL`).
     ///
     /// - Parameters:
     ///   - serialNumber: the content octets of the serial number, as ``Certificate/serialNumber`` has them.

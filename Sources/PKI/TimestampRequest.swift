@@ -27,8 +27,8 @@ public struct TimestampRequest: Hashable, Sendable {
         ])
     }
 
-    /// The token in an authority's answer, after it was checked that it answers this request. The token itself is yet to be
-    /// verified.
+    /// The token in an authority's answer, after it was checked that it answers this request. The token itself is yet
+    /// to be verified.
     ///
     /// - Returns: the token as it was encoded, as envelopes carry it, and as it was read.
     public func token(inResponse response: [UInt8]) throws(PKIError) -> (der: [UInt8], token: TimestampToken) {

@@ -1,7 +1,7 @@
 import FoundationEssentials
 
-/// A timestamp token (RFC 3161, section 2.4.2): signed data of the cryptographic message syntax (RFC 5652, section 5) around
-/// a ``TimestampInfo``. Nothing in it may be relied on before ``verify(timestamped:)`` accepted it.
+/// A timestamp token (RFC 3161, section 2.4.2): signed data of the cryptographic message syntax (RFC 5652, section 5)
+/// around a ``TimestampInfo``. Nothing in it may be relied on before ``verify(timestamped:)`` accepted it.
 public struct TimestampToken: Sendable {
     /// How large a token may be.
     public static let maximumBytes = 128 << 10
@@ -79,9 +79,9 @@ public struct TimestampToken: Sendable {
         try signers.end()
     }
 
-    /// The certificate of the authority, after everything was checked that does not need trust: that the token is about this
-    /// content, that its signature is by a certificate inside it which the signature itself names (RFC 5816), and that the
-    /// certificate is for timestamps only (RFC 3161, section 2.3).
+    /// The certificate of the authority, after everything was checked that does not need trust: that the token is about
+    /// this content, that its signature is by a certificate inside it which the signature itself names (RFC 5816), and
+    /// that the certificate is for timestamps only (RFC 3161, section 2.3).
     ///
     /// Its chain, its validity at the time and its revocation are the caller's to check.
     ///
@@ -146,7 +146,8 @@ public struct TimestampToken: Sendable {
         }
     }
 
-    /// The signed attribute that names the signer's certificate by its hash (RFC 5035, section 3; RFC 5816, section 2.2.1).
+    /// The signed attribute that names the signer's certificate by its hash (RFC 5035, section 3; RFC 5816, section
+    /// 2.2.1).
     private func checkSigningCertificate(_ certificate: Certificate) throws(PKIError) {
         var attribute = try signer.value(Identifier.signingCertificateV2, DER.sequence).reader
         var identifiers = try attribute.sequence()

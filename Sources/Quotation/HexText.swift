@@ -106,8 +106,8 @@ enum HexText {
             && Bytes.lowercased(bytes[index + 1]) == UInt8(ascii: "x")
     }
 
-    /// Where separators end that follow a group. Hyphens stand between bytes only: elsewhere they are those of dates and UUIDs;
-    /// colons between bytes and after an offset: else they are those of IPv6.
+    /// Where separators end that follow a group. Hyphens stand between bytes only: elsewhere they are those of dates
+    /// and UUIDs; colons between bytes and after an offset: else they are those of IPv6.
     private static func separators(_ bytes: UnsafeBufferPointer<UInt8>, _ group: Range<Int>) -> Int {
         var end = group.upperBound
         while end < bytes.count {

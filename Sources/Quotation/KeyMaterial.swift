@@ -1,8 +1,8 @@
 /// Recognizes text that may be a key, or part of one.
 ///
-/// A key that stands where something else should be must not end in a log. So the question is not what a text is, but what it
-/// may be: a wrong "yes" costs a quotation, a wrong "no" a key. Names, digests, media types, paths and URLs are what messages
-/// are about, though, and must not cost one.
+/// A key that stands where something else should be must not end in a log. So the question is not what a text is, but
+/// what it may be: a wrong "yes" costs a quotation, a wrong "no" a key. Names, digests, media types, paths and URLs are
+/// what messages are about, though, and must not cost one.
 enum KeyMaterial {
     static func isPossible(in text: some StringProtocol) -> Bool {
         isPossible(in: Array(text.utf8))
@@ -35,7 +35,8 @@ enum KeyMaterial {
         return false
     }
 
-    /// Whether there is something that is no text: DER, PKCS #12 and the like, read as UTF-8 as well as may be, or UTF-16.
+    /// Whether there is something that is no text: DER, PKCS #12 and the like, read as UTF-8 as well as may be, or
+    /// UTF-16.
     private static func isBinary(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
         let (window, most) = (32, 8)
         // Where the last ones were, counted in characters.

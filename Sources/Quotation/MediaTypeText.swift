@@ -1,7 +1,7 @@
 extension StringProtocol {
-    /// A media type or an artifact type as messages name it: one of the form of RFC 6838, section 4.2, below a top-level
-    /// type that is registered. Anything else that somebody wrote in its place is not shown: it says no more than that it is
-    /// none, and may be what this program sent.
+    /// A media type or an artifact type as messages name it: one of the form of RFC 6838, section 4.2, below a
+    /// top-level type that is registered. Anything else that somebody wrote in its place is not shown: it says no more
+    /// than that it is none, and may be what this program sent.
     package var quotedMediaType: String { Quotation.isMediaType(self) ? quoted : Quotation.withheldMediaType }
 }
 

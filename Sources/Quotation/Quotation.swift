@@ -3,18 +3,18 @@ import Encoding
 extension StringProtocol {
     /// This text as a message may quote it: text that came from somebody else, or that is not what it should be.
     ///
-    /// At most ``Quotation/maximumCharacters`` characters, all of them printable ASCII but for the "…" at a cut; everything
-    /// else, quotation marks and backslashes are written as escapes, so that a line of a log stays one line and a quotation
-    /// ends where it seems to. What may be key material is never shown, not even in part.
+    /// At most ``Quotation/maximumCharacters`` characters, all of them printable ASCII but for the "…" at a cut;
+    /// everything else, quotation marks and backslashes are written as escapes, so that a line of a log stays one line
+    /// and a quotation ends where it seems to. What may be key material is never shown, not even in part.
     ///
-    /// Names that were read (an image reference, a digest, a certificate's subject, a host) are no quotations: a message
-    /// names what it is about, as it was read.
+    /// Names that were read (an image reference, a digest, a certificate's subject, a host) are no quotations: a
+    /// message names what it is about, as it was read.
     package var quoted: String {
         Quotation.beginsWithKey(self) ? Quotation.withheldKey : Quotation.escaped(self)
     }
 
-    /// A path as messages name it: whole, since a part of it leads nowhere, without control characters, and never when it
-    /// may be key material that was given in a path's place.
+    /// A path as messages name it: whole, since a part of it leads nowhere, without control characters, and never when
+    /// it may be key material that was given in a path's place.
     package var quotedPath: String {
         Quotation.beginsWithKey(self)
             ? Quotation.withheldKey : Quotation.escaped(self, maximum: Quotation.maximumPathCharacters, isPath: true)

@@ -1,10 +1,10 @@
-/// Finds Base64 of what looks random: keys, in one piece, in lines of any length, in both alphabets of RFC 4648, with or
-/// without other text around.
+/// Finds Base64 of what looks random: keys, in one piece, in lines of any length, in both alphabets of RFC 4648, with
+/// or without other text around.
 ///
-/// Words, names, paths and URLs go on with letters of one case, with vowels between consonants; random text changes all the
-/// time. Each character after another one counts for or against, by how often it follows in random text and how often in names
-/// and paths; where the sum is high enough, there is a key. Of 32 random characters 98 in 100 are found, of 43 (a key of 32
-/// bytes) 99.8; of 117,000 names, words and paths of real programs 8 were taken for one.
+/// Words, names, paths and URLs go on with letters of one case, with vowels between consonants; random text changes all
+/// the time. Each character after another one counts for or against, by how often it follows in random text and how
+/// often in names and paths; where the sum is high enough, there is a key. Of 32 random characters 98 in 100 are found,
+/// of 43 (a key of 32 bytes) 99.8; of 117,000 names, words and paths of real programs 8 were taken for one.
 struct RandomText {
     /// The sum that says so.
     private static let limit = 100

@@ -2,9 +2,9 @@ import Encoding
 
 /// What a request sent that only its receiver may know: passwords, tokens, the `Authorization` header.
 ///
-/// A server that fails likes to say what it was asked, and whoever puts its words into a denial or a log would publish the
-/// password there. So what it says goes through ``quote(_:)``, which shows nothing that holds a secret: as it is or in
-/// part, in Base64, percent-encoded, escaped as in JSON or in hexadecimal, in any case of letters.
+/// A server that fails likes to say what it was asked, and whoever puts its words into a denial or a log would publish
+/// the password there. So what it says goes through ``quote(_:)``, which shows nothing that holds a secret: as it is or
+/// in part, in Base64, percent-encoded, escaped as in JSON or in hexadecimal, in any case of letters.
 package struct SentSecrets: Sendable {
     private var secrets: [String]
     /// Values of `Authorization`, and forms, read when somebody asks: nearly always nobody does.
@@ -97,8 +97,8 @@ package struct SentSecrets: Sendable {
         return Set((0...(bytes.count - partLength)).map { bytes[$0..<($0 + partLength)] })
     }
 
-    /// A secret as it may come back, in lower case. Base64 of a longer text that has it inside looks different at each of
-    /// three places; what depends on its neighbours is left out.
+    /// A secret as it may come back, in lower case. Base64 of a longer text that has it inside looks different at each
+    /// of three places; what depends on its neighbours is left out.
     private static func forms(of secret: [UInt8]) -> [[UInt8]] {
         var forms = [secret, inCapitals(secret), Array(Hex.text(secret).utf8)]
         for shift in 0..<3 {

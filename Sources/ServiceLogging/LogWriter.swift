@@ -9,8 +9,8 @@ import Synchronization
 
 /// Writes log lines on a thread of its own: whoever reads them, or does not, keeps nobody from answering.
 ///
-/// What has not been written is bounded. Where there is no room, lines are dropped until the thread has taken what waits;
-/// how many is told in a line at the place where they are missing, and by ``droppedLines``. The order is kept.
+/// What has not been written is bounded. Where there is no room, lines are dropped until the thread has taken what
+/// waits; how many is told in a line at the place where they are missing, and by ``droppedLines``. The order is kept.
 package final class LogWriter: Sendable {
     private struct State {
         var waiting: [UInt8] = []

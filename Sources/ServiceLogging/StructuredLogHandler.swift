@@ -154,8 +154,8 @@ package struct StructuredLogHandler: LogHandler {
         }
     }
 
-    /// Appends a text as it is when it is one plain word, otherwise in quotes with everything escaped that could end the
-    /// line or move a terminal's cursor.
+    /// Appends a text as it is when it is one plain word, otherwise in quotes with everything escaped that could end
+    /// the line or move a terminal's cursor.
     fileprivate static func addQuoted(_ text: String, to line: inout [UInt8]) {
         var text = text
         let isAdded = text.withUTF8 { bytes in

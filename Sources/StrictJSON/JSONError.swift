@@ -110,8 +110,8 @@ package struct TextPlace: Sendable {
     /// How many bytes before and after a line are looked at before the line is shown.
     private static let surroundings = 1_024
 
-    /// The line around the place, at most 80 characters of it, with `>>>` before the place; `nil` when there is nothing to
-    /// show, or the line may hold a secret.
+    /// The line around the place, at most 80 characters of it, with `>>>` before the place; `nil` when there is nothing
+    /// to show, or the line may hold a secret.
     func excerpt(of bytes: ContiguousArray<UInt8>) -> String? {
         let end = bytes[offset...].firstIndex(of: UInt8(ascii: "\n")) ?? bytes.count
         let whole = String(decoding: bytes[start..<end], as: UTF8.self).lowercased()

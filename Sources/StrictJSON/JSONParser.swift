@@ -4,8 +4,8 @@
 public enum StrictJSON {
     /// The deepest nesting that ``parse(_:maximumDepth:maximumValues:)`` accepts unless told otherwise.
     public static let defaultMaximumDepth = 64
-    /// The most values that ``parse(_:maximumDepth:maximumValues:)`` accepts unless told otherwise. A value of two bytes
-    /// takes up to fifty in memory: without a bound, a few megabytes of text would take hundreds.
+    /// The most values that ``parse(_:maximumDepth:maximumValues:)`` accepts unless told otherwise. A value of two
+    /// bytes takes up to fifty in memory: without a bound, a few megabytes of text would take hundreds.
     public static let defaultMaximumValues = 200_000
 
     /// Parses a whole text.

@@ -3,9 +3,9 @@ import Synchronization
 
 /// What every cache of the process holds and is worth, under one name: `countersign_cache_…{cache="…"}`.
 ///
-/// Several that do the same, as those of the stores of several namespaces, count as one. Totals never go down: what a cache
-/// was worth that is gone still counts. Nothing is counted twice: the caches count for themselves, and are asked when metrics are
-/// read.
+/// Several that do the same, as those of the stores of several namespaces, count as one. Totals never go down: what a
+/// cache was worth that is gone still counts. Nothing is counted twice: the caches count for themselves, and are asked
+/// when metrics are read.
 package final class CacheMetrics: Sendable {
     private struct Source {
         let name: String

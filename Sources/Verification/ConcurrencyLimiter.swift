@@ -3,9 +3,9 @@ import Synchronization
 /// Who may work now: so many verifications overall, so many for one registry. The others wait in a queue, in order for
 /// each registry and by turns between registries, so that a slow one holds up its own images only.
 ///
-/// References come from strangers, and one slow registry may have any number of names. So half of all places are for whoever
-/// comes first; of the other half nobody who has a few, a thirty-second of all, gets another one as long as others work;
-/// and the last eighth is for registries that have worked fast before.
+/// References come from strangers, and one slow registry may have any number of names. So half of all places are for
+/// whoever comes first; of the other half nobody who has a few, a thirty-second of all, gets another one as long as
+/// others work; and the last eighth is for registries that have worked fast before.
 package final class ConcurrencyLimiter: Sendable {
     /// How many work and wait.
     package struct Limits: Sendable, Equatable {
@@ -97,7 +97,8 @@ package final class ConcurrencyLimiter: Sendable {
     /// Works at a registry when there is a place.
     ///
     /// - Parameters:
-    ///   - callerDeadline: when who asks needs the answer; without a chance of a place by then the answer comes at once.
+    ///   - callerDeadline: when who asks needs the answer; without a chance of a place by then the answer comes at
+    ///     once.
     ///   - deadline: when nobody needs it any more.
     ///   - work: what to do; its place is free afterwards.
     package func work<Value>(

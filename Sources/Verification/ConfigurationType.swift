@@ -2,8 +2,8 @@ import Quotation
 
 /// What a configuration names by a text: kinds of stores, of verifiers, of certificates' sources.
 ///
-/// The text is read once, without regard to case as Ratify reads it, and is this from then on. Whatever depends on the kind
-/// switches over it, so that no spelling can be one kind here and another one there.
+/// The text is read once, without regard to case as Ratify reads it, and is this from then on. Whatever depends on the
+/// kind switches over it, so that no spelling can be one kind here and another one there.
 package protocol ConfigurationType: CaseIterable, Hashable, Sendable {
     /// Its names; the first one is how reports call it.
     var names: [String] { get }

@@ -13,7 +13,8 @@ package struct Decision: Sendable, Hashable {
     package let reference: String
     /// The digest that was judged; `nil` when the image does not exist, or the policy asked for no look.
     package let digest: Digest?
-    /// The reports: all that passed, those about the image as a whole, and the first about artifacts that failed. Never empty.
+    /// The reports: all that passed, those about the image as a whole, and the first about artifacts that failed. Never
+    /// empty.
     package let reports: [VerifierReport]
     /// What is not in ``reports``.
     package let leftOut: LeftOut
@@ -98,15 +99,15 @@ extension Decision {
         }
     }
 
-    /// So many reports on artifacts that failed are in an answer: what the policy takes to read one must not be a stranger's to
-    /// choose either (docs/limits.md, "Time of a review").
+    /// So many reports on artifacts that failed are in an answer: what the policy takes to read one must not be a
+    /// stranger's to choose either (docs/limits.md, "Time of a review").
     package static let maximumFailedReports = 10
 
     /// So many different reasons are shown where reports are not.
     package static let maximumReasons = 3
 
-    /// Reports without those that no answer is made of. Beside the first that failed these stay: the first of each of so many
-    /// reasons, and the first that could not be judged, for it may be why something is missing.
+    /// Reports without those that no answer is made of. Beside the first that failed these stay: the first of each of
+    /// so many reasons, and the first that could not be judged, for it may be why something is missing.
     private static func trimmed(
         _ reports: [VerifierReport], _ leftOut: LeftOut
     ) -> (reports: [VerifierReport], leftOut: LeftOut) {
@@ -136,8 +137,8 @@ extension Decision {
         return (kept, leftOut)
     }
 
-    /// The reports of an answer: all that passed, those about the image as a whole, the first about artifacts that failed, and
-    /// how many more there are.
+    /// The reports of an answer: all that passed, those about the image as a whole, the first about artifacts that
+    /// failed, and how many more there are.
     private static func answered(_ reports: [VerifierReport], _ leftOut: LeftOut) -> [VerifierReport] {
         let failed = reports.count(where: \.isAboutAFailedArtifact) + leftOut.reports
         guard failed > maximumFailedReports, let subject = reports.first?.subject else { return reports }

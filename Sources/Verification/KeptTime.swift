@@ -2,8 +2,8 @@ import FoundationEssentials
 
 /// When something was found out, by a clock that nobody sets and by the one on the wall.
 ///
-/// Dates were judged by the clock on the wall. When that has been set since, what had expired may have been admitted, and what
-/// is valid denied: nothing from before counts any more, whichever way the clock went.
+/// Dates were judged by the clock on the wall. When that has been set since, what had expired may have been admitted,
+/// and what is valid denied: nothing from before counts any more, whichever way the clock went.
 struct KeptTime: Sendable {
     let instant: ContinuousClock.Instant
     let time: Date

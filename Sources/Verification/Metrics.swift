@@ -67,8 +67,8 @@ package final class MetricsRegistry: Sendable {
         update(name, labels, kind: "counter", help: help) { $0.value += amount }
     }
 
-    /// A counter for what happens often: adding to it does not look for it. The same as ``count(_:_:by:help:)`` for whoever
-    /// reads it.
+    /// A counter for what happens often: adding to it does not look for it. The same as ``count(_:_:by:help:)`` for
+    /// whoever reads it.
     package func counter(_ name: String, _ labels: Labels = [], help: String) -> MetricCounter {
         var counter = MetricCounter()
         update(name, labels, kind: "counter", help: help) { series in
@@ -90,7 +90,8 @@ package final class MetricsRegistry: Sendable {
         return histogram
     }
 
-    /// Sets a counter to a total that is kept elsewhere (a cache's own hit count): it must never go down, but to begin anew.
+    /// Sets a counter to a total that is kept elsewhere (a cache's own hit count): it must never go down, but to begin
+    /// anew.
     package func set(total: Double, of name: String, _ labels: Labels = [], help: String) {
         update(name, labels, kind: "counter", help: help) { $0.value = total }
     }
@@ -128,8 +129,8 @@ package final class MetricsRegistry: Sendable {
         }
     }
 
-    /// A label's value for a status that a host has answered with: its number when it is one that hosts are known to use,
-    /// else its class.
+    /// A label's value for a status that a host has answered with: its number when it is one that hosts are known to
+    /// use, else its class.
     package static func status(_ code: Int) -> String {
         knownStatuses.contains(code) ? String(code) : (100...599).contains(code) ? "\(code / 100)xx" : "other"
     }

@@ -1,6 +1,6 @@
-/// A fault that may be gone in a moment: a timeout, throttling, a registry that is down; or when somebody has mended what
-/// is configured (``isConfiguration``). It is never a verdict: no
-/// cache of ours keeps it, and the provider reports it so that Gatekeeper does not keep it either.
+/// A fault that may be gone in a moment: a timeout, throttling, a registry that is down; or when somebody has mended
+/// what is configured (``isConfiguration``). It is never a verdict: no cache of ours keeps it, and the provider reports
+/// it so that Gatekeeper does not keep it either.
 package struct PassingFault: Error, Sendable, Hashable, CustomStringConvertible {
     /// The step that could not be finished.
     package enum Stage: String, Sendable, Hashable {

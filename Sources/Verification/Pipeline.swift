@@ -108,8 +108,8 @@ package struct Pipeline: Sendable {
         }
         let (first, subject) = await look(at: reference, panel: panel, deadline: deadline)
         guard let (descriptor, store) = subject, first.contradictsDescriptor else { return first }
-        // Before an image is denied because its registry describes it otherwise than its signature: that may have been said
-        // long ago, or by mistake, so it must be said twice.
+        // Before an image is denied because its registry describes it otherwise than its signature: that may have been
+        // said long ago, or by mistake, so it must be said twice.
         store.forget(descriptor, of: reference)
         let (second, again) = await look(at: reference, panel: panel, deadline: deadline, since: (descriptor, first))
         if let (descriptor, store) = again, second.contradictsDescriptor { store.forget(descriptor, of: reference) }

@@ -22,8 +22,8 @@ extension PipelineService {
 
     /// Reaches the verdict on a key as a request would, and keeps it, if nobody's request is held up by that.
     ///
-    /// A request that comes meanwhile for the same key waits for this verdict instead of asking the registry itself. What is
-    /// answered to requests is never changed by this: the verdict is reached in the same way, and kept as long.
+    /// A request that comes meanwhile for the same key waits for this verdict instead of asking the registry itself.
+    /// What is answered to requests is never changed by this: the verdict is reached in the same way, and kept as long.
     ///
     /// - Parameter ahead: a verdict of another replica is taken when it holds for longer than this.
     package func prewarm(

@@ -78,15 +78,16 @@ package final class PipelineService: VerificationService {
     /// registry to answer, so that the next try finds the verdict ready.
     private static let minimumFlightTime = Duration.seconds(10)
 
-    /// How long a question waits for work under way that somebody has waited for in vain. Within one review constraints of
-    /// several kinds ask the same question one after the other; if each waited for its whole time, three did not fit into the
-    /// time that Gatekeeper's webhook has (docs/limits.md, "Time of a review").
+    /// How long a question waits for work under way that somebody has waited for in vain. Within one review constraints
+    /// of several kinds ask the same question one after the other; if each waited for its whole time, three did not fit
+    /// into the time that Gatekeeper's webhook has (docs/limits.md, "Time of a review").
     package static let waitAfterTimeout = Duration.milliseconds(100)
 
     /// A service over the configuration that `source` gives.
     ///
     /// - Parameters:
-    ///   - waitAfterTimeout: how long a question waits for work that somebody has waited for in vain; `nil`: as long as any.
+    ///   - waitAfterTimeout: how long a question waits for work that somebody has waited for in vain; `nil`: as long as
+    ///     any.
     ///   - shared: decisions of other replicas.
     ///   - verified: where admitted images are kept for outages.
     package init(
@@ -164,11 +165,11 @@ package final class PipelineService: VerificationService {
         }
     }
 
-    /// The verdict on an image: from the flight that is under way, or a new one for all who ask meanwhile. `nil` when the
-    /// deadline came first.
+    /// The verdict on an image: from the flight that is under way, or a new one for all who ask meanwhile. `nil` when
+    /// the deadline came first.
     ///
-    /// - Parameter ahead: how much longer than this a verdict that is known must hold to be taken, where a place for the work
-    ///   is held already and nobody waits; `nil` for a request.
+    /// - Parameter ahead: how much longer than this a verdict that is known must hold to be taken, where a place for
+    ///   the work is held already and nobody waits; `nil` for a request.
     func verdict(
         on key: VerificationKey, _ cacheKey: DecisionCache.Key, _ snapshot: ConfigurationSnapshot,
         deadline: ContinuousClock.Instant, ahead: Duration? = nil
@@ -183,7 +184,8 @@ package final class PipelineService: VerificationService {
             if let shared, let sharedKey, let known = await shared.decision(for: sharedKey),
                 known.life > ahead ?? .zero
             {
-                // Only a verification of our own lets an image stand in for later ones; a denial counts whoever reached it.
+                // Only a verification of our own lets an image stand in for later ones; a denial counts whoever reached
+                // it.
                 if !known.decision.isSuccess { deny(known.decision, key, cacheKey, snapshot) }
                 cache.keep(known.decision, for: cacheKey, validFor: known.life)
                 return .decided(known.decision, validUntil: nil)
@@ -213,7 +215,8 @@ package final class PipelineService: VerificationService {
                 let life = validUntil.map { Duration.seconds($0.timeIntervalSinceNow) }
                 note(decision, key, cacheKey, snapshot, validUntil: validUntil, began: began)
                 cache.keep(decision, for: cacheKey, validFor: life)
-                // Trust that changed meanwhile may have changed the verdict: it is not shared under what was trusted before.
+                // Trust that changed meanwhile may have changed the verdict: it is not shared under what was trusted
+                // before.
                 if let shared, let sharedKey, sharedKey == self.sharedKey(snapshot, key),
                     cacheKey.trustGeneration == source.trustGeneration(for: key.namespace)
                 {
@@ -224,7 +227,8 @@ package final class PipelineService: VerificationService {
         }
     }
 
-    /// Takes note of a verdict for later outages. Before it is kept: what stands in for it meanwhile is then replaced by it.
+    /// Takes note of a verdict for later outages. Before it is kept: what stands in for it meanwhile is then replaced
+    /// by it.
     private func note(
         _ decision: Decision, _ key: VerificationKey, _ cacheKey: DecisionCache.Key, _ snapshot: ConfigurationSnapshot,
         validUntil: Date?, began: ContinuousClock.Instant
@@ -310,8 +314,8 @@ package final class PipelineService: VerificationService {
             }
         }
         return switch resolution {
-        // Whoever asked by another spelling of the registry has a name of its own for the image: nodes have credentials and
-        // mirrors by it.
+        // Whoever asked by another spelling of the registry has a name of its own for the image: nodes have credentials
+        // and mirrors by it.
         case .digest(let digest): .reference("\(key.reference.writtenScopeName)@\(digest)")
         case .refused(let reason): .refused(reason)
         case .fault(let fault): .fault(fault)

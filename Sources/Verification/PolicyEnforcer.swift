@@ -81,8 +81,8 @@ extension PolicyEnforcer {
 /// Ratify's `config-policy`: for every artifact type, or `default`, must `any` or `all` of its artifacts verify.
 ///
 /// A type that the policy names must be there with a success; a type that is there without being named follows
-/// `default`, which is `all` unless set. That holds for each verifier by itself: where two verifiers judge the same type, an
-/// image needs what satisfies both.
+/// `default`, which is `all` unless set. That holds for each verifier by itself: where two verifiers judge the same
+/// type, an image needs what satisfies both.
 package struct ConfigPolicy: PolicyEnforcer, Equatable {
     /// The rule for one artifact type.
     package enum Rule: String, Sendable, Equatable {

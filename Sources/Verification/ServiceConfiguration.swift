@@ -28,8 +28,8 @@ package struct ServiceConfiguration: Sendable, Equatable {
             self.namespace = namespace
         }
 
-        /// Refuses a member in a resource that belongs to one namespace: its owner has no right to what it gives, the files
-        /// and the network of this program.
+        /// Refuses a member in a resource that belongs to one namespace: its owner has no right to what it gives, the
+        /// files and the network of this program.
         package func requireCluster(_ member: String) throws(ConfigurationError) {
             guard let namespace else { return }
             throw ConfigurationError(

@@ -33,10 +33,11 @@ package struct VerifierReport: Sendable, Hashable {
     /// Whether it failed because the registry and the signature describe the same digest in two ways. Not part of the
     /// answer.
     package var contradictsDescriptor = false
-    /// Whether it failed because what is configured cannot be used, and says nothing of the artifact. Not part of the answer.
+    /// Whether it failed because what is configured cannot be used, and says nothing of the artifact. Not part of the
+    /// answer.
     package var isConfiguration = false
-    /// The verifier's whole outcome, for the command line; not part of the answer to Gatekeeper. A ``Decision`` has those of all
-    /// its reports.
+    /// The verifier's whole outcome, for the command line; not part of the answer to Gatekeeper. A ``Decision`` has
+    /// those of all its reports.
     package var details: JSONValue?
     /// What it failed by, for meters: one of a few words, such as "revocation" or "unsigned". Not part of the answer.
     package var failureClass: String?

@@ -198,7 +198,8 @@ struct AuditCommand: AsyncParsableCommand {
     }
 }
 
-/// How far an audit has come, on standard error: a line that changes on a terminal, one line in twenty seconds elsewhere.
+/// How far an audit has come, on standard error: a line that changes on a terminal, one line in twenty seconds
+/// elsewhere.
 private final class Progress: Sendable {
     private let total: Int
     private let isTerminal = Terminal.isErrorTerminal

@@ -49,8 +49,8 @@ enum CommandNames {
         command.configuration.aliases.contains(name)
     }
 
-    /// How many letters have to be added, taken away, replaced or swapped with their neighbour to get from one word to the
-    /// other.
+    /// How many letters have to be added, taken away, replaced or swapped with their neighbour to get from one word to
+    /// the other.
     private static func distance(_ left: String, _ right: String) -> Int {
         let (left, right) = (Array(left.utf8.prefix(40)), Array(right.utf8))
         var rows = [Array(0...right.count)]

@@ -50,7 +50,8 @@ struct Countersign: AsyncParsableCommand {
                 if !message.isEmpty { print(message) }
                 exit(withStatus: 0)
             }
-            // The parser repeats an argument that it does not understand: a key that was given in place of its file, too.
+            // The parser repeats an argument that it does not understand: a key that was given in place of its file,
+            // too.
             message = ParserWords.shown(
                 message, typed: arguments, translated: NotationFlags.translated(GoFlags.translated(arguments)))
             if !message.isEmpty { Terminal.complain(message, isPlain: true) }

@@ -29,8 +29,8 @@ struct GivenCredentials: RegistryCredentials {
 
     // MARK: The environment
 
-    /// `NOTATION_USERNAME` and `NOTATION_PASSWORD`, empty where they are not set. They leave this process's environment when they
-    /// are first looked at, so that no program that it starts inherits them.
+    /// `NOTATION_USERNAME` and `NOTATION_PASSWORD`, empty where they are not set. They leave this process's environment
+    /// when they are first looked at, so that no program that it starts inherits them.
     static let ofEnvironment: (user: String, password: String) = {
         let environment = ProcessInfo.processInfo.environment
         for name in ["NOTATION_USERNAME", "NOTATION_PASSWORD"] { unsetenv(name) }

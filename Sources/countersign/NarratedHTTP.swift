@@ -4,8 +4,8 @@ import Synchronization
 
 /// A client that tells on standard error what it asks and what comes back: `--verbose` and `--debug`.
 ///
-/// Neither headers that are sent nor queries are shown: they hold credentials, and queries of storage do too. Where an answer
-/// chose what is asked next, a page or a redirect, its path may repeat them as well.
+/// Neither headers that are sent nor queries are shown: they hold credentials, and queries of storage do too. Where an
+/// answer chose what is asked next, a page or a redirect, its path may repeat them as well.
 final class NarratedHTTP: HTTPSending {
     private let http: any HTTPSending
     /// Whether what answers say of themselves is shown too.

@@ -1,5 +1,5 @@
-/// The ways in which notation's flags are written that the argument parser does not know: Go's switches take `=true` and
-/// `=false`, and `--oci-layout` is a switch where the trust policy's scope is given.
+/// The ways in which notation's flags are written that the argument parser does not know: Go's switches take `=true`
+/// and `=false`, and `--oci-layout` is a switch where the trust policy's scope is given.
 enum NotationFlags {
     /// Why an option that is for a plugin is refused.
     static let noPlugins = "countersign runs no plugins; leave the option out, or use notation where a plugin is needed"

@@ -127,7 +127,8 @@ struct NotationSettings {
     }
 }
 
-/// `signingkeys.json` of ``NotationFolder`` (notation-go, `config.SigningKeys`): keys by name, and which is the default.
+/// `signingkeys.json` of ``NotationFolder`` (notation-go, `config.SigningKeys`): keys by name, and which is the
+/// default.
 struct SigningKeys {
     /// A key that lies in files.
     struct Files {

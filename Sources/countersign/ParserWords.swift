@@ -9,7 +9,8 @@ enum ParserWords {
     /// In place of the value of an option for a password, mistyped or not.
     private static let secret = "(not shown: it may be a password)"
 
-    /// The parser's words with everything that was typed quoted as messages quote what others wrote, and without passwords.
+    /// The parser's words with everything that was typed quoted as messages quote what others wrote, and without
+    /// passwords.
     ///
     /// - Parameters:
     ///   - arguments: what was typed.

@@ -197,8 +197,8 @@ struct ReferenceArgument: ParsableArguments {
 }
 
 extension CommandFailure {
-    /// A store's error: not there is a verdict of sorts, trouble that may pass is none, and what is configured wrongly must
-    /// be mended.
+    /// A store's error: not there is a verdict of sorts, trouble that may pass is none, and what is configured wrongly
+    /// must be mended.
     init(_ error: RegistryError) {
         self.init(
             error.isConfiguration ? .usage : error.isPassing ? .undetermined : .notVerified, "\(error)")

@@ -5,8 +5,8 @@ import StrictJSON
 import TestSupport
 import Testing
 
-/// Every case of the corpus against every policy that the reference verifier was observed with: nothing that it denies is
-/// admitted, and what is denied though it admits stands in `docs/conformance.md` beside the rule that asks for it.
+/// Every case of the corpus against every policy that the reference verifier was observed with: nothing that it denies
+/// is admitted, and what is denied though it admits stands in `docs/conformance.md` beside the rule that asks for it.
 @Suite struct ConformanceTests {
     let corpus: Corpus
     let document: ConformanceDocument

@@ -3,9 +3,9 @@ import HTTP
 import StrictJSON
 import TestSupport
 
-/// What the corpus expects of the network: the answers of `revocation/http.json` at 127.0.0.1:18080, over real HTTP. The
-/// server takes any free port, and requests are sent there, so that test runs side by side do not meet; 127.0.0.1:18099
-/// refuses connections.
+/// What the corpus expects of the network: the answers of `revocation/http.json` at 127.0.0.1:18080, over real HTTP.
+/// The server takes any free port, and requests are sent there, so that test runs side by side do not meet;
+/// 127.0.0.1:18099 refuses connections.
 final class CorpusHTTP: HTTPSending {
     private let client: HTTPClient
     private let server: ScriptedServer

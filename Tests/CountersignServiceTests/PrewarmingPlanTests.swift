@@ -41,8 +41,8 @@ import Verification
         for key in keys {
             plan.finish(key, .kept(isSuccess: true, life: .seconds(400)), now: start, using: &generator)
         }
-        // A quarter of 400 s before the end, or up to a third of that later: by then less than a quarter is left, so that
-        // what is known then is not taken for fresh.
+        // A quarter of 400 s before the end, or up to a third of that later: by then less than a quarter is left, so
+        // that what is known then is not taken for fresh.
         #expect(plan.waiting(now: start + .seconds(299)) == 0)
         #expect(plan.waiting(now: start + .seconds(334)) == 50)
         let waiting = (299...334).map { plan.waiting(now: start + .seconds($0)) }

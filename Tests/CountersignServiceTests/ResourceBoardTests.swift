@@ -68,8 +68,8 @@ import Verification
         #expect(board.error(verifier).contains("no key management provider has that name"))
     }
 
-    /// Of two providers of one store one is deleted: the store is not complete, the status says what is missing, and the
-    /// other one's certificates are still there.
+    /// Of two providers of one store one is deleted: the store is not complete, the status says what is missing, and
+    /// the other one's certificates are still there.
     @Test func oneOfTwoProvidersIsDeleted() async throws {
         let other = try CertificateAuthority(name: "partner")
         var board = Samples.board([

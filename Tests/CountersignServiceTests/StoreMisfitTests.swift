@@ -6,7 +6,8 @@ import Testing
 
 @testable import CountersignService
 
-/// A certificate that may not be in a store of a kind keeps the store from being used: that is said before an image is refused.
+/// A certificate that may not be in a store of a kind keeps the store from being used: that is said before an image is
+/// refused.
 @Suite struct StoreMisfitTests {
     private func board(_ certificates: [Certificate]) throws -> ResourceBoard {
         let policy: JSONValue = [

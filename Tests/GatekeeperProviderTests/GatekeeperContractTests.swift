@@ -157,8 +157,8 @@ import Verification
         #expect(item["value"] == nil)
     }
 
-    /// A pod names its images, and nothing else: with a namespace in front, another tenant's store and credentials would
-    /// resolve the image, and the bracket would be gone from the answer.
+    /// A pod names its images, and nothing else: with a namespace in front, another tenant's store and credentials
+    /// would resolve the image, and the bracket would be gone from the answer.
     @Test func anImageToMutateNamesNoNamespace() async throws {
         let service = StubService(hasVerdicts: true)
         let pinned = "registry.example/app@\(StubService.digest)"

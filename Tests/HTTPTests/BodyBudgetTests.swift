@@ -166,7 +166,8 @@ import Testing
         #expect(!bodies[0].hasGivenWay() && !bodies[1].hasGivenWay() && !other.hasGivenWay())
     }
 
-    /// Hosts that send without end make each other give way once; what they send then is not read, until what is there ends.
+    /// Hosts that send without end make each other give way once; what they send then is not read, until what is there
+    /// ends.
     @Test func floodingHostsDoNotTakeTurns() {
         let budget = BodyBudget(maximumBytes: Self.maximum)
         var bodies: [[Body]] = (0..<10).map { host in

@@ -20,8 +20,8 @@ import Testing
         #expect(long?.isPassing == true)
     }
 
-    /// White space before the colon, or anything else that names do not have, would make another name of it: the header that
-    /// says that there is more would not be there (RFC 9112, section 5.1).
+    /// White space before the colon, or anything else that names do not have, would make another name of it: the header
+    /// that says that there is more would not be there (RFC 9112, section 5.1).
     @Test(arguments: [
         "Link : </v2/app/referrers/x?page=2>; rel=\"next\"", "Link\t: </x>; rel=\"next\"",
         "Link </v2/app/referrers/sha256:x?page=2>; rel=\"next\"", "L\u{EF}nk: </x>; rel=\"next\"", "\"Link\": </x>",

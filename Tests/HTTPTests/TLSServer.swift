@@ -1,7 +1,8 @@
 import Foundation
 import TestSupport
 
-/// `openssl s_server`, or `nghttpd` for HTTP/2, with a certificate of an authority of its own, both made by the openssl command.
+/// `openssl s_server`, or `nghttpd` for HTTP/2, with a certificate of an authority of its own, both made by the openssl
+/// command.
 ///
 /// Unchecked, but safe: its properties are set once, and its process is used by one thread at a time.
 final class TLSServer: @unchecked Sendable {
@@ -31,7 +32,8 @@ final class TLSServer: @unchecked Sendable {
         }
     }
 
-    /// - Parameter http2Files: what `nghttpd` serves: files of zeros, with their sizes; without it it is `openssl s_server`.
+    /// - Parameter http2Files: what `nghttpd` serves: files of zeros, with their sizes; without it it is `openssl
+    ///   s_server`.
     private init(names: String, authority: String, options: [String], http2Files: [String: Int]?) throws {
         let folder = FileManager.default.temporaryDirectory.appending(path: "countersign-tls-\(UUID())")
         directory = folder.path

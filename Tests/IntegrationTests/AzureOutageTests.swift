@@ -47,8 +47,8 @@ import Testing
         }
     }
 
-    /// What the vault gave last stays in force, so that nothing needs to stand in; and it is the same trust as before, so that
-    /// what was verified under it counts when the registry goes down too.
+    /// What the vault gave last stays in force, so that nothing needs to stand in; and it is the same trust as before,
+    /// so that what was verified under it counts when the registry goes down too.
     @Test func theVaultIsDown() async throws {
         try await withService { pod, service, pinned, tag in
             pod.azure.inject(.status(503), path: "/secrets/*")

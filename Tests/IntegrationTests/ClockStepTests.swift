@@ -7,8 +7,8 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// The clock on the wall is set by an hour, and back, while `countersign serve` runs. The clocks that nobody can set go on
-/// as they do on a machine.
+/// The clock on the wall is set by an hour, and back, while `countersign serve` runs. The clocks that nobody can set go
+/// on as they do on a machine.
 @Suite struct ClockStepTests {
     private static let hour = 3600.0
 

@@ -5,11 +5,11 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// A cluster that starts: two thousand pods of two hundred images at once, nothing known of any image, and a registry that
-/// takes its time and limits requests.
+/// A cluster that starts: two thousand pods of two hundred images at once, nothing known of any image, and a registry
+/// that takes its time and limits requests.
 ///
-/// The registry takes a hundred requests a second. With `COUNTERSIGN_COLD_START=full` it takes a hundred in six seconds, which
-/// makes a thousand a minute, and each call comes over a connection of its own.
+/// The registry takes a hundred requests a second. With `COUNTERSIGN_COLD_START=full` it takes a hundred in six
+/// seconds, which makes a thousand a minute, and each call comes over a connection of its own.
 @Suite struct ColdStartTests {
     private static let isFull = ProcessInfo.processInfo.environment["COUNTERSIGN_COLD_START"] == "full"
 
@@ -120,8 +120,9 @@ import Testing
         }
     }
 
-    /// The registry was asked for each thing by one at a time, for what has a digest once, and not much more than needed
-    /// (a tag is resolved again when the time was over after that): so the queue drained about as fast as it lets anybody.
+    /// The registry was asked for each thing by one at a time, for what has a digest once, and not much more than
+    /// needed (a tag is resolved again when the time was over after that): so the queue drained about as fast as it
+    /// lets anybody.
     private func expectNothingTwice(_ registry: FaultyRegistry, _ count: Int) {
         #expect(registry.refusedByLimit > 0, "the registry did not throttle: the test shows nothing")
         let twice = registry.mostUnderWay.filter { $0.value > 1 }
@@ -168,8 +169,8 @@ import Testing
     }
 }
 
-/// As many calls at once as three Gatekeepers make, for more who ask than that; over connections that stay, or a new one each
-/// time, as Gatekeeper up to 3.21 does it.
+/// As many calls at once as three Gatekeepers make, for more who ask than that; over connections that stay, or a new
+/// one each time, as Gatekeeper up to 3.21 does it.
 private actor Callers {
     private var idle: [TestClient] = []
     private var places: Int

@@ -5,7 +5,8 @@ import StrictJSON
 import TestSupport
 import Testing
 
-/// The container image that `scripts/image` makes: pushed to a registry, signed and verified by the command that is in it.
+/// The container image that `scripts/image` makes: pushed to a registry, signed and verified by the command that is in
+/// it.
 @Suite(.enabled(if: DockerRegistry.isInstalled, "docker-registry is not installed"))
 struct ContainerImageTests {
     /// The layout that the script makes of the built command.

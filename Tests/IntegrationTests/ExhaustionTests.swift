@@ -52,8 +52,8 @@ import Testing
         }
     }
 
-    /// Its limit is lowered while it runs: by itself it does not take more connections than it may have files. It does not
-    /// spin, says what is wrong, and is not taken for dead.
+    /// Its limit is lowered while it runs: by itself it does not take more connections than it may have files. It does
+    /// not spin, says what is wrong, and is not taken for dead.
     @Test func outOfFileDescriptors() async throws {
         try await withSigned { _, key, files, tls in
             let process = try await ServeProcess(config: files.path("config.json"), tls: tls)

@@ -33,8 +33,9 @@ import Testing
 
     private static let kyverno = "system:serviceaccount:kyverno:kyverno-admission-controller"
 
-    /// `new` is a token of Kyverno 1.16 for this service, `old` one for the API server itself, `others` one for somebody
-    /// else. `blind` is confirmed by an API server that knows nothing of audiences, `wrong` with another audience.
+    /// `new` is a token of Kyverno 1.16 for this service, `old` one for the API server itself, `others` one for
+    /// somebody else. `blind` is confirmed by an API server that knows nothing of audiences, `wrong` with another
+    /// audience.
     private static let review: @Sendable (ScriptedServer.Request) -> [ScriptedServer.Step] = { request in
         let specification = (try? StrictJSON.parse(request.body))?["spec"]
         let audiences = specification?["audiences"]?.strings ?? []

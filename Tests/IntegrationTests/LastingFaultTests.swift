@@ -4,7 +4,8 @@ import StrictJSON
 import TestSupport
 import Testing
 
-/// What lasts until somebody mends it is not called passing: exit status 2, and no advice to ask again. It never admits.
+/// What lasts until somebody mends it is not called passing: exit status 2, and no advice to ask again. It never
+/// admits.
 @Suite struct LastingFaultTests {
     @Test func filesAndProgramsThatAreMissing() async throws {
         let files = try CommandFiles()

@@ -28,7 +28,8 @@ import Testing
         }
     }
 
-    /// What is not known to have it may lack it: no signatures. But where other repositories have it, that is not believed for long.
+    /// What is not known to have it may lack it: no signatures. But where other repositories have it, that is not
+    /// believed for long.
     @Test func whereOthersHaveItIsAskedAgainSoon() async throws {
         try await withImages { registry, service, app in
             let other = try Repository("\(registry.endpoint)/other")

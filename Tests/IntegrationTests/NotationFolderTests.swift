@@ -4,7 +4,8 @@ import StrictJSON
 import TestSupport
 import Testing
 
-/// Whoever types `countersign` for `notation` gets the same verdict: notation's own folder, keys, flags and environment.
+/// Whoever types `countersign` for `notation` gets the same verdict: notation's own folder, keys, flags and
+/// environment.
 @Suite struct NotationFolderTests {
     /// A folder of notation with a trust policy, a trust store and keys, and a layout with one good and one bad image.
     private struct Setting {

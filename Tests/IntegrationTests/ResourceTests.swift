@@ -110,7 +110,8 @@ import Testing
         }
     }
 
-    /// What the one that is not valid would have asked for is not known, whatever is there: that is no verdict, for or against.
+    /// What the one that is not valid would have asked for is not known, whatever is there: that is no verdict, for or
+    /// against.
     @Test func aVerifierThatIsNotValidIsNoVerdict() async throws {
         try await withResources { cluster, app, services in
             let service = services[0]
@@ -245,8 +246,8 @@ import Testing
         }
     }
 
-    /// A provider of two is deleted. What the other one vouches for is still admitted; of everything else signed nothing is
-    /// known, and the answer names what is missing; nothing unsigned is admitted.
+    /// A provider of two is deleted. What the other one vouches for is still admitted; of everything else signed
+    /// nothing is known, and the answer names what is missing; nothing unsigned is admitted.
     @Test func aDeletedProviderTakesOnlyItsOwnWithIt() async throws {
         try await withResources { cluster, app, services in
             let service = services[0]

@@ -54,8 +54,8 @@ struct SecretCredentialsServiceTests {
         }
         cluster.api.put(.secret, pullSecret("pull", in: "ratify-system", registry, password: "s3cret"))
         cluster.apply(.store, "store-oras", store([("pull", nil)]))
-        // One has the right password in the pull secrets of its service account, one a wrong one, and one would like to have
-        // the cluster's.
+        // One has the right password in the pull secrets of its service account, one a wrong one, and one would like to
+        // have the cluster's.
         cluster.api.put(.secret, pullSecret("own", in: "good", registry, password: "s3cret"))
         cluster.api.put(
             .serviceAccount,
@@ -84,8 +84,8 @@ struct SecretCredentialsServiceTests {
         }
         let key = app.name("v1")
         expectAdmitted(try await ask(key))
-        // A pod's author writes the image: to mutate, a namespace in front of it is nobody's, whose store and credentials
-        // are not even read. Its pull secrets are when the policy puts the namespace there.
+        // A pod's author writes the image: to mutate, a namespace in front of it is nobody's, whose store and
+        // credentials are not even read. Its pull secrets are when the policy puts the namespace there.
         func hasRead() -> Bool { cluster.api.requests.contains { $0.path.contains("/namespaces/good/s") } }
         for _ in 0..<2 {
             let mutated = try await ask("[good]\(key)", to: "mutate")

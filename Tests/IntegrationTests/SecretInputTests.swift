@@ -4,8 +4,8 @@ import StrictJSON
 import TestSupport
 import Testing
 
-/// Keys in the forms that are no PEM, and passwords, where the program repeats what it was given: what was typed, the names of
-/// a configuration's members, what a registry lists, what `--verbose` and `--debug` tell.
+/// Keys in the forms that are no PEM, and passwords, where the program repeats what it was given: what was typed, the
+/// names of a configuration's members, what a registry lists, what `--verbose` and `--debug` tell.
 @Suite struct SecretInputTests {
     /// A form of a key, and what of it must be nowhere.
     struct Form: CustomTestStringConvertible, Sendable {
@@ -90,7 +90,8 @@ import Testing
         }
     }
 
-    /// What is typed is quoted in 80 characters, without what moves a terminal's cursor; everything else stays as it was.
+    /// What is typed is quoted in 80 characters, without what moves a terminal's cursor; everything else stays as it
+    /// was.
     @Test func whatTheParserRepeatsIsQuoted() async throws {
         let control = "a\u{1B}[31mb\nc"
         for arguments in [

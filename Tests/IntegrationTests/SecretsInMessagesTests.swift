@@ -4,8 +4,8 @@ import StrictJSON
 import TestSupport
 import Testing
 
-/// Keys and passwords that stand where they should not, or come back from those they were sent to: they are in no message,
-/// no log and no status, whatever the program is asked to do with them.
+/// Keys and passwords that stand where they should not, or come back from those they were sent to: they are in no
+/// message, no log and no status, whatever the program is asked to do with them.
 @Suite struct SecretsInMessagesTests {
     private static let password = #"c0rrect "horse"/battery"#
 
@@ -93,7 +93,8 @@ import Testing
         )
     }
 
-    /// A registry that says the header, its Base64 and the password: denial, log, metrics and the command say none of it.
+    /// A registry that says the header, its Base64 and the password: denial, log, metrics and the command say none of
+    /// it.
     @Test(arguments: [401, 403, 404, 429, 500])
     func aRegistryThatRepeatsTheAuthorization(status: Int) async throws {
         let files = try CommandFiles()

@@ -108,7 +108,8 @@ struct SharedCacheTests {
         }
     }
 
-    /// What another replica has denied is denied here too when the registry is down, though it was admitted here before.
+    /// What another replica has denied is denied here too when the registry is down, though it was admitted here
+    /// before.
     @Test func aDenialOfAnotherReplicaEndsAnEarlierAdmission() async throws {
         let server = try await RedisServer()
         try await withRegistry { registry in

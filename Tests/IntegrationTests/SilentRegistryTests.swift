@@ -2,8 +2,8 @@ import OCI
 import TestSupport
 import Testing
 
-/// Constraints of several kinds ask about the same image at a registry that does not answer, one after the other in one review:
-/// the webhook's time is not theirs to multiply.
+/// Constraints of several kinds ask about the same image at a registry that does not answer, one after the other in one
+/// review: the webhook's time is not theirs to multiply.
 @Suite struct SilentRegistryTests {
     @Test func theSecondKindOfConstraintDoesNotWaitForTheWholeTimeAgain() async throws {
         try await withRegistry { registry in

@@ -2,8 +2,8 @@ import Foundation
 import Synchronization
 import TestSupport
 
-/// The clock on the wall as one process sees it: a library that is loaded before libc adds as many seconds as a file says
-/// to CLOCK_REALTIME, and to nothing else. (libfaketime moves absolute timers of the other clocks as well.)
+/// The clock on the wall as one process sees it: a library that is loaded before libc adds as many seconds as a file
+/// says to CLOCK_REALTIME, and to nothing else. (libfaketime moves absolute timers of the other clocks as well.)
 final class WallClock: Sendable {
     private static let source = """
         #define _GNU_SOURCE

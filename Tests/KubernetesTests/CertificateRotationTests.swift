@@ -104,8 +104,8 @@ private final class Replica: Sendable {
         return leaf.isValid(at: Date()) && bundle.contains { $0.isValid(at: Date()) && leaf.isSigned(by: $0) }
     }
 
-    /// Whether a client that has a Provider's bundle refuses what a replica serves; `nil` when the bundle changed between
-    /// the two looks, and they were further apart than a client's knowledge may be old.
+    /// Whether a client that has a Provider's bundle refuses what a replica serves; `nil` when the bundle changed
+    /// between the two looks, and they were further apart than a client's knowledge may be old.
     private func isRefused(
         _ replica: Replica, _ cluster: KubernetesEmulator, _ name: String = "ratify-provider",
         knowledge: Duration = .zero
@@ -354,7 +354,8 @@ private final class Replica: Sendable {
         }
     }
 
-    /// Without the right to make the Secret, which the chart withholds, the fault says what to do; an empty one is filled.
+    /// Without the right to make the Secret, which the chart withholds, the fault says what to do; an empty one is
+    /// filled.
     @Test func aSecretThatMayNotBeMadeIsAskedFor() async throws {
         try await withReplicas(
             quick(), prepare: { $0.inject(.status(403)) { $0.method == "POST" && $0.path.hasSuffix("/secrets") } }

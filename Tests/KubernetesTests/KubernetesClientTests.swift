@@ -110,7 +110,8 @@ import Testing
         }
     }
 
-    /// What is left out of a list counts as deleted: whatever says that there is more is an error when it does not say where.
+    /// What is left out of a list counts as deleted: whatever says that there is more is an error when it does not say
+    /// where.
     @Test(arguments: [
         #""continue":7"#, #""continue":{}"#, #""continue":true"#, #""continue":"","remainingItemCount":3"#,
         #""remainingItemCount":3"#, #""continue":null,"remainingItemCount":"3""#,

@@ -106,8 +106,8 @@ import Testing
     }
 
     /// With the waits of a real service: what changed while the API server was away is known within 5 seconds of its
-    /// return, although its first answer is that it is not ready (`storage is (re)initializing`). At most 4.5 of them are
-    /// waits; the rest of the limit here is for a busy machine.
+    /// return, although its first answer is that it is not ready (`storage is (re)initializing`). At most 4.5 of them
+    /// are waits; the rest of the limit here is for a busy machine.
     @Test(arguments: [1, 30]) func whatChangedMeanwhileIsKnownSoonAfterTheReturn(retryAfter: Int) async throws {
         try await withCluster({
             $0.backoff = KubernetesClient.Options().backoff
@@ -156,8 +156,8 @@ import Testing
         #expect(ordinary.next() >= .seconds(15))
     }
 
-    /// A peer that crashed, and is back, refuses a connection that it does not know as soon as it hears of it: whoever only
-    /// listens has to say something.
+    /// A peer that crashed, and is back, refuses a connection that it does not know as soon as it hears of it: whoever
+    /// only listens has to say something.
     @Test func aWatchAsksWhetherItsPeerIsThere() async throws {
         try await withCluster { cluster, client in
             try await withWatch(client) { reader in
@@ -166,7 +166,8 @@ import Testing
                 let port = String(cluster.port, radix: 16, uppercase: true)
                 let file = try #require(FileHandle(forReadingAtPath: "/proc/net/tcp"))
                 let table = String(decoding: try file.readToEnd() ?? Data(), as: UTF8.self)
-                // proc(5): remote address, state, queues, timer: 02 is the one for keepalive, in hundredths of a second.
+                // proc(5): remote address, state, queues, timer: 02 is the one for keepalive, in hundredths of a
+                // second.
                 let timers = table.split(separator: "\n").dropFirst().compactMap { line -> (Substring, Int?)? in
                     let fields = line.split(separator: " ")
                     guard fields.count > 5, fields[2].hasSuffix(":" + port), fields[3] == "01" else { return nil }

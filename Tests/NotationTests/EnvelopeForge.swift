@@ -72,7 +72,8 @@ struct EnvelopeForge {
             .tagged(18, .array([.bytes(protectedBytes), map(outer), .bytes(payload), .bytes(signature)])))
     }
 
-    /// Why an envelope is refused at the level audit, which only enforces what is always enforced; `nil` when it passes.
+    /// Why an envelope is refused at the level audit, which only enforces what is always enforced; `nil` when it
+    /// passes.
     func refusal(_ envelope: [UInt8], _ format: EnvelopeFormat) async throws -> String? {
         try await fixture.verify(
             envelope, format: format, statement: try fixture.statement(VerificationLevel(.audit))

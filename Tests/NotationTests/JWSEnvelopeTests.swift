@@ -30,7 +30,8 @@ import Testing
         #expect(found?.contains("in another case") == true)
     }
 
-    /// What a signing authority states of a time to come is not believed: a certificate that is valid only then does not count.
+    /// What a signing authority states of a time to come is not believed: a certificate that is valid only then does
+    /// not count.
     @Test func authenticTimesToCome() async throws {
         let trustStore = try InMemoryTrustStore([
             TrustStoreName(.signingAuthority, "main"): [forge.fixture.root.root]

@@ -26,7 +26,8 @@ import Testing
         #expect(fixture.http.requests.count == 2)
     }
 
-    /// An end in ten years does not keep an answer for ten years: its source is asked again, and what it says then counts.
+    /// An end in ten years does not keep an answer for ten years: its source is asked again, and what it says then
+    /// counts.
     @Test(arguments: [86_400, 1_000])
     func askedAgainWhateverItsEnd(maximumAge: Double) async throws {
         var fixture = try RevocationFixture(ocsp: [RevocationFixture.ocspURL], lists: [Self.list])

@@ -5,8 +5,8 @@ import Testing
 
 @testable import Notation
 
-/// What was learned of revocation is not taken back by something older, for which everybody who can answer in the place of the
-/// authority would do: it is signed and in date.
+/// What was learned of revocation is not taken back by something older, for which everybody who can answer in the place
+/// of the authority would do: it is signed and in date.
 @Suite struct RevocationMemoryTests {
     private static let list = RevocationFixture.listURL
 
@@ -63,7 +63,8 @@ import Testing
         let fixture = try RevocationFixture(lists: [Self.list])
         try fixture.publish(list(fixture, 5, of: -200, until: 100_000))
         #expect(await fixture.refusal() == "")
-        // The authority's certificate is issued anew, for the same key: its answers are kept apart, what is known is not.
+        // The authority's certificate is issued anew, for the same key: its answers are kept apart, what is known is
+        // not.
         let again = CertificateAuthority(
             Identity(
                 certificate: try fixture.root.issue(.authority("root"), for: fixture.root.key).certificate,

@@ -148,7 +148,8 @@ import Testing
         }
     }
 
-    /// The whole way through an envelope: accepted after the expiry of the signer, and the authority's revocation counts.
+    /// The whole way through an envelope: accepted after the expiry of the signer, and the authority's revocation
+    /// counts.
     @Test(arguments: EnvelopeFormat.allCases)
     func envelopes(format: EnvelopeFormat) async throws {
         let fixture = try SigningFixture()
@@ -184,7 +185,8 @@ import Testing
         let revoked = try await outcome(revoking)
         #expect(revoked[.authenticTimestamp]?.message?.contains("was revoked") == true)
 
-        // Of two roots one is missing: those that are there go on to vouch, and what they do not vouch for is no verdict.
+        // Of two roots one is missing: those that are there go on to vouch, and what they do not vouch for is no
+        // verdict.
         for (roots, isGood) in [([root.certificate], true), ([fixture.root.root], false), ([], false)] {
             let partial = try await fixture.verify(
                 envelope, format: format, statement: fixture.statement(stores: ["ca:main", "tsa:times"]),

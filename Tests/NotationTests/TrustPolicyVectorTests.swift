@@ -3,8 +3,8 @@ import StrictJSON
 import TestSupport
 import Testing
 
-/// `policy-vectors.json` of the corpus: documents that the reference implementation takes or refuses, and which statement
-/// it selects for a reference.
+/// `policy-vectors.json` of the corpus: documents that the reference implementation takes or refuses, and which
+/// statement it selects for a reference.
 @Suite struct TrustPolicyVectorTests {
     /// Documents that are refused here and accepted by the reference implementation.
     static let stricter: [String: String] = [

@@ -54,7 +54,8 @@ import Testing
         }
     }
 
-    /// "artifactType … MUST be set to the config descriptor's mediaType" where the manifest has none; lists may lack it.
+    /// "artifactType … MUST be set to the config descriptor's mediaType" where the manifest has none; lists may lack
+    /// it.
     @Test func looksAtManifestsForTheirTypes() async throws {
         let config = Descriptor(of: Array("{}".utf8), mediaType: Self.type)
         let byConfig = Self.manifest(Manifest(config: config, layers: [], subject: Sample.subject))

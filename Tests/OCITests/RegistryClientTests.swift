@@ -35,8 +35,8 @@ import Testing
         }
     }
 
-    /// The default port is written or not: it is one registry, asked once and with the same credentials. The other default
-    /// port is another registry.
+    /// The default port is written or not: it is one registry, asked once and with the same credentials. The other
+    /// default port is another registry.
     @Test func oneRegistryHasOneName() async throws {
         for (isPlain, own, other) in [(false, "https://r.example", ":443"), (true, "http://r.example", ":80")] {
             let http = ScriptedHTTP { .answer(200, $0, Self.head) }

@@ -7,8 +7,8 @@ import StrictJSON
 import Synchronization
 
 /// Azure in the test's process, with real TLS on loopback: the token endpoint of Microsoft Entra ID, the metadata
-/// service, a key vault, and a container registry whose contents a ``FaultyRegistry`` keeps. It checks what it is sent as Azure
-/// does, fails on demand, and remembers every request.
+/// service, a key vault, and a container registry whose contents a ``FaultyRegistry`` keeps. It checks what it is sent
+/// as Azure does, fails on demand, and remembers every request.
 package final class AzureEmulator: Sendable {
     /// What it expects and how long its tokens live.
     package struct Settings: Sendable {

@@ -1,6 +1,7 @@
 import Foundation
 
-/// A real Redis: Debian's `redis-server` as a process of its own on a free port of loopback, which keeps nothing on disk.
+/// A real Redis: Debian's `redis-server` as a process of its own on a free port of loopback, which keeps nothing on
+/// disk.
 package final class RedisServer: Sendable {
     /// How it wants to be talked to.
     package struct Options: Sendable {

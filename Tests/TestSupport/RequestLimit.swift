@@ -52,7 +52,8 @@ package struct RequestRate: Sendable {
 
     /// Counts a request.
     ///
-    /// - Returns: `nil` when it is within the rate, otherwise how many seconds to wait (`Retry-After`): until all are back.
+    /// - Returns: `nil` when it is within the rate, otherwise how many seconds to wait (`Retry-After`): until all are
+    ///   back.
     package mutating func take(now: ContinuousClock.Instant = .now) -> Int64? {
         if let last {
             left = min(budget, left + (now - last) / time * budget)

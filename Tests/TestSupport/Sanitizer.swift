@@ -8,6 +8,7 @@ public enum Sanitizer {
         return dlsym(program, "__asan_init") != nil || dlsym(program, "__tsan_init") != nil
     }()
 
-    /// A bound on memory that holds under a sanitizer, too: it keeps shadows of all memory, and what was freed for a while.
+    /// A bound on memory that holds under a sanitizer, too: it keeps shadows of all memory, and what was freed for a
+    /// while.
     public static func memory(_ bytes: Int) -> Int { isOn ? 8 * bytes : bytes }
 }

@@ -287,7 +287,8 @@ struct ScriptedVerifier: ArtifactVerifier {
         #expect(store.log.count { $0 == "resolve" } == 1)
     }
 
-    /// Several kinds of constraints, one after the other in one review: the first waits, and no fault is kept as a verdict.
+    /// Several kinds of constraints, one after the other in one review: the first waits, and no fault is kept as a
+    /// verdict.
     @Test func whoAsksAgainForWhatIsOverdueHasTheSameFaultSoon() async throws {
         let gate = Gate()
         let store = ScriptedStore(gate: gate)
@@ -366,8 +367,8 @@ struct ScriptedVerifier: ArtifactVerifier {
         #expect(store.log.count { $0 == "resolve" } == 1)
     }
 
-    /// What is kept of an image is kept under its registry's one name; what is handed back to be pulled has the name that
-    /// was asked for.
+    /// What is kept of an image is kept under its registry's one name; what is handed back to be pulled has the name
+    /// that was asked for.
     @Test(arguments: [(RegistryTransport.https, ":443", ":80"), (.http, ":80", ":443")])
     func spellingsOfARegistryShareAnswers(_ transport: RegistryTransport, _ port: String, _ other: String) async throws
     {

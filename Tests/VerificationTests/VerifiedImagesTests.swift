@@ -66,7 +66,8 @@ import Testing
         #expect(images.counts.entries == 0)
     }
 
-    /// Dates were judged by a clock that was wrong, then or now: as for decisions that are kept, nothing from before counts.
+    /// Dates were judged by a clock that was wrong, then or now: as for decisions that are kept, nothing from before
+    /// counts.
     @Test(arguments: [3600.0, -3600, 10, -10]) func notWhenTheClockIsSet(step: Double) {
         func answer(_ images: VerifiedImages, _ step: Double) -> Bool {
             images.decision(

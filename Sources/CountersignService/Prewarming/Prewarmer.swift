@@ -8,8 +8,8 @@ import Verification
 /// Verifies the images that run in the cluster before anybody asks: at the start, and again before their verdicts end
 /// (`cache.prewarm`). So a pod that is started again needs no registry.
 ///
-/// Requests come first: an image waits while one of them has no place, or its registry limits requests. What is answered to
-/// requests never depends on this.
+/// Requests come first: an image waits while one of them has no place, or its registry limits requests. What is
+/// answered to requests never depends on this.
 package final class Prewarmer: Service {
     private struct State {
         var plan: PrewarmingPlan<VerificationKey>

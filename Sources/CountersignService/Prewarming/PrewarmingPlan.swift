@@ -12,8 +12,8 @@ struct PrewarmingPlan<Key: Hashable & Sendable>: Sendable {
 
     private struct Entry {
         var due: ContinuousClock.Instant
-        /// Among those that became due together, chance decides: replicas that share verdicts then meet different images
-        /// first, and find each other's.
+        /// Among those that became due together, chance decides: replicas that share verdicts then meet different
+        /// images first, and find each other's.
         var order: UInt64
         var isUnderWay = false
         var faults = 0
@@ -26,7 +26,8 @@ struct PrewarmingPlan<Key: Hashable & Sendable>: Sendable {
     /// How long a verdict is kept.
     private let lifetime: Duration
 
-    /// A verdict that holds for longer than this is left alone. By chance it is verified again up to a third of that later.
+    /// A verdict that holds for longer than this is left alone. By chance it is verified again up to a third of that
+    /// later.
     var ahead: Duration { lifetime / 4 }
 
     private static var firstRetry: Duration { .seconds(5) }

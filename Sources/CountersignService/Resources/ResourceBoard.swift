@@ -13,8 +13,8 @@ struct ResourcePart<Value> {
     private var uid = ""
     private var resource: CustomResource?
 
-    /// Makes the newest version, unless it is what is in force already. One that failed is tried again: what it names may
-    /// be there by now.
+    /// Makes the newest version, unless it is what is in force already. One that failed is tried again: what it names
+    /// may be there by now.
     ///
     /// - Returns: what in it has no effect, when it was made.
     mutating func update(
@@ -159,7 +159,8 @@ struct ResourceBoard {
 
     // MARK: Making
 
-    /// Makes what is new or has changed, and composes the scopes that it matters for. Everything else stays the same object.
+    /// Makes what is new or has changed, and composes the scopes that it matters for. Everything else stays the same
+    /// object.
     mutating func rebuild() {
         var byNamespace: [String?: [ResourceID]] = [nil: []]
         for id in resources.keys { byNamespace[id.namespace, default: []].append(id) }
@@ -204,8 +205,8 @@ struct ResourceBoard {
         warnings += found.map { "\(id): \($0)" }
     }
 
-    /// A verifier is made once in the scope that it belongs to, to see whether it is valid. A version that waits for providers
-    /// does not take the place of one that does not.
+    /// A verifier is made once in the scope that it belongs to, to see whether it is valid. A version that waits for
+    /// providers does not take the place of one that does not.
     private mutating func make(verifier resource: CustomResource, _ plan: ResourcePlan) {
         let builder = builder
         let next = number()
@@ -284,8 +285,8 @@ struct ResourceBoard {
             snapshot: snapshot, trusted: trusted, directories: directories, ingredients: ingredients, awaited: awaited)
     }
 
-    /// What decisions are shared under with replicas that have the same specifications in force; `nil` when they cannot be:
-    /// an image layout is a directory of this pod.
+    /// What decisions are shared under with replicas that have the same specifications in force; `nil` when they cannot
+    /// be: an image layout is a directory of this pod.
     private func fingerprint(of plan: ResourcePlan) -> String? {
         var text: [UInt8] = Array("\(settings)".utf8)
         func add(_ name: String, _ spec: JSONObject?) -> Bool {

@@ -1,8 +1,8 @@
 import Kubernetes
 import Logging
 
-/// How the watches of all kinds of resources are doing, and what a log is to be told of it: one line when the API server
-/// is lost, one when it is back, whichever and however many watches notice.
+/// How the watches of all kinds of resources are doing, and what a log is to be told of it: one line when the API
+/// server is lost, one when it is back, whichever and however many watches notice.
 struct ResourceContacts {
     /// A line for the log.
     struct Line: Equatable {

@@ -1,7 +1,7 @@
 /// Which resources answer for a namespace: Ratify's rules, and nothing but names.
 ///
-/// Kind by kind, what a namespace has of its own takes the place of what the cluster has. What is there but not valid counts
-/// as there: a team that wants rules of its own must not get others because of a mistake in them.
+/// Kind by kind, what a namespace has of its own takes the place of what the cluster has. What is there but not valid
+/// counts as there: a team that wants rules of its own must not get others because of a mistake in them.
 struct ResourcePlan: Sendable, Equatable {
     /// Stores, in the order in which they are asked.
     let stores: [ResourceID]

@@ -3,8 +3,8 @@ import ServiceLifecycle
 import Synchronization
 import Verification
 
-/// `config.json` where custom resources say what is verified: it says how requests are served, and is read again when it
-/// changes. A file that is not valid leaves the former settings in force.
+/// `config.json` where custom resources say what is verified: it says how requests are served, and is read again when
+/// it changes. A file that is not valid leaves the former settings in force.
 package final class SettingsFile: Service {
     /// The file's path.
     package let path: String

@@ -1,7 +1,8 @@
 import OCI
 import Verification
 
-/// Stands for a store that is not valid: an image that no other store has may be in this one, so nothing is known of it.
+/// Stands for a store that is not valid: an image that no other store has may be in this one, so nothing is known of
+/// it.
 struct UnavailableStore: ReferrerStore {
     let name: String
     let reason: String

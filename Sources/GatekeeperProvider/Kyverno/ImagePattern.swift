@@ -2,8 +2,8 @@ import OCI
 
 /// A pattern of images as Kyverno's policies have them, for a registry in whatever spelling.
 ///
-/// What is before the first slash is the registry. Without a wildcard it stands for its canonical name (``RegistryName``); with
-/// one, only its case does not count.
+/// What is before the first slash is the registry. Without a wildcard it stands for its canonical name
+/// (``RegistryName``); with one, only its case does not count.
 struct ImagePattern: Sendable, Hashable {
     private let pattern: WildcardPattern
     /// Whether the registry has a wildcard, and the port that is meant without one.
@@ -33,9 +33,9 @@ struct ImagePattern: Sendable, Hashable {
         namesPort = registry.hasSuffix(":443")
     }
 
-    /// Whether an image is among those that the pattern exempts: by one name alone, so that no spelling exempts more than was
-    /// meant. The registry is its canonical one. Docker Hub's own images are without `library/`, unless the pattern has it: that
-    /// they are in it does not make all of them images that `docker.io/l*` is about.
+    /// Whether an image is among those that the pattern exempts: by one name alone, so that no spelling exempts more
+    /// than was meant. The registry is its canonical one. Docker Hub's own images are without `library/`, unless the
+    /// pattern has it: that they are in it does not make all of them images that `docker.io/l*` is about.
     func exempts(_ reference: ImageReference) -> Bool {
         let registries =
             namesPort ? [reference.registry, "\(reference.registry):443"] : [reference.registry]
@@ -43,9 +43,9 @@ struct ImagePattern: Sendable, Hashable {
         return reference.patternTexts(at: registries, of: [repository]).contains(where: pattern.matches)
     }
 
-    /// Whether an image is among those that the pattern chooses to be verified: by any spelling of its registry, so that none
-    /// leads around the pattern. With the tag even where there is a digest: what a pattern with a tag chose is chosen still
-    /// when it has been pinned.
+    /// Whether an image is among those that the pattern chooses to be verified: by any spelling of its registry, so
+    /// that none leads around the pattern. With the tag even where there is a digest: what a pattern with a tag chose
+    /// is chosen still when it has been pinned.
     func chooses(_ reference: ImageReference) -> Bool {
         let patterns = [pattern, WildcardPattern(text: pattern.text.lowercased())]
         let spellings = reference.registrySpellings
@@ -63,8 +63,8 @@ extension ImageReference {
         return registries.flatMap { registry in repositories.map { "\(registry)/\($0)\(suffix)" } }
     }
 
-    /// The same with the tag although there is a digest. It must never exempt an image: beside a digest, a tag is anybody's
-    /// text.
+    /// The same with the tag although there is a digest. It must never exempt an image: beside a digest, a tag is
+    /// anybody's text.
     func taggedTexts(at registries: [String]) -> [String] {
         guard digest != nil, let tag else { return [] }
         return registries.flatMap { registry in repositories.map { "\(registry)/\($0):\(tag)" } }
@@ -73,8 +73,8 @@ extension ImageReference {
     /// The repository in every spelling.
     var repositories: [String] { Set([repository, shortRepository]).sorted() }
 
-    /// The repository, of Docker Hub's own images without `library/`, which Kyverno does not write. Such a repository has one
-    /// component.
+    /// The repository, of Docker Hub's own images without `library/`, which Kyverno does not write. Such a repository
+    /// has one component.
     var shortRepository: String {
         let library = "library/"
         guard registry == "docker.io", repository.hasPrefix(library) else { return repository }

@@ -29,8 +29,8 @@ struct ServingPair: Sendable, Equatable {
 }
 
 /// What the Secret of the serving certificate holds: as Ratify's cert-controller writes it, `ca.crt`, `ca.key`,
-/// `tls.crt`, `tls.key`. During a change of authority `ca.crt` holds several; the one that signs is the one whose key is
-/// there.
+/// `tls.crt`, `tls.key`. During a change of authority `ca.crt` holds several; the one that signs is the one whose key
+/// is there.
 struct ServingSecret: Sendable {
     /// The authorities that clients are to trust.
     var authorities: [Certificate]

@@ -21,7 +21,8 @@ package struct WatchedAuthority: Sendable {
         self.notice = notice
     }
 
-    /// Follows the Secret until its task is cancelled. What was there last stays in force while it is missing or broken.
+    /// Follows the Secret until its task is cancelled. What was there last stays in force while it is missing or
+    /// broken.
     package func run() async {
         var outage = Outage()
         func report(_ problem: String, cause: String? = nil) {

@@ -1,4 +1,5 @@
-/// The ways in which Go's flags are written, and Ratify's deployment writes them, that the argument parser does not know.
+/// The ways in which Go's flags are written, and Ratify's deployment writes them, that the argument parser does not
+/// know.
 enum GoFlags {
     /// Switches: alone they mean `=true`.
     private static let switches = ["--cache-enabled", "--metrics-enabled", "--enable-crd-manager"]

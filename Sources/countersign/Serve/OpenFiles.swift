@@ -6,13 +6,14 @@
 
 /// How many files the process may have open; connections are files.
 enum OpenFiles {
-    /// What the process has open besides the connections of clients: those to registries and vaults, watched files, its own.
+    /// What the process has open besides the connections of clients: those to registries and vaults, watched files, its
+    /// own.
     static let ownUse = 128
     /// More is of no use, and some systems have no end.
     private static let most: rlim_t = 1 << 20
 
-    /// Raises the limit to what the system allows without asking anybody, as servers do: many shells and container engines
-    /// give 1024, and allow far more.
+    /// Raises the limit to what the system allows without asking anybody, as servers do: many shells and container
+    /// engines give 1024, and allow far more.
     ///
     /// - Returns: how many files may be open.
     static func raiseLimit() -> Int {
