@@ -124,7 +124,8 @@ extension BodyBudget {
         mutating func makeRoom(
             for name: String, _ number: UInt64?, _ more: Int, _ told: inout [@Sendable () -> Void]
         ) -> Bool {
-            if let number, let holding = hosts[name]?.holdings[number], holding.isLarge(with: more) {
+            if let number, let holding = hosts[name]?.holdings[number], !holding.isAdmitted, holding.isLarge(with: more)
+            {
                 let room = forAll
                 guard change(name, { $0.admits(number, room) }) else { return false }
             }

@@ -147,7 +147,6 @@ final class Transfer: @unchecked Sendable {
             let code = line.drop { $0 != 0x20 }.drop { $0 == 0x20 }.prefix { $0 != 0x20 }
             status = Int(String(decoding: code, as: UTF8.self)) ?? 0
             headers = HTTPHeaders()
-            isPastHeaders = false
             return true
         }
         if line.isEmpty, !isPastHeaders {
