@@ -83,7 +83,9 @@ var targets: [Target] = [
     room(
         "Audit",
         ["Encoding", "Kubernetes", "KeyManagement", "OCI", "PKI", "Quotation", "StrictJSON", "Verification", "YAML"]),
-    room("Kubernetes", ["Encoding", "HTTP", "OCI", "PKI", "Quotation", "StrictJSON", "YAML", subprocess]),
+    room(
+        "Kubernetes",
+        ["Encoding", "Concurrency", "HTTP", "OCI", "PKI", "Quotation", "StrictJSON", "YAML", subprocess]),
     room("Verification", ["Concurrency", "OCI", "KeyManagement", "Quotation", "StrictJSON", logging]),
     room(
         "GatekeeperProvider",
@@ -92,11 +94,19 @@ var targets: [Target] = [
             nioPosix, nioHTTP1, nioExtras, nioTLS, nioSSL, lifecycle, logging,
         ]),
     room(
+        "NotationVerifier",
+        ["KeyManagement", "Notation", "OCI", "PKI", "Quotation", "StrictJSON", "Verification", lifecycle]),
+    room(
+        "CustomResources",
+        ["KeyManagement", "Kubernetes", "OCI", "Quotation", "StrictJSON", "Verification", "YAML", lifecycle, logging]),
+    room("SharedCache", ["Encoding", "OCI", "Redis", "StrictJSON", "Verification", crypto, lifecycle, logging]),
+    room("Prewarming", ["Audit", "Kubernetes", "Verification", lifecycle, logging]),
+    room(
         "CountersignService",
         [
-            "Encoding", "Concurrency", "OCI", "HTTP", "PKI", "Notation", "KeyManagement", "Azure", "Verification",
-            "GatekeeperProvider", "Quotation", "StrictJSON", "YAML", "Kubernetes", "Redis", "ServiceLogging",
-            "CMemory", "Audit", crypto, lifecycle, logging,
+            "Azure", "CMemory", "Concurrency", "CustomResources", "GatekeeperProvider", "HTTP", "KeyManagement",
+            "Kubernetes", "Notation", "NotationVerifier", "OCI", "PKI", "Prewarming", "Quotation", "ServiceLogging",
+            "SharedCache", "StrictJSON", "Verification", lifecycle, logging,
         ]),
     .executableTarget(
         name: "countersign", dependencies: ["CountersignService", "Audit", "Encoding", "Quotation", argumentParser],
@@ -140,7 +150,7 @@ var targets: [Target] = [
     tests("AzureTests", ["Azure", "HTTP", "KeyManagement", "OCI", "PKI", "StrictJSON", "TestSupport"]),
     tests("ServiceLoggingTests", ["ServiceLogging", "StrictJSON", "TestSupport", logging]),
     tests("RedisTests", ["Redis", "TestSupport", logging, nio]),
-    tests("VerificationTests", ["Concurrency", "Verification", "TestSupport"]),
+    tests("VerificationTests", ["Concurrency", "KeyManagement", "PKI", "Verification", "TestSupport"]),
     tests(
         "GatekeeperProviderTests",
         [
@@ -148,17 +158,20 @@ var targets: [Target] = [
             nioEmbedded, nioExtras, nioHTTP1, nioSSL, lifecycle, logging,
         ]),
     tests(
-        "CountersignServiceTests",
+        "CustomResourcesTests",
         [
-            "CountersignService", "Kubernetes", "KeyManagement", "Verification", "OCI", "StrictJSON", "TestSupport",
-            crypto, logging,
+            "CustomResources", "CountersignService", "KeyManagement", "Kubernetes", "Notation", "NotationVerifier",
+            "OCI", "PKI", "StrictJSON", "TestSupport", "Verification", logging,
         ]),
+    tests("SharedCacheTests", ["SharedCache", "OCI", "StrictJSON", "Verification", crypto]),
+    tests("PrewarmingTests", ["Prewarming", "TestSupport", "Verification"]),
+    tests("CountersignServiceTests", ["CountersignService", "OCI", "StrictJSON", "Verification", logging]),
     tests(
         "IntegrationTests",
         [
-            "CountersignService", "GatekeeperProvider", "KeyManagement", "Verification", "Notation", "OCI", "PKI",
-            "HTTP", "StrictJSON", "Redis", "Kubernetes", "ServiceLogging", "TestSupport", lifecycle, logging, nio,
-            nioSSL,
+            "CountersignService", "CustomResources", "GatekeeperProvider", "KeyManagement", "Verification", "Notation",
+            "NotationVerifier", "OCI", "PKI", "HTTP", "StrictJSON", "Redis", "SharedCache", "Kubernetes",
+            "ServiceLogging", "TestSupport", lifecycle, logging, nio, nioSSL,
         ]),
 ]
 

@@ -18,17 +18,22 @@ ALLOWED = {
     "Redis": set(),
     "ServiceLogging": {"StrictJSON"},
     "Azure": {"Concurrency", "HTTP", "OCI", "PKI", "KeyManagement", "StrictJSON"},
-    "Kubernetes": {"HTTP", "OCI", "PKI", "StrictJSON", "YAML"},
+    "Kubernetes": {"Concurrency", "HTTP", "OCI", "PKI", "StrictJSON", "YAML"},
     "Audit": {"Kubernetes", "KeyManagement", "OCI", "PKI", "StrictJSON", "Verification", "YAML"},
     "Verification": {"Concurrency", "OCI", "KeyManagement", "StrictJSON"},
     "GatekeeperProvider": {"Verification", "OCI", "PKI", "ServiceLogging", "StrictJSON"},
+    "NotationVerifier": {"KeyManagement", "Notation", "OCI", "PKI", "StrictJSON", "Verification"},
+    "CustomResources": {"KeyManagement", "Kubernetes", "OCI", "StrictJSON", "Verification", "YAML"},
+    "SharedCache": {"OCI", "Redis", "StrictJSON", "Verification"},
+    "Prewarming": {"Audit", "Kubernetes", "Verification"},
     "CountersignService": {
-        "Concurrency", "HTTP", "OCI", "PKI", "Notation", "KeyManagement", "Azure", "Verification", "GatekeeperProvider",
-        "StrictJSON", "YAML", "Kubernetes", "Redis", "ServiceLogging", "CMemory", "Audit",
+        "Azure", "CMemory", "Concurrency", "CustomResources", "GatekeeperProvider", "HTTP", "KeyManagement", "Kubernetes",
+        "Notation", "NotationVerifier", "OCI", "PKI", "Prewarming", "ServiceLogging", "SharedCache", "StrictJSON",
+        "Verification",
     },
     "countersign": {
         "HTTP", "OCI", "PKI", "Notation", "KeyManagement", "Verification", "GatekeeperProvider", "StrictJSON",
-        "YAML", "Kubernetes", "Redis", "CountersignService", "Audit",
+        "YAML", "Kubernetes", "Redis", "CountersignService", "Audit", "CustomResources", "NotationVerifier", "SharedCache",
     },
 }
 # How bytes become text, and how messages quote what others wrote, is for every room.

@@ -1,10 +1,12 @@
+import CustomResources
 import FoundationEssentials
 import HTTP
 import KeyManagement
 import Logging
 import Notation
+import NotationVerifier
 import OCI
-import Quotation
+import SharedCache
 import Verification
 
 /// A configuration made real: the snapshot that answers, and the trusted certificates that stand behind it.
@@ -86,76 +88,23 @@ package struct ConfigurationBuilder: Sendable {
         for plugin in configuration.stores { stores.append(try store(plugin, warnings: &warnings)) }
         var verifiers: [any ArtifactVerifier] = []
         for plugin in configuration.verifiers {
-            if let directories = try directories(of: plugin) { trusted.add(directories) }
-            verifiers.append(
-                try verifier(plugin, trusted: trusted, areProvidersAwaited: false, warnings: &warnings).verifier)
+            let definition = try verifier(plugin, warnings: &warnings)
+            if let directories = definition.directories { trusted.add(directories) }
+            if let missing = definition.missingProviders(in: trusted).first {
+                throw ConfigurationError(path: "\(plugin.path).trustPolicyDoc", problem: "cannot be served: \(missing)")
+            }
+            warnings += definition.unusableStores(in: trusted)
+            verifiers.append(definition.verifier(trusting: trusted, areProvidersAwaited: false))
         }
-        let policy = try ConfigPolicy(configuration: configuration.policy, warnings: &warnings)
-        warnings += ConfigurationBuilder.unjudgedTypes(of: policy, by: verifiers).map {
-            "policy.plugin.artifactVerificationPolicies.\($0)"
-        }
+        let snapshot = ConfigurationSnapshot(
+            generation: generation, stores: stores, verifiers: verifiers,
+            policy: try ConfigPolicy(configuration: configuration.policy, warnings: &warnings),
+            settings: configuration.settings,
+            fingerprint: fingerprint(of: content, stores: configuration.stores.map(\.type)))
+        warnings += snapshot.unjudgedTypes.map { "policy.plugin.artifactVerificationPolicies.\($0)" }
         BodyBudget.process.maximumBytes = configuration.settings.maximumDownloadBytes
         return BuiltConfiguration(
-            snapshot: ConfigurationSnapshot(
-                generation: generation, stores: stores, verifiers: verifiers, policy: policy,
-                settings: configuration.settings,
-                fingerprint: ConfigurationBuilder.fingerprint(of: content, configuration)),
-            trusted: trusted, logger: configuration.logger, warnings: warnings)
-    }
-
-    /// What is wrong with a policy that asks for artifacts that nobody judges, each type with what it means.
-    static func unjudgedTypes(of policy: any PolicyEnforcer, by verifiers: [any ArtifactVerifier]) -> [String] {
-        policy.requiredTypes.filter { type in !verifiers.contains { $0.canVerify(artifactType: type) } }.map { type in
-            "\(type.quoted): no verifier has this type among its artifactTypes, so that every image is refused"
-        }
-    }
-
-    /// What decisions of a configuration are shared under; `nil` when they cannot be: an image layout is a directory of
-    /// this machine, and another replica's may hold something else.
-    static func fingerprint(of content: [UInt8], _ configuration: ServiceConfiguration) -> String? {
-        guard configuration.stores.allSatisfy(\.type.isSameForAllReplicas) else { return nil }
-        return "\(Release.version) \(Digest(of: content))"
-    }
-
-    /// Makes a source of trusted certificates.
-    func provider(
-        _ plugin: ServiceConfiguration.ProviderPlugin, warnings: inout [String]
-    ) throws(ConfigurationError) -> any CertificateProvider {
-        try KeyManagementFactory(clients: clients, azure: azure, environment: environment, logger: logger).make(
-            plugin, warnings: &warnings)
-    }
-
-    /// Makes the source of the certificates in a verifier's own directories; `nil` when it names none.
-    func directories(of plugin: ServiceConfiguration.VerifierPlugin) throws(ConfigurationError) -> (
-        any CertificateProvider
-    )? {
-        let paths = try VerifierFactory.directories(plugin)
-        guard !paths.isEmpty else { return nil }
-        return try KeyManagementFactory.files(
-            name: VerifierFactory.directories(of: plugin.name), paths: paths, path: "\(plugin.path).verificationCerts")
-    }
-
-    /// Makes a store.
-    func store(
-        _ plugin: ServiceConfiguration.StorePlugin, warnings: inout [String]
-    ) throws(ConfigurationError) -> any ReferrerStore {
-        try StoreFactory(
-            clients: clients, metrics: metrics, azure: azure, environment: environment,
-            privateAddresses: privateAddresses, content: content, contents: contents,
-            onProblem: { [logger] in logger.warning("store \(plugin.name): \($0)") }
-        ).make(plugin, warnings: &warnings)
-    }
-
-    /// Makes a verifier.
-    func verifier(
-        _ plugin: ServiceConfiguration.VerifierPlugin, trusted: TrustedCertificates, areProvidersAwaited: Bool,
-        warnings: inout [String]
-    ) throws(ConfigurationError) -> VerifierFactory.Made {
-        try VerifierFactory(
-            trusted: trusted, clients: clients, metrics: metrics, revocation: revocation,
-            privateAddresses: privateAddresses,
-            chains: chains, areProvidersAwaited: areProvidersAwaited, keepsDetails: keepsDetails
-        ).make(plugin, warnings: &warnings)
+            snapshot: snapshot, trusted: trusted, logger: configuration.logger, warnings: warnings)
     }
 
     private static func report(_ budget: BodyBudget, to metrics: MetricsRegistry) {
@@ -173,4 +122,38 @@ package struct ConfigurationBuilder: Sendable {
 
     /// Closes the outbound connections.
     package func shutdown() async { await clients.shutdown() }
+}
+
+extension ConfigurationBuilder: ConfigurationParts {
+    package func store(
+        _ plugin: ServiceConfiguration.StorePlugin, warnings: inout [String]
+    ) throws(ConfigurationError) -> any ReferrerStore {
+        try StoreFactory(
+            clients: clients, metrics: metrics, azure: azure, environment: environment,
+            privateAddresses: privateAddresses, content: content, contents: contents,
+            onProblem: { [logger] in logger.warning("store \(plugin.name): \($0)") }
+        ).make(plugin, warnings: &warnings)
+    }
+
+    package func provider(
+        _ plugin: ServiceConfiguration.ProviderPlugin, warnings: inout [String]
+    ) throws(ConfigurationError) -> any CertificateProvider {
+        try KeyManagementFactory(clients: clients, azure: azure, environment: environment, logger: logger).make(
+            plugin, warnings: &warnings)
+    }
+
+    package func verifier(
+        _ plugin: ServiceConfiguration.VerifierPlugin, warnings: inout [String]
+    ) throws(ConfigurationError) -> any VerifierDefinition {
+        try VerifierFactory(
+            clients: clients, metrics: metrics, revocation: revocation, privateAddresses: privateAddresses,
+            chains: chains, keepsDetails: keepsDetails
+        ).make(plugin, warnings: &warnings)
+    }
+
+    /// An image layout is a directory of this machine, and another replica's may hold something else.
+    package func fingerprint(of content: [UInt8], stores: [StoreType]) -> String? {
+        guard stores.allSatisfy(\.isSameForAllReplicas) else { return nil }
+        return "\(Release.version) \(Digest(of: content))"
+    }
 }

@@ -1,10 +1,14 @@
+import CustomResources
 import FoundationEssentials
 import GatekeeperProvider
+import HTTP
 import Kubernetes
 import Logging
+import Prewarming
 import Quotation
 import ServiceLifecycle
 import ServiceLogging
+import SharedCache
 import Verification
 
 /// What `serve` is told on its command line.
@@ -156,8 +160,10 @@ package final class CountersignServer: Sendable {
 
     private func sharedCache(_ metrics: MetricsRegistry, _ logger: Logger) throws -> SharedCache? {
         guard let shared = settings.shared, settings.decisions.lifetime > .zero else { return nil }
-        return try SharedCache(
-            shared, maximumLife: settings.decisions.lifetime, metrics: metrics, logger: logger)
+        do {
+            return try SharedCache(
+                shared, maximumLife: settings.decisions.lifetime, metrics: metrics, logger: logger)
+        } catch { throw CountersignServerError(description: error.description) }
     }
 
     /// The API server that confirms Kyverno's tokens; `nil` when Kyverno is not served, or by client certificate only.
@@ -190,8 +196,11 @@ package final class CountersignServer: Sendable {
             }
         } catch { throw CountersignServerError(description: "--enable-crd-manager: \(error)") }
         let home = environment["RATIFY_NAMESPACE"].flatMap { $0.isEmpty ? nil : $0 } ?? client.configuration.namespace
-        let resources = ResourceConfiguration(builder: builder, home: home, metrics: metrics, logger: logger)
-        let file = SettingsFile(path: path, logger: logger) { resources.use($0) }
+        let resources = ResourceConfiguration(parts: builder, home: home, metrics: metrics, logger: logger)
+        let file = SettingsFile(path: path, logger: logger) { settings in
+            BodyBudget.process.maximumBytes = settings.maximumDownloadBytes
+            resources.use(settings)
+        }
         do { try file.load() } catch { throw CountersignServerError(description: "\(path.quotedPath): \(error)") }
         let reconciler = ResourceReconciler(
             client: client, configuration: resources, metrics: metrics, logger: logger)

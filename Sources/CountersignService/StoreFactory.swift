@@ -5,6 +5,7 @@ import HTTP
 import Logging
 import OCI
 import Quotation
+import SharedCache
 import Verification
 
 /// Makes stores from a configuration.

@@ -1,46 +1,26 @@
 import HTTP
 import KeyManagement
 import Notation
+import NotationVerifier
 import OCI
 import StrictJSON
 import Verification
 
 /// Makes verifiers from a configuration.
 struct VerifierFactory {
-    let trusted: TrustedCertificates
     let clients: HTTPClients
     let metrics: MetricsRegistry
     let revocation: RevocationAnswers
     /// What holds where the configuration does not say.
     var privateAddresses = PrivateAddresses.refused
     var chains = CertificateChainCache()
-    /// Whether providers may come later than the verifier that names them.
-    var areProvidersAwaited = false
     /// Whether reports hold every validation, for a person to read.
     var keepsDetails = false
 
-    /// A verifier, and what is still missing for it.
-    struct Made {
-        let verifier: NotationVerifier
-        /// Providers that are not there yet, each in a sentence.
-        let awaited: [String]
-    }
-
-    /// The name of the provider of a verifier's own directories: no resource can have it.
-    static func directories(of name: String) -> String { "\(name) verificationCerts" }
-
-    /// The directories that a verifier names for trust stores that are not named.
-    static func directories(_ plugin: ServiceConfiguration.VerifierPlugin) throws(ConfigurationError) -> [String] {
-        var reader = ConfigurationReader(plugin.parameters, path: plugin.path)
-        let paths = try reader.strings("verificationCerts") ?? []
-        if !paths.isEmpty { try plugin.requireCluster("verificationCerts") }
-        return paths
-    }
-
-    /// Makes a verifier of a plugin's entry. Its directories must be among the trusted certificates already.
+    /// Makes a verifier of a plugin's entry.
     func make(
         _ plugin: ServiceConfiguration.VerifierPlugin, warnings: inout [String]
-    ) throws(ConfigurationError) -> Made {
+    ) throws(ConfigurationError) -> NotationVerifierDefinition {
         var reader = ConfigurationReader(plugin.parameters, path: plugin.path)
         reader.ignore("name", "type", "version", "source", "address", "nestedReferences")
         let types = (try reader.string("artifactTypes") ?? MediaType.notationSignature)
@@ -58,25 +38,39 @@ struct VerifierFactory {
         do { document = try TrustPolicyDocument(json: policy) } catch {
             throw ConfigurationError(path: "\(plugin.path).trustPolicyDoc", problem: "is not valid: \(error)")
         }
-        let store = try trustStore(plugin, &reader)
-        let (checker, wish) = try revocationChecker(plugin, &reader)
+        let directories = try directories(plugin, &reader)
+        let stores = try reader.section("verificationCertStores").map { section throws(ConfigurationError) in
+            try VerifierFactory.stores(section)
+        }
+        let revocation = try revocationChecking(plugin, &reader)
         warnings += reader.unused()
-        let awaited = try store.check(document, path: plugin.path)
-        warnings += StoreMisfit.all(store.uses(document, verifier: plugin.name), in: trusted).map(\.sentence)
-        return Made(
-            verifier: NotationVerifier(
-                name: plugin.name, type: plugin.type.name, artifactTypes: types, policy: document, trustStore: store,
-                revocation: checker, revocationWish: wish, chains: chains,
-                uses: store.uses(document, verifier: plugin.name),
-                keepsDetails: keepsDetails),
-            awaited: awaited)
+        do {
+            return try NotationVerifierDefinition(
+                name: plugin.name, type: plugin.type.name, artifactTypes: types, policy: document,
+                sources: TrustStoreSources(stores ?? [:], fallback: directories?.name), directories: directories,
+                revocation: revocation, chains: chains, keepsDetails: keepsDetails)
+        } catch {
+            throw ConfigurationError(path: "\(plugin.path).trustPolicyDoc", problem: "cannot be served, \(error)")
+        }
+    }
+
+    /// The source of the certificates in a verifier's own directories; `nil` when it names none.
+    private func directories(
+        _ plugin: ServiceConfiguration.VerifierPlugin, _ reader: inout ConfigurationReader
+    ) throws(ConfigurationError) -> (any CertificateProvider)? {
+        let paths = try reader.strings("verificationCerts") ?? []
+        guard !paths.isEmpty else { return nil }
+        try plugin.requireCluster("verificationCerts")
+        // No resource can have this name.
+        return try KeyManagementFactory.files(
+            name: "\(plugin.name) verificationCerts", paths: paths, path: "\(plugin.path).verificationCerts")
     }
 
     /// `{"ocspTimeout": 2000, "crlTimeout": 5000, "cacheBytes": 67108864, "maximumAge": 86400000}`, times in
     /// milliseconds as elsewhere in the file, and `allowPrivateAddresses`.
-    private func revocationChecker(
+    private func revocationChecking(
         _ plugin: ServiceConfiguration.VerifierPlugin, _ reader: inout ConfigurationReader
-    ) throws(ConfigurationError) -> (RevocationChecker, RevocationAnswers.Wish?) {
+    ) throws(ConfigurationError) -> NotationVerifierDefinition.Revocation {
         var options = RevocationOptions()
         options.privateAddresses = privateAddresses
         options.tenant = plugin.namespace ?? ""
@@ -108,30 +102,16 @@ struct VerifierFactory {
             let checker = RevocationChecker(
                 http: TimedHTTP(try clients.client(caBundle: nil), .revocation, metrics), cache: revocation.cache,
                 options: options)
-            return (checker, wish)
+            return NotationVerifierDefinition.Revocation(checker, wish: wish)
         } catch {
             throw ConfigurationError(path: plugin.path, problem: "cannot check revocation: \(error)")
         }
     }
 
-    private func trustStore(
-        _ plugin: ServiceConfiguration.VerifierPlugin, _ reader: inout ConfigurationReader
-    ) throws(ConfigurationError) -> ConfiguredTrustStore {
-        var directories: String?
-        if let paths = try reader.strings("verificationCerts"), !paths.isEmpty {
-            directories = VerifierFactory.directories(of: plugin.name)
-        }
-        let stores = try reader.section("verificationCertStores").map { section throws(ConfigurationError) in
-            try VerifierFactory.stores(section)
-        }
-        return ConfiguredTrustStore(
-            stores: stores ?? [:], fallback: directories, trusted: trusted, areProvidersAwaited: areProvidersAwaited)
-    }
-
     /// `{"ca": {"store": ["provider"]}}`, or the older `{"store": ["provider"]}`, which means `ca`.
     private static func stores(
         _ section: ConfigurationReader
-    ) throws(ConfigurationError) -> [ConfiguredTrustStore.Name: [String]] {
+    ) throws(ConfigurationError) -> [TrustStoreSources.Name: [String]] {
         var section = section
         let byType = section.object.names.filter { TrustStoreType(rawValue: $0) != nil }
         guard byType.isEmpty || byType.count == section.object.count else {
@@ -141,7 +121,7 @@ struct VerifierFactory {
                     "mixes stores by type (\(byType.joined(separator: ", "))) with stores without one: use one of the two"
             )
         }
-        var stores: [ConfiguredTrustStore.Name: [String]] = [:]
+        var stores: [TrustStoreSources.Name: [String]] = [:]
         if byType.isEmpty {
             try add(&section, .ca, to: &stores)
         } else {
@@ -155,14 +135,14 @@ struct VerifierFactory {
 
     private static func add(
         _ section: inout ConfigurationReader, _ type: TrustStoreType,
-        to stores: inout [ConfiguredTrustStore.Name: [String]]
+        to stores: inout [TrustStoreSources.Name: [String]]
     ) throws(ConfigurationError) {
         for name in section.object.names {
             guard let providers = try section.strings(name), !providers.isEmpty else {
                 throw ConfigurationError(
                     path: section.memberPath(name), problem: "names no key management provider")
             }
-            stores[ConfiguredTrustStore.Name(type: type, name: name)] = providers
+            stores[TrustStoreSources.Name(type: type, name: name)] = providers
         }
     }
 }

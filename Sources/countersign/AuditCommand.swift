@@ -1,6 +1,7 @@
 import ArgumentParser
 import Audit
 import CountersignService
+import CustomResources
 import FoundationEssentials
 import KeyManagement
 import Kubernetes
@@ -158,7 +159,7 @@ struct AuditCommand: AsyncParsableCommand {
         let resources: ResourceConfiguration
         do throws(KubernetesError) {
             resources = try await ResourceConfiguration.read(
-                from: client, builder: builder, home: home, metrics: metrics, logger: logger,
+                from: client, parts: builder, home: home, metrics: metrics, logger: logger,
                 timeout: .seconds(timeout))
         } catch { throw unreadable(error) }
         for complaint in resources.complaints { Terminal.complain(complaint) }

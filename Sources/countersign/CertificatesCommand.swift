@@ -3,6 +3,7 @@ import CountersignService
 import FoundationEssentials
 import KeyManagement
 import Logging
+import NotationVerifier
 import PKI
 import Quotation
 import StrictJSON
@@ -68,7 +69,8 @@ struct CertificatesCommand: AsyncParsableCommand {
         for warning in built.warnings { Terminal.complain("\(path.quotedPath): \(warning)") }
         let late = await built.trusted.refresh(within: .seconds(timeout))
         for name in late { Terminal.complain("\(name): did not answer within \(timeout) s") }
-        let overview = TrustOverview(built, margin: margin ?? .zero)
+        let overview = TrustOverview(
+            of: built.snapshot.verifiers, trusting: built.trusted, margin: margin ?? .zero)
         await builder.shutdown()
         switch output {
         case .json: print(overview.json.prettyText, terminator: "")

@@ -1,5 +1,4 @@
 import ArgumentParser
-import CountersignService
 import FoundationEssentials
 import Notation
 import OCI

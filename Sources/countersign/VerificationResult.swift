@@ -1,4 +1,3 @@
-import CountersignService
 import Notation
 import OCI
 import StrictJSON

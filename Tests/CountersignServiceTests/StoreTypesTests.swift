@@ -1,5 +1,5 @@
+import Logging
 import StrictJSON
-import TestSupport
 import Testing
 import Verification
 
@@ -8,6 +8,9 @@ import Verification
 
 /// What depends on the type of a store, or of its credentials, in whatever case that is written.
 @Suite struct StoreTypesTests {
+    private let builder = ConfigurationBuilder(
+        metrics: MetricsRegistry(), logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, environment: [:])
+
     private func configuration(_ type: String) throws -> ServiceConfiguration {
         try ServiceConfiguration(
             parsing: Array(
@@ -19,21 +22,8 @@ import Verification
         ("oci-layout", false), ("OCI-Layout", false), ("Oci-layout", false), ("oras", true), ("ORAS", true),
     ])
     func verdictsOnADirectoryAreNotShared(_ type: String, _ isShared: Bool) throws {
-        let fingerprint = ConfigurationBuilder.fingerprint(of: [1], try configuration(type))
+        let fingerprint = builder.fingerprint(of: [1], stores: try configuration(type).stores.map(\.type))
         #expect((fingerprint != nil) == isShared)
-    }
-
-    @Test(arguments: ["oci-layout", "OCI-Layout"])
-    func aResourceOfADirectoryIsNotShared(_ type: String) throws {
-        let directory = try TemporaryDirectory()
-        defer { directory.remove() }
-        _ = try ImageLayout(directory: directory.path("layout"), create: true)
-        let store = try Samples.resource(
-            .store, "store-oras",
-            ["name": .string(type), "parameters": ["path": .string(directory.path("layout"))]])
-        let board = Samples.board(try Samples.cluster().filter { $0.id.kind != .store } + [store])
-        let snapshot = try #require(board.snapshot()).get()
-        #expect(snapshot.stores.map(\.transport) == [nil] && snapshot.fingerprint == nil)
     }
 
     /// What the pod has may belong to the whole cluster: over plain HTTP a namespace's store goes without it.
@@ -41,7 +31,7 @@ import Verification
     func aNamespacesStoreShowsNoCredentialsOfThePod(_ name: String) throws {
         func credentials(_ namespace: String?, useHttp: Bool) throws -> any RegistryCredentials {
             var warnings: [String] = []
-            let store = try Samples.builder.store(
+            let store = try builder.store(
                 ServiceConfiguration.StorePlugin(
                     name: "oras", type: .oras,
                     parameters: ["useHttp": .bool(useHttp), "authProvider": ["name": .string(name)]],

@@ -1,10 +1,12 @@
 import CountersignService
+import CustomResources
 import Foundation
 import GatekeeperProvider
 import Kubernetes
 import Logging
 import PKI
 import ServiceLifecycle
+import SharedCache
 import StrictJSON
 import TestSupport
 import Verification
@@ -124,7 +126,7 @@ final class ResourceService: Sendable {
         builder = ConfigurationBuilder(metrics: metrics, logger: logger, content: shared?.content)
         client = try cluster.api.client()
         let resources = ResourceConfiguration(
-            builder: builder, home: "countersign-system", metrics: metrics, logger: logger)
+            parts: builder, home: "countersign-system", metrics: metrics, logger: logger)
         resources.use(
             ServiceSettings(verificationTimeout: .seconds(15), mutationTimeout: .seconds(15)))
         let reconciler = ResourceReconciler(

@@ -1,4 +1,4 @@
-import CountersignService
+import CustomResources
 import Foundation
 import StrictJSON
 import Synchronization

@@ -5,6 +5,7 @@ import Logging
 import PKI
 import ServiceLifecycle
 import ServiceLogging
+import SharedCache
 import Synchronization
 import TestSupport
 import Verification

@@ -1,6 +1,6 @@
-import CountersignService
 import Foundation
 import GatekeeperProvider
+import Kubernetes
 import StrictJSON
 import TestSupport
 import Testing

@@ -1,8 +1,8 @@
-import CountersignService
 import Foundation
 import Logging
 import OCI
 import Redis
+import SharedCache
 import StrictJSON
 import Synchronization
 import TestSupport

@@ -1,5 +1,5 @@
-import CountersignService
 import Redis
+import SharedCache
 import StrictJSON
 import TestSupport
 import Testing

@@ -1,6 +1,6 @@
-import CountersignService
 import Logging
 import Redis
+import SharedCache
 import TestSupport
 
 extension RedisServer {

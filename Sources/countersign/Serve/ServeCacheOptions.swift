@@ -4,6 +4,7 @@ import FoundationEssentials
 import GatekeeperProvider
 import Quotation
 import Redis
+import SharedCache
 
 /// How `serve` remembers verdicts.
 struct ServeCacheOptions: ParsableArguments {

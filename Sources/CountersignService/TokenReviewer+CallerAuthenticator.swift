@@ -1,0 +1,12 @@
+import GatekeeperProvider
+import Kubernetes
+
+extension TokenReviewer: CallerAuthenticator {
+    package func authenticate(token: String, deadline: ContinuousClock.Instant) async -> CallerIdentity {
+        switch await review(token, deadline: deadline) {
+        case .user(let name): .user(name)
+        case .unknown(let reason): .unknown(reason)
+        case .unavailable(let reason): .unavailable(reason)
+        }
+    }
+}

@@ -1,0 +1,20 @@
+import KeyManagement
+
+/// A verifier as a configuration describes it, valid but for the certificates that it trusts: whose those are differs
+/// between the namespaces that it answers for.
+package protocol VerifierDefinition: Sendable {
+    /// The certificates in directories of its own; `nil` when it names none. They must be among those that it trusts.
+    var directories: (any CertificateProvider)? { get }
+
+    /// The providers that it names and that are not there, each in a sentence.
+    func missingProviders(in trusted: TrustedCertificates) -> [String]
+
+    /// What keeps its trust stores from being used now, each in a sentence with what to do.
+    func unusableStores(in trusted: TrustedCertificates) -> [String]
+
+    /// The verifier that trusts these certificates.
+    ///
+    /// - Parameter areProvidersAwaited: whether a provider that is not there may still come, as custom resources do in
+    ///   any order: then nothing is known until it has.
+    func verifier(trusting trusted: TrustedCertificates, areProvidersAwaited: Bool) -> any ArtifactVerifier
+}

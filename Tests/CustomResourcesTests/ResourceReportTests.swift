@@ -1,0 +1,56 @@
+import Foundation
+import KeyManagement
+import StrictJSON
+import TestSupport
+import Testing
+
+@testable import CustomResources
+
+/// The status of resources.
+@Suite struct ResourceReportTests {
+    private func provider() throws -> ResourceReport {
+        let provider = try InlineCertificates(
+            name: "ca", contentType: "certificate", value: try Samples.authority.get().certificate.pem,
+            now: Date(timeIntervalSince1970: 1_800_000_000))
+        return ResourceReport(error: nil, provider: provider.status)
+    }
+
+    @Test func successHasNoError() {
+        #expect(
+            ResourceReport(error: nil).patch(over: [:]) == ["issuccess": true, "error": .null, "brieferror": .null])
+    }
+
+    @Test func errorsAreCutForATable() {
+        let status = ResourceReport(error: String(repeating: "e", count: 500)).patch(over: [:])
+        #expect(status["error"]?.string?.count == 500)
+        #expect(status["brieferror"]?.string?.count == 100)
+        #expect(status["brieferror"]?.string?.hasSuffix("e...") == true)
+        #expect(ResourceReport(error: "short").patch(over: [:])["brieferror"] == "short")
+    }
+
+    @Test func certificatesAreListed() throws {
+        let status = try provider().patch(over: ["properties": ["Stale": ["a"]]])
+        #expect(status["lastfetchedtime"] == "2027-01-15T08:00:00Z")
+        let entry = try #require(status["properties"]?["Certificates"]?.array?.first)
+        #expect(entry["Enabled"] == "true" && entry["State"] == "in force")
+        #expect(entry["Subject"]?.string?.contains("CN=root") == true)
+        #expect(entry["LastRefreshed"] == "2027-01-15T08:00:00Z" && entry["NotAfter"] != nil)
+        #expect(status["properties"]?["Stale"] == .null, "a merge patch removes only what it names")
+    }
+
+    /// Times change with every look at the source, in every replica: alone they are no reason to write.
+    @Test func timesAreNoDifference() throws {
+        let report = try provider()
+        var stored = report.patch(over: [:])
+        #expect(ResourceReport.Content(status: stored, hasProperties: true) == report.content)
+        stored["lastfetchedtime"] = "2027-01-15T07:58:00Z"
+        #expect(!report.isTimeOutdated(in: stored, by: 300))
+        stored["lastfetchedtime"] = "2027-01-15T07:50:00Z"
+        #expect(report.isTimeOutdated(in: stored, by: 300))
+        stored["lastfetchedtime"] = "2027-01-15T09:00:00Z"
+        #expect(!report.isTimeOutdated(in: stored, by: 300), "another replica was there later")
+        stored["issuccess"] = false
+        #expect(ResourceReport.Content(status: stored, hasProperties: true) != report.content)
+        #expect(ResourceReport.Content(status: [:], hasProperties: true) != report.content)
+    }
+}
