@@ -163,6 +163,7 @@ var targets: [Target] = [
             "CustomResources", "CountersignService", "KeyManagement", "Kubernetes", "Notation", "NotationVerifier",
             "OCI", "PKI", "StrictJSON", "TestSupport", "Verification", logging,
         ]),
+    tests("NotationVerifierTests", ["NotationVerifier", "KeyManagement", "Notation", "PKI", "TestSupport"]),
     tests("SharedCacheTests", ["SharedCache", "OCI", "StrictJSON", "Verification", crypto]),
     tests("PrewarmingTests", ["Prewarming", "TestSupport", "Verification"]),
     tests("CountersignServiceTests", ["CountersignService", "OCI", "StrictJSON", "Verification", logging]),

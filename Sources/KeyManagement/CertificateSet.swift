@@ -53,6 +53,12 @@ package struct CertificateSet: Sendable {
     package let entries: [TrustedCertificate]
     /// The certificates, each once.
     package let certificates: [Certificate]
+    /// The first that is neither a certificate authority nor self-signed: it may be in no trust store. `nil` where
+    /// ``part(_:)`` has been at work.
+    package let firstUntrusted: Certificate?
+    /// The first that is no root certificate authority: it may not be in a store of timestamp authorities. This is
+    /// found out here, since whether a certificate is self-signed takes a signature check.
+    package let firstNonRoot: Certificate?
 
     /// When the first of them expires.
     package var firstExpiry: Date { certificates.map(\.notAfter).min() ?? .distantPast }
@@ -66,8 +72,11 @@ package struct CertificateSet: Sendable {
         certificates = entries.map(\.certificate).filter { seen.insert($0).inserted }
         if let last, last.certificates == certificates {
             generation = last.generation
+            (firstUntrusted, firstNonRoot) = (last.firstUntrusted, last.firstNonRoot)
         } else {
             generation = Generation.next()
+            firstUntrusted = certificates.first { !$0.isCA && !$0.isSelfSigned }
+            firstNonRoot = certificates.first { !$0.isCA || !$0.isSelfSigned }
         }
     }
 

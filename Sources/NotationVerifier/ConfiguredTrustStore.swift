@@ -29,9 +29,12 @@ package struct ConfiguredTrustStore: TrustStore {
     package func content(type: TrustStoreType, named name: String) async throws(TrustStoreError) -> TrustStoreContent {
         let store = "trust store \"\(type.rawValue):\(name)\""
         var content = TrustStoreContent(certificates: [])
+        var refusal: String?
         for provider in try sources.providers(type, name) {
             do throws(KeyManagementError) {
-                content.certificates += try trusted.certificates(named: provider).certificates
+                let set = try trusted.certificates(named: provider)
+                refusal = refusal ?? set.refusal(in: type)?.problem
+                content.certificates += set.certificates
             } catch {
                 // A provider that never had certificates may still be fetching them, and a resource that is not there
                 // may come; one that is not in the file does not, and a file that is not there is the operator's to
@@ -50,11 +53,7 @@ package struct ConfiguredTrustStore: TrustStore {
                 }
             }
         }
-        for certificate in content.certificates {
-            if let refusal = TrustedCertificateRule.refusal(of: certificate, in: type) {
-                throw TrustStoreError("\(store): \(refusal)")
-            }
-        }
+        if let refusal { throw TrustStoreError("\(store): \(refusal)") }
         guard !content.certificates.isEmpty || !content.missing.isEmpty else {
             throw TrustStoreError("\(store) has no certificates")
         }

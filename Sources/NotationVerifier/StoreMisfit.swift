@@ -25,11 +25,9 @@ struct StoreMisfit: Sendable {
         uses.compactMap { use in
             guard let name = try? TrustStoreName(parsing: use.store) else { return nil }
             for provider in use.providers {
-                for certificate in (try? trusted.certificates(named: provider))?.certificates ?? [] {
-                    guard let problem = TrustedCertificateRule.refusal(of: certificate, in: name.type) else { continue }
-                    return StoreMisfit(
-                        use: use, provider: provider, fingerprint: certificate.sha256Hex, problem: problem)
-                }
+                guard let (certificate, problem) = (try? trusted.certificates(named: provider))?.refusal(in: name.type)
+                else { continue }
+                return StoreMisfit(use: use, provider: provider, fingerprint: certificate.sha256Hex, problem: problem)
             }
             return nil
         }
