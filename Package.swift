@@ -76,6 +76,7 @@ var targets: [Target] = [
     room("PKI", ["Encoding", "COpenSSL", "Quotation", crypto, cryptoExtras]),
     room(
         "Notation", ["Encoding", "Concurrency", "OCI", "PKI", "HTTP", "Quotation", "StrictJSON", crypto, cryptoExtras]),
+    room("Sigstore", ["Encoding", "PKI", "Quotation", "StrictJSON", crypto]),
     room("KeyManagement", ["Encoding", "PKI", "Quotation", crypto]),
     room("ServiceLogging", ["Encoding", "StrictJSON", nioPosix, logging]),
     room("Redis", ["Quotation", nio, nioPosix, nioSSL, logging]),
@@ -145,6 +146,7 @@ var targets: [Target] = [
     tests("OCITests", ["Concurrency", "OCI", "HTTP", "StrictJSON", "TestSupport"]),
     tests("PKITests", ["Encoding", "PKI", "TestSupport"]),
     tests("NotationTests", ["Encoding", "Notation", "TestSupport"]),
+    tests("SigstoreTests", ["Encoding", "PKI", "Sigstore", "StrictJSON"]),
     tests("ConformanceTests", ["Notation", "HTTP", "OCI", "StrictJSON", "TestSupport"]),
     tests("KeyManagementTests", ["KeyManagement", "TestSupport"]),
     tests("AzureTests", ["Azure", "HTTP", "KeyManagement", "OCI", "PKI", "StrictJSON", "TestSupport"]),
@@ -242,7 +244,8 @@ if let only = Context.environment["ROOMS"]?.split(separator: ",").map(String.ini
 
 let package = Package(
     name: "countersign",
-    products: targets.contains { $0.name == "Notation" } ? [.library(name: "Notation", targets: ["Notation"])] : [],
+    products: ["Notation", "Sigstore"].filter { name in targets.contains { $0.name == name } }
+        .map { .library(name: $0, targets: [$0]) },
     dependencies: dependencies,
     targets: targets
 )

@@ -14,6 +14,7 @@ ALLOWED = {
     "OCI": {"Concurrency", "HTTP", "StrictJSON"},
     "PKI": {"COpenSSL"},
     "Notation": {"Concurrency", "OCI", "PKI", "HTTP", "StrictJSON"},
+    "Sigstore": {"PKI", "StrictJSON"},
     "KeyManagement": {"PKI"},
     "Redis": set(),
     "ServiceLogging": {"StrictJSON"},

@@ -145,6 +145,18 @@ static int key_fits(EVP_PKEY *key, int scheme) {
     }
 }
 
+// Sets what RSA needs beside the digest. At most 0 for what cannot be set.
+static int set_padding(EVP_PKEY_CTX *context, CountersignSignatureParameters parameters) {
+    if (parameters.scheme == COUNTERSIGN_RSA_PKCS1) return EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PADDING);
+    if (parameters.scheme != COUNTERSIGN_RSA_PSS) return 1;
+    const EVP_MD *mgf1 = parameters.mgf1_digest == NULL ? NULL : EVP_get_digestbyname(parameters.mgf1_digest);
+    if (mgf1 == NULL || parameters.salt_length < 0) return 0;
+    int good = EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PSS_PADDING);
+    if (good > 0) good = EVP_PKEY_CTX_set_rsa_mgf1_md(context, mgf1);
+    if (good > 0) good = EVP_PKEY_CTX_set_rsa_pss_saltlen(context, parameters.salt_length);
+    return good;
+}
+
 // A context ready to sign or verify, or null.
 static EVP_MD_CTX *prepare(EVP_PKEY *key, CountersignSignatureParameters parameters, int sign, char *reason) {
     if (!key_fits(key, parameters.scheme)) {
@@ -167,20 +179,7 @@ static EVP_MD_CTX *prepare(EVP_PKEY *key, CountersignSignatureParameters paramet
     EVP_PKEY_CTX *key_context = NULL;  // owned by the context
     int good = sign ? EVP_DigestSignInit(context, &key_context, digest, NULL, key)
                     : EVP_DigestVerifyInit(context, &key_context, digest, NULL, key);
-    if (good > 0 && parameters.scheme == COUNTERSIGN_RSA_PKCS1) {
-        good = EVP_PKEY_CTX_set_rsa_padding(key_context, RSA_PKCS1_PADDING);
-    }
-    if (good > 0 && parameters.scheme == COUNTERSIGN_RSA_PSS) {
-        const EVP_MD *mgf1 = parameters.mgf1_digest == NULL ? NULL : EVP_get_digestbyname(parameters.mgf1_digest);
-        if (mgf1 == NULL || parameters.salt_length < 0) {
-            EVP_MD_CTX_free(context);
-            say(reason, "unusable RSASSA-PSS parameters");
-            return NULL;
-        }
-        good = EVP_PKEY_CTX_set_rsa_padding(key_context, RSA_PKCS1_PSS_PADDING);
-        if (good > 0) good = EVP_PKEY_CTX_set_rsa_mgf1_md(key_context, mgf1);
-        if (good > 0) good = EVP_PKEY_CTX_set_rsa_pss_saltlen(key_context, parameters.salt_length);
-    }
+    if (good > 0) good = set_padding(key_context, parameters);
     if (good <= 0) {
         EVP_MD_CTX_free(context);
         explain(reason);
@@ -199,6 +198,38 @@ int countersign_verify(
     EVP_MD_CTX_free(context);
     if (answer != 1) {
         // OpenSSL answers 0 or a negative number for a signature of the wrong form: either way it is not valid.
+        explain(reason);
+        return 0;
+    }
+    ERR_clear_error();
+    return 1;
+}
+
+int countersign_verify_digest(
+    CountersignKey *key, CountersignSignatureParameters parameters, const uint8_t *digest, size_t digest_length,
+    const uint8_t *signature, size_t signature_length, char *reason) {
+    ERR_clear_error();
+    if (!key_fits(key, parameters.scheme) || parameters.scheme == COUNTERSIGN_ED25519) {
+        say(reason, "the key is of another kind than the signature algorithm, or signs no digest");
+        return -1;
+    }
+    const EVP_MD *hash = parameters.digest == NULL ? NULL : EVP_get_digestbyname(parameters.digest);
+    if (hash == NULL || digest_length != (size_t)EVP_MD_get_size(hash)) {
+        say(reason, "unknown digest, or one of another length");
+        return -1;
+    }
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new(key, NULL);
+    int good = context == NULL ? 0 : EVP_PKEY_verify_init(context);
+    if (good > 0) good = set_padding(context, parameters);
+    if (good > 0) good = EVP_PKEY_CTX_set_signature_md(context, hash);
+    if (good <= 0) {
+        EVP_PKEY_CTX_free(context);
+        explain(reason);
+        return -1;
+    }
+    int answer = EVP_PKEY_verify(context, signature, signature_length, digest, digest_length);
+    EVP_PKEY_CTX_free(context);
+    if (answer != 1) {
         explain(reason);
         return 0;
     }

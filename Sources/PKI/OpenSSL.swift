@@ -60,6 +60,19 @@ enum OpenSSL {
         return answer == 1
     }
 
+    /// Whether a signature over something with this digest is valid. Every fault on the way is a no.
+    static func verify(signature: [UInt8], digest: [UInt8], spki: [UInt8], scheme: SignatureAlgorithm.Scheme) -> Bool {
+        let answer = withParameters(scheme) { parameters in
+            explained { reason -> Int32 in
+                guard let key = countersign_public_key(spki, spki.count, reason) else { return -1 }
+                defer { countersign_key_free(key) }
+                return countersign_verify_digest(
+                    key, parameters, digest, digest.count, signature, signature.count, reason)
+            }.0
+        }
+        return answer == 1
+    }
+
     /// A digest of bytes.
     static func digest(_ algorithm: HashAlgorithm, of bytes: [UInt8]) throws(PKIError) -> [UInt8] {
         var output = [UInt8](repeating: 0, count: 64)

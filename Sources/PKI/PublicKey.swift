@@ -177,4 +177,12 @@ public struct PublicKey: Hashable, Sendable, CustomStringConvertible {
         return isValidBySwiftCrypto(signature, over: message, scheme: scheme)
             ?? OpenSSL.verify(signature: signature, message: message, spki: spkiDER, scheme: scheme)
     }
+
+    /// The same for a message of which no more is known than its digest, by the hash of the scheme. False for schemes
+    /// that sign the message itself (Ed25519), too.
+    public func isValidSignature(
+        _ signature: some Collection<UInt8>, ofDigest digest: [UInt8], scheme: SignatureAlgorithm.Scheme
+    ) -> Bool {
+        OpenSSL.verify(signature: Array(signature), digest: digest, spki: spkiDER, scheme: scheme)
+    }
 }

@@ -32,18 +32,22 @@ public struct TimestampRequest: Hashable, Sendable {
     ///
     /// - Returns: the token as it was encoded, as envelopes carry it, and as it was read.
     public func token(inResponse response: [UInt8]) throws(PKIError) -> (der: [UInt8], token: TimestampToken) {
-        guard response.count <= TimestampToken.maximumBytes else {
-            throw PKIError(.tooLarge, "the timestamp response has \(response.count) bytes, which is too many")
-        }
-        let encoded: [UInt8]
-        do { encoded = try Self.tokenBytes(response) } catch {
-            throw error.kind == .missing ? error : error.within("this is not a timestamp response")
-        }
+        let encoded = try Self.tokenBytes(inResponse: response)
         let token = try TimestampToken(der: encoded)
         guard token.info.imprintHash == hash, token.info.imprint == imprint, token.info.nonce == nonce else {
             throw PKIError(.mismatch, "the timestamp response does not answer the request: imprint or nonce differ")
         }
         return (encoded, token)
+    }
+
+    /// The token in an authority's answer, as it was encoded.
+    static func tokenBytes(inResponse response: [UInt8]) throws(PKIError) -> [UInt8] {
+        guard response.count <= TimestampToken.maximumBytes else {
+            throw PKIError(.tooLarge, "the timestamp response has \(response.count) bytes, which is too many")
+        }
+        do { return try tokenBytes(response) } catch {
+            throw error.kind == .missing ? error : error.within("this is not a timestamp response")
+        }
     }
 
     private static func tokenBytes(_ response: [UInt8]) throws(PKIError) -> [UInt8] {

@@ -33,6 +33,11 @@ public struct TimestampToken: Sendable {
         do { try self.init(checked: BER.definite(der)) } catch { throw error.within("this is not a timestamp token") }
     }
 
+    /// Reads the token in an authority's answer (TimeStampResp, section 2.4.2), whatever the request was.
+    public init(response: [UInt8]) throws(PKIError) {
+        try self.init(der: TimestampRequest.tokenBytes(inResponse: response))
+    }
+
     private init(checked der: [UInt8]) throws(PKIError) {
         var outer = DERReader(der)
         var message = try outer.sequence()
@@ -85,8 +90,12 @@ public struct TimestampToken: Sendable {
     ///
     /// Its chain, its validity at the time and its revocation are the caller's to check.
     ///
+    /// - Parameter known: certificates of authorities, for a token that comes without its signer's: the request decides
+    ///   whether it is there (RFC 3161, section 2.4.1).
     /// - Throws: ``PKIError`` that says what failed.
-    public func verify(timestamped message: [UInt8]) throws(PKIError) -> Certificate {
+    public func verify(
+        timestamped message: [UInt8], certificates known: [Certificate] = []
+    ) throws(PKIError) -> Certificate {
         guard let hash = info.imprintHash, [.sha256, .sha384, .sha512].contains(hash) else {
             throw PKIError(
                 .unsupported,
@@ -102,8 +111,13 @@ public struct TimestampToken: Sendable {
                 "the timestamp has critical extensions that are not understood: "
                     + info.criticalExtensions.joined(separator: ", "))
         }
-        guard let certificate = certificates.first(where: signer.names) else {
-            throw PKIError(.missing, "the certificate of the timestamp's signer is not in the token")
+        guard let certificate = (known + certificates).first(where: signer.names) else {
+            throw PKIError(
+                .missing,
+                known.isEmpty
+                    ? "the certificate of the timestamp's signer is not in the token"
+                    : "the certificate of the timestamp's signer is neither in the token nor among those that are known"
+            )
         }
         try checkSignature(of: certificate)
         guard let usage = certificate.extendedKeyUsage, usage.isCritical,

@@ -54,6 +54,11 @@ int countersign_verify(
     CountersignKey *key, CountersignSignatureParameters parameters, const uint8_t *message, size_t message_length,
     const uint8_t *signature, size_t signature_length, char *reason);
 
+/// The same for something of which no more than the digest is known, by the digest of the parameters. Not for Ed25519.
+int countersign_verify_digest(
+    CountersignKey *key, CountersignSignatureParameters parameters, const uint8_t *digest, size_t digest_length,
+    const uint8_t *signature, size_t signature_length, char *reason);
+
 /// Signs. Writes the signature when `capacity` is large enough; returns its length (with `capacity` 0: an upper bound
 /// of it), or -1.
 long countersign_sign(

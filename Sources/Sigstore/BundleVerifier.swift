@@ -1,0 +1,146 @@
+import PKI
+
+/// Verifies Sigstore bundles offline (Sigstore client specification, "Verification"): a pure function of the bundle, the
+/// artifact, the policy and the trusted root. It asks no network and no clock.
+///
+/// ```swift
+/// let verifier = BundleVerifier(root: try TrustedRoot(parsing: trustedRootJSON))
+/// let outcome = verifier.verify(bundle: bytes, artifact: .content(file), policy: policy)
+/// if !outcome.isVerified { print(outcome.refusal?.description ?? "") }
+/// ```
+///
+/// The steps are done in the order of ``VerificationStep``, and the first that fails ends the verification. Every proof
+/// that a bundle carries must hold, whatever others prove: a timestamp by an unknown authority beside a good one fails.
+public struct BundleVerifier: Sendable {
+    /// What is trusted.
+    public let root: TrustedRoot
+
+    /// A verifier.
+    public init(root: TrustedRoot) { self.root = root }
+
+    /// Verifies a bundle.
+    ///
+    /// - Parameters:
+    ///   - bytes: the bundle, in JSON.
+    ///   - artifact: what must have been signed.
+    ///   - policy: who must have signed it, and what must be proven.
+    public func verify(bundle bytes: [UInt8], artifact: Artifact, policy: BundlePolicy) -> BundleOutcome {
+        var outcome = BundleOutcome()
+        let bundle: Bundle
+        do { bundle = try Bundle(parsing: bytes) } catch {
+            outcome.fail(error)
+            return outcome
+        }
+        outcome.pass(.bundle)
+        outcome.bundle = bundle
+        verify(bundle, artifact, policy, &outcome)
+        return outcome
+    }
+
+    private func verify(
+        _ bundle: Bundle, _ artifact: Artifact, _ policy: BundlePolicy, _ outcome: inout BundleOutcome
+    ) {
+        let signer: Signer
+        let key: SigningKey
+        do { (signer, key) = try signingKey(bundle, artifact, policy) } catch { return outcome.fail(error) }
+        outcome.signer = signer
+        outcome.pass(.signingKey)
+
+        let times: [ProvenTime]
+        do { times = try ProvenTimes(bundle: bundle, signer: signer, root: root, policy: policy).verify() } catch {
+            return outcome.fail(error)
+        }
+        outcome.provenTimes = times
+        outcome.pass(.provenTime)
+
+        guard verifyCertificate(bundle, times, policy, &outcome) else { return }
+
+        if policy.logThreshold > 0 {
+            let check = TransparencyCheck(
+                bundle: bundle, artifact: artifact, signer: signer, root: root, policy: policy, times: times)
+            do { outcome.logEntries = try check.verify() } catch { return outcome.fail(error) }
+            outcome.pass(.transparency)
+        } else {
+            outcome.skip(.transparency)
+        }
+
+        do {
+            outcome.statement = try ArtifactSignature.verify(
+                bundle.content, by: key, over: artifact, predicateTypes: policy.predicateTypes)
+        } catch { return outcome.fail(error) }
+        outcome.pass(.signature)
+
+        guard case .certificate(let leaf) = signer else { return outcome.skip(.identity) }
+        do { outcome.identity = try IdentityCheck.verify(leaf, policy.identities) } catch { return outcome.fail(error) }
+        outcome.pass(.identity)
+    }
+
+    /// The key that is said to have signed. What the bundle names it by is a hint, not more: a key counts because the
+    /// policy has it, a certificate because of its chain.
+    private func signingKey(
+        _ bundle: Bundle, _ artifact: Artifact, _ policy: BundlePolicy
+    ) throws(SigningKeyError) -> (Signer, SigningKey) {
+        switch bundle.key {
+        case .certificate(let leaf, _):
+            guard !policy.identities.isEmpty else {
+                throw SigningKeyError(
+                    .noIdentity,
+                    "the bundle is signed with a certificate, and the policy names no identity that may have signed"
+                        + (policy.keys.isEmpty ? "" : ", only keys"))
+            }
+            return (.certificate(leaf), try SigningKey(leaf.publicKey))
+        case .publicKey(let hint):
+            let named = policy.keys.filter { isSame($0.hint, hint) }
+            let candidates = named.isEmpty ? policy.keys : named
+            guard let first = candidates.first else {
+                throw SigningKeyError(
+                    .noKey,
+                    "the bundle is signed with a key, and the policy has none"
+                        + (policy.identities.isEmpty ? "" : ", only identities of certificates"))
+            }
+            // Of several keys without a hint the one whose signature it is; which one that is, is verified later.
+            let key =
+                candidates.count == 1
+                ? first
+                : candidates.first { candidate in
+                    (try? ArtifactSignature.verify(
+                        bundle.content, by: candidate, over: artifact, predicateTypes: policy.predicateTypes)) != nil
+                } ?? first
+            return (.key(key), key)
+        }
+    }
+
+    /// Chain and certificate transparency.
+    ///
+    /// - Returns: whether the verification goes on.
+    private func verifyCertificate(
+        _ bundle: Bundle, _ times: [ProvenTime], _ policy: BundlePolicy, _ outcome: inout BundleOutcome
+    ) -> Bool {
+        guard case .certificate(let leaf, let intermediates) = bundle.key else {
+            outcome.skip(.certificateChain)
+            outcome.skip(.certificateTimestamp)
+            return true
+        }
+        do {
+            outcome.chain = try CertificateChainCheck.verify(
+                leaf, intermediates: intermediates, root: root, times: times)
+        } catch {
+            outcome.fail(error)
+            return false
+        }
+        outcome.pass(.certificateChain)
+        guard policy.certificateLogThreshold > 0 else {
+            outcome.skip(.certificateTimestamp)
+            return true
+        }
+        do {
+            outcome.certificateLogs = try CertificateTimestampCheck.verify(
+                leaf, issuer: outcome.chain[1], root: root, threshold: policy.certificateLogThreshold)
+        } catch {
+            outcome.fail(error)
+            return false
+        }
+        outcome.pass(.certificateTimestamp)
+        return true
+    }
+}

@@ -1,0 +1,33 @@
+import PKI
+import Quotation
+
+/// The step ``VerificationStep/identity``: the certificate is trusted for what it says, and it says who signed.
+enum IdentityCheck {
+    /// Finds the identity of the policy that the signer is.
+    ///
+    /// - Returns: who signed.
+    static func verify(
+        _ leaf: Certificate, _ identities: [CertificateIdentity]
+    ) throws(IdentityError) -> SignerIdentity {
+        guard !identities.isEmpty else {
+            throw IdentityError(.notConfigured, "the policy names no identity that may have signed")
+        }
+        let signer = try SignerIdentity(leaf)
+        guard !signer.names.isEmpty else {
+            throw IdentityError(
+                .missing,
+                "the signing certificate has no name that identifies a signer: no URI, e-mail address or user name")
+        }
+        var reasons: [String] = []
+        for identity in identities {
+            guard let reason = identity.mismatch(signer) else { return signer }
+            if reasons.count < 3 { reasons.append(reason) }
+        }
+        throw IdentityError(
+            .mismatch,
+            identities.count == 1
+                ? "the signer is not the one whom the policy names: \(reasons[0])"
+                : "the signer \"\(signer.name.quoted)\" is none of the \(identities.count) whom the policy names: "
+                    + reasons.joined(separator: "; ") + (identities.count > reasons.count ? "; …" : ""))
+    }
+}
