@@ -77,6 +77,11 @@ var targets: [Target] = [
     room(
         "Notation", ["Encoding", "Concurrency", "OCI", "PKI", "HTTP", "Quotation", "StrictJSON", crypto, cryptoExtras]),
     room("Sigstore", ["Encoding", "PKI", "Quotation", "StrictJSON", crypto]),
+    .target(
+        name: "TUF", dependencies: ["Encoding", "PKI", "Quotation", "StrictJSON", crypto],
+        // Roots of Sigstore's repositories, compiled in as they were published.
+        resources: [.embedInCode("Roots/sigstore.dev.root.json"), .embedInCode("Roots/github.root.json")],
+        swiftSettings: strict),
     room("KeyManagement", ["Encoding", "PKI", "Quotation", crypto]),
     room("ServiceLogging", ["Encoding", "StrictJSON", nioPosix, logging]),
     room("Redis", ["Quotation", nio, nioPosix, nioSSL, logging]),
@@ -148,6 +153,7 @@ var targets: [Target] = [
     tests("NotationTests", ["Encoding", "Notation", "TestSupport"]),
     tests("SigstoreTests", ["Encoding", "PKI", "Sigstore", "StrictJSON"]),
     tests("ConformanceTests", ["Notation", "HTTP", "OCI", "StrictJSON", "TestSupport"]),
+    tests("TUFTests", ["TUF", "StrictJSON", "TestSupport"]),
     tests("KeyManagementTests", ["KeyManagement", "TestSupport"]),
     tests("AzureTests", ["Azure", "HTTP", "KeyManagement", "OCI", "PKI", "StrictJSON", "TestSupport"]),
     tests("ServiceLoggingTests", ["ServiceLogging", "StrictJSON", "TestSupport", logging]),

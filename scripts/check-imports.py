@@ -15,6 +15,7 @@ ALLOWED = {
     "PKI": {"COpenSSL"},
     "Notation": {"Concurrency", "OCI", "PKI", "HTTP", "StrictJSON"},
     "Sigstore": {"PKI", "StrictJSON"},
+    "TUF": {"PKI", "StrictJSON"},
     "KeyManagement": {"PKI"},
     "Redis": set(),
     "ServiceLogging": {"StrictJSON"},
