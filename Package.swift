@@ -151,7 +151,7 @@ var targets: [Target] = [
     tests("OCITests", ["Concurrency", "OCI", "HTTP", "StrictJSON", "TestSupport"]),
     tests("PKITests", ["Encoding", "PKI", "TestSupport"]),
     tests("NotationTests", ["Encoding", "Notation", "TestSupport"]),
-    tests("SigstoreTests", ["Encoding", "PKI", "Sigstore", "StrictJSON"]),
+    tests("SigstoreTests", ["Encoding", "PKI", "Sigstore", "StrictJSON", "TestSupport", crypto]),
     tests("ConformanceTests", ["Notation", "HTTP", "OCI", "StrictJSON", "TestSupport"]),
     tests("TUFTests", ["TUF", "StrictJSON", "TestSupport"]),
     tests("KeyManagementTests", ["KeyManagement", "TestSupport"]),

@@ -55,6 +55,18 @@ enum ArtifactSignature {
         }
     }
 
+    /// Whether a signature is a key's, whatever else may be wrong.
+    static func isBy(_ key: SigningKey, _ content: Bundle.Content, over artifact: Artifact) -> Bool {
+        switch content {
+        case .message(let message):
+            switch artifact {
+            case .content(let bytes): key.isValid(message.signature, over: bytes)
+            case .digest(let digest): key.isValid(message.signature, ofDigest: digest) == true
+            }
+        case .envelope(let envelope): key.isValid(envelope.signature, over: envelope.preAuthenticationEncoding)
+        }
+    }
+
     private static func verify(
         _ message: Bundle.MessageSignature, by key: SigningKey, over artifact: Artifact
     ) throws(ArtifactSignatureError) {

@@ -186,7 +186,13 @@ public struct Bundle: Sendable {
                 "the bundle's certificate chain has the root certificate \"\(root.subject)\": what is trusted comes from "
                     + "the trusted root, never with the signature")
         }
-        return .certificate(leaf, intermediates: Array(certificates.dropFirst()))
+        let intermediates = Array(certificates.dropFirst())
+        if let other = intermediates.first(where: { !$0.isCA }) {
+            throw ProtobufMessage.Fault(
+                .content,
+                "the bundle's certificate chain has a second certificate that is no authority's: \"\(other.subject)\"")
+        }
+        return .certificate(leaf, intermediates: intermediates)
     }
 
     private static func certificate(_ message: ProtobufMessage) throws(ProtobufMessage.Fault) -> Certificate {

@@ -102,10 +102,7 @@ public struct BundleVerifier: Sendable {
             let key =
                 candidates.count == 1
                 ? first
-                : candidates.first { candidate in
-                    (try? ArtifactSignature.verify(
-                        bundle.content, by: candidate, over: artifact, predicateTypes: policy.predicateTypes)) != nil
-                } ?? first
+                : candidates.first { ArtifactSignature.isBy($0, bundle.content, over: artifact) } ?? first
             return (.key(key), key)
         }
     }
