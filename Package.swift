@@ -94,10 +94,22 @@ var targets: [Target] = [
         ["Encoding", "Concurrency", "HTTP", "OCI", "PKI", "Quotation", "StrictJSON", "YAML", subprocess]),
     room("Verification", ["Concurrency", "OCI", "KeyManagement", "Quotation", "StrictJSON", logging]),
     room(
-        "GatekeeperProvider",
+        "ProviderServer",
         [
             "Encoding", "Verification", "OCI", "PKI", "Quotation", "ServiceLogging", "StrictJSON", httpTypes, nio,
             nioPosix, nioHTTP1, nioExtras, nioTLS, nioSSL, lifecycle, logging,
+        ]),
+    room(
+        "Gatekeeper",
+        [
+            "ProviderServer", "Quotation", "ServiceLogging", "StrictJSON", "Verification", httpTypes, nio, nioHTTP1,
+            logging,
+        ]),
+    room(
+        "Kyverno",
+        [
+            "OCI", "PKI", "ProviderServer", "Quotation", "StrictJSON", "Verification", httpTypes, nio, nioHTTP1, nioSSL,
+            logging,
         ]),
     room(
         "NotationVerifier",
@@ -110,9 +122,9 @@ var targets: [Target] = [
     room(
         "CountersignService",
         [
-            "Azure", "CMemory", "Concurrency", "CustomResources", "GatekeeperProvider", "HTTP", "KeyManagement",
-            "Kubernetes", "Notation", "NotationVerifier", "OCI", "PKI", "Prewarming", "Quotation", "ServiceLogging",
-            "SharedCache", "StrictJSON", "Verification", lifecycle, logging,
+            "Azure", "CMemory", "Concurrency", "CustomResources", "Gatekeeper", "HTTP", "KeyManagement", "Kubernetes",
+            "Kyverno", "Notation", "NotationVerifier", "OCI", "PKI", "Prewarming", "ProviderServer", "Quotation",
+            "ServiceLogging", "SharedCache", "StrictJSON", "Verification", lifecycle, logging,
         ]),
     .executableTarget(
         name: "countersign", dependencies: ["CountersignService", "Audit", "Encoding", "Quotation", argumentParser],
@@ -126,6 +138,11 @@ var targets: [Target] = [
             nioHTTP1, nioSSL, logging,
         ],
         path: "Tests/TestSupport", swiftSettings: strict),
+    // A running provider whose verdicts are in the keys, for the tests of the server and of the protocols.
+    .target(
+        name: "ProviderTestSupport",
+        dependencies: ["Gatekeeper", "OCI", "ProviderServer", "TestSupport", "Verification", lifecycle, logging],
+        path: "Tests/ProviderTestSupport", swiftSettings: strict),
     // Azure on loopback as a process (`make demo-azure`).
     .executableTarget(
         name: "azure-emulator", dependencies: ["TestSupport", argumentParser], path: "Tests/AzureEmulatorCommand",
@@ -160,10 +177,22 @@ var targets: [Target] = [
     tests("RedisTests", ["Redis", "TestSupport", logging, nio]),
     tests("VerificationTests", ["Concurrency", "KeyManagement", "PKI", "Verification", "TestSupport"]),
     tests(
-        "GatekeeperProviderTests",
+        "ProviderServerTests",
         [
-            "GatekeeperProvider", "Verification", "OCI", "PKI", "StrictJSON", "TestSupport", nio, nioPosix,
-            nioEmbedded, nioExtras, nioHTTP1, nioSSL, lifecycle, logging,
+            "ProviderServer", "Gatekeeper", "ProviderTestSupport", "StrictJSON", "TestSupport", "Verification", nio,
+            nioPosix, nioEmbedded, nioExtras, nioHTTP1, nioSSL, logging,
+        ]),
+    tests(
+        "GatekeeperTests",
+        [
+            "Gatekeeper", "ProviderServer", "ProviderTestSupport", "StrictJSON", "TestSupport", "Verification",
+            nioPosix,
+        ]),
+    tests(
+        "KyvernoTests",
+        [
+            "Kyverno", "CountersignService", "OCI", "PKI", "ProviderServer", "ProviderTestSupport", "StrictJSON",
+            "TestSupport", "Verification", lifecycle, logging,
         ]),
     tests(
         "CustomResourcesTests",
@@ -178,20 +207,20 @@ var targets: [Target] = [
     tests(
         "IntegrationTests",
         [
-            "CountersignService", "CustomResources", "GatekeeperProvider", "KeyManagement", "Verification", "Notation",
-            "NotationVerifier", "OCI", "PKI", "HTTP", "StrictJSON", "Redis", "SharedCache", "Kubernetes",
+            "CountersignService", "CustomResources", "ProviderServer", "Kyverno", "KeyManagement", "Verification",
+            "Notation", "NotationVerifier", "OCI", "PKI", "HTTP", "StrictJSON", "Redis", "SharedCache", "Kubernetes",
             "ServiceLogging", "TestSupport", lifecycle, logging, nio, nioSSL,
         ]),
 ]
 
 // `COUNTERSIGN_FUZZ=1 swift build --product countersign-fuzz` (scripts/fuzz): the fuzzers, and the rooms that they
-// test instrumented for coverage and, in C, for AddressSanitizer too. Of the provider only what parses is built: a
-// fuzzer of a parser does not wait for a server to compile.
+// test instrumented for coverage and, in C, for AddressSanitizer too. Of Gatekeeper's protocol only what parses is
+// built: a fuzzer of a parser does not wait for a server to compile.
 if Context.environment["COUNTERSIGN_FUZZ"] != nil {
     let rooms = [
         "Encoding", "Quotation", "Concurrency", "StrictJSON", "YAML", "HTTP", "OCI", "PKI", "Notation", "KeyManagement",
         "Verification",
-        "GatekeeperProvider",
+        "Gatekeeper",
     ]
     let instrumented = ["-sanitize=fuzzer,address", "-O", "-enable-testing"]
     targets.removeAll { !(rooms + ["CCurl", "COpenSSL", "CYAML"]).contains($0.name) }
@@ -201,7 +230,7 @@ if Context.environment["COUNTERSIGN_FUZZ"] != nil {
         } else {
             target.cSettings = [.unsafeFlags(["-fsanitize=fuzzer-no-link,address"])]
         }
-        if target.name == "GatekeeperProvider" {
+        if target.name == "Gatekeeper" {
             target.sources = ["PlainRequest.swift", "ProviderRequest.swift", "ProviderResponseWriter.swift"]
             target.dependencies = ["Verification", "Quotation", "StrictJSON"]
         }
@@ -236,7 +265,7 @@ if Context.environment["COUNTERSIGN_MICRO"] != nil {
         .executableTarget(
             name: "countersign-micro",
             dependencies: [
-                "GatekeeperProvider", "Notation", "OCI", "PKI", "StrictJSON", "TestSupport", "Verification",
+                "Gatekeeper", "Notation", "OCI", "PKI", "StrictJSON", "TestSupport", "Verification",
                 .product(name: "Benchmark", package: "benchmark"),
             ],
             path: "Benchmarks/Micro", swiftSettings: strict,

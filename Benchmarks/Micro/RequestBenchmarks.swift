@@ -1,5 +1,5 @@
 import Benchmark
-import GatekeeperProvider
+import Gatekeeper
 import OCI
 import StrictJSON
 import Verification

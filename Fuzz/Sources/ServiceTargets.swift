@@ -1,7 +1,7 @@
 import StrictJSON
 import Verification
 
-@testable import GatekeeperProvider
+@testable import Gatekeeper
 
 let serviceTargets = [
     FuzzTarget("provider-request", maximumLength: 8192) { bytes in

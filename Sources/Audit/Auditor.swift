@@ -1,5 +1,6 @@
 import FoundationEssentials
 import OCI
+import Quotation
 import Verification
 
 /// Verifies an inventory as the provider would: what Gatekeeper would be told about each image, without a cluster that

@@ -1,7 +1,7 @@
 import FoundationEssentials
-import GatekeeperProvider
 import Kubernetes
 import Logging
+import ProviderServer
 import ServiceLifecycle
 
 /// What of the server's certificates comes from the cluster, as the command line and Ratify's environment say.

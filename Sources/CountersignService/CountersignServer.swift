@@ -1,10 +1,11 @@
 import CustomResources
 import FoundationEssentials
-import GatekeeperProvider
 import HTTP
 import Kubernetes
+import Kyverno
 import Logging
 import Prewarming
+import ProviderServer
 import Quotation
 import ServiceLifecycle
 import ServiceLogging
@@ -17,6 +18,8 @@ package struct ServerSettings: Sendable {
     package var configurationPath: String?
     /// Addresses, certificates and limits.
     package var provider: ProviderConfiguration
+    /// The listener for Kyverno; `nil` for none.
+    package var kyverno: KyvernoListener?
     /// How verdicts are remembered.
     package var decisions: DecisionSettings
     /// The cache that replicas share; `nil` for none.
@@ -134,9 +137,9 @@ package final class CountersignServer: Sendable {
         if let reviewer {
             metrics.caches.add("callers", of: reviewer, maximumBytes: { $0.maximumBytes }) { $0.counts }
         }
-        let provider = try GatekeeperProviderServer(
-            configuration: providerConfiguration, service: service, metrics: metrics, logger: logger,
-            callers: reviewer)
+        let provider = try EndpointServer(
+            configuration: providerConfiguration, kyverno: settings.kyverno, service: service, metrics: metrics,
+            logger: logger, callers: reviewer)
         let prewarmer = Prewarmer(service: service, source: source, metrics: metrics, logger: logger) {
             [environment] () throws(KubernetesError) in
             try KubernetesClient(KubernetesConfiguration.automatic(environment: environment))
@@ -168,7 +171,7 @@ package final class CountersignServer: Sendable {
 
     /// The API server that confirms Kyverno's tokens; `nil` when Kyverno is not served, or by client certificate only.
     private func kyvernosClient(_ logger: Logger) throws -> KubernetesClient? {
-        guard settings.provider.kyverno != nil else { return nil }
+        guard settings.kyverno != nil else { return nil }
         do {
             return try KubernetesClient(KubernetesConfiguration.automatic(environment: environment))
         } catch {

@@ -1,4 +1,4 @@
-import GatekeeperProvider
+import Kyverno
 import Kubernetes
 
 extension TokenReviewer: CallerAuthenticator {

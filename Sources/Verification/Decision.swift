@@ -1,4 +1,5 @@
 import OCI
+import Quotation
 import StrictJSON
 
 /// A definite verdict about an image: what the policy made of the reports. A verdict is about a digest; a tag was

@@ -1,3 +1,5 @@
+import Quotation
+
 /// A fault that may be gone in a moment: a timeout, throttling, a registry that is down; or when somebody has mended
 /// what is configured (``isConfiguration``). It is never a verdict: no cache of ours keeps it, and the provider reports
 /// it so that Gatekeeper does not keep it either.

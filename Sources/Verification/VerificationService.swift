@@ -40,6 +40,11 @@ package enum Readiness: Sendable, Equatable {
     case ready
     /// Not yet, or no longer, and why.
     case notReady(String)
+
+    /// Why it cannot; `nil` when it can.
+    package var notReadyReason: String? {
+        if case .notReady(let reason) = self { reason } else { nil }
+    }
 }
 
 /// What the provider needs to know of the configuration in force.

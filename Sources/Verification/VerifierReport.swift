@@ -1,3 +1,4 @@
+import Quotation
 import StrictJSON
 
 /// What one verifier found about one artifact attached to an image, in the shape that Ratify's users and templates

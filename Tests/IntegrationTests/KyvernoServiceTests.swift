@@ -1,8 +1,9 @@
 import CountersignService
 import Foundation
-import GatekeeperProvider
 import Kubernetes
+import Kyverno
 import OCI
+import ProviderServer
 import StrictJSON
 import Synchronization
 import TestSupport
@@ -77,9 +78,7 @@ import Testing
             "POST", "/kyverno/v1/verify", headers: token.map { ["Authorization: Bearer \($0)"] } ?? [], body: body.text)
     }
 
-    private static let listener: @Sendable (inout ProviderConfiguration) -> Void = {
-        $0.kyverno = KyvernoListener(address: ListenAddress(host: "127.0.0.1", port: 0))
-    }
+    private static let listener = KyvernoListener(address: ListenAddress(host: "127.0.0.1", port: 0))
 
     private func pod(_ images: (String, String)...) -> JSONValue {
         [
@@ -97,7 +96,7 @@ import Testing
             try await app.push("stranger", signedBy: signers.stranger)
             try await withReviews { _, reviewer in
                 try await withService(
-                    try .trustingRelease(), callers: reviewer, Self.listener
+                    try .trustingRelease(), kyverno: Self.listener, callers: reviewer
                 ) { service in
                     let good = pod(("app", app.name("signed")))
                     let reply = try await ask(service, ["resource": good, "mutateDigest": true, "verifyDigest": true])
@@ -140,7 +139,7 @@ import Testing
             }
             try await withReviews { _, reviewer in
                 try await withService(
-                    try .trustingRelease(), callers: reviewer, Self.listener
+                    try .trustingRelease(), kyverno: Self.listener, callers: reviewer
                 ) { service in
                     for (tag, attestors, isVerified) in [
                         ("both", [["entries": [entry(signers.release), entry(signers.other)]]], true),
@@ -179,7 +178,7 @@ import Testing
             try await app.push("v1", signedBy: signers.release)
             try await withReviews { _, reviewer in
                 try await withService(
-                    try .trustingRelease(), callers: reviewer, Self.listener
+                    try .trustingRelease(), kyverno: Self.listener, callers: reviewer
                 ) { service in
                     registry.inject(.status(503))
                     let body: JSONValue = ["images": [.string(app.name("v1"))], "mutateDigest": true]

@@ -1,10 +1,10 @@
 import CountersignService
 import CustomResources
 import Foundation
-import GatekeeperProvider
 import Kubernetes
 import Logging
 import PKI
+import ProviderServer
 import ServiceLifecycle
 import SharedCache
 import StrictJSON
@@ -133,7 +133,7 @@ final class ResourceService: Sendable {
             client: client, configuration: resources, metrics: metrics, logger: logger,
             statusInterval: .milliseconds(100))
         let local = ListenAddress(host: "127.0.0.1", port: 0)
-        let server = try GatekeeperProviderServer(
+        let server = try EndpointServer(
             configuration: ProviderConfiguration(
                 address: local, certificates: tls.files, healthAddress: local, metricsAddress: local),
             service: PipelineService(

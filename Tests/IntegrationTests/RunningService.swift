@@ -1,8 +1,9 @@
 import CountersignService
 import Foundation
-import GatekeeperProvider
+import Kyverno
 import Logging
 import PKI
+import ProviderServer
 import ServiceLifecycle
 import ServiceLogging
 import SharedCache
@@ -31,7 +32,8 @@ final class RunningService: Sendable {
     init(
         _ configuration: ConfigurationText, remembers: Duration = .seconds(300),
         environment: [String: String] = ProcessInfo.processInfo.environment,
-        callers: (any CallerAuthenticator)? = nil, shared: SharedCacheSettings? = nil,
+        kyverno: KyvernoListener? = nil, callers: (any CallerAuthenticator)? = nil,
+        shared: SharedCacheSettings? = nil,
         _ change: (inout ProviderConfiguration) -> Void = { _ in }
     ) async throws {
         let directory = try TemporaryDirectory()
@@ -61,8 +63,9 @@ final class RunningService: Sendable {
         change(&settings)
         let service = PipelineService(
             source: file, cache: DecisionCache(timeToLive: remembers), metrics: metrics, shared: shared?.decisions)
-        let server = try GatekeeperProviderServer(
-            configuration: settings, service: service, metrics: metrics, logger: logger, callers: callers)
+        let server = try EndpointServer(
+            configuration: settings, kyverno: kyverno, service: service, metrics: metrics, logger: logger,
+            callers: callers)
         let quiet = Logger(label: "group") { _ in SwiftLogNoOpLogHandler() }
         let group = ServiceGroup(
             configuration: .init(
@@ -161,11 +164,13 @@ func eventually(_ condition: () async throws -> Bool) async throws -> Bool {
 func withService<Value>(
     _ configuration: ConfigurationText, remembers: Duration = .seconds(300),
     environment: [String: String] = ProcessInfo.processInfo.environment,
-    callers: (any CallerAuthenticator)? = nil, shared: SharedCacheSettings? = nil,
+    kyverno: KyvernoListener? = nil, callers: (any CallerAuthenticator)? = nil,
+    shared: SharedCacheSettings? = nil,
     _ change: (inout ProviderConfiguration) -> Void = { _ in }, _ body: (RunningService) async throws -> Value
 ) async throws -> Value {
     let service = try await RunningService(
-        configuration, remembers: remembers, environment: environment, callers: callers, shared: shared, change)
+        configuration, remembers: remembers, environment: environment, kyverno: kyverno, callers: callers,
+        shared: shared, change)
     do {
         let value = try await body(service)
         await service.stop()

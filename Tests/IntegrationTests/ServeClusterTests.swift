@@ -1,6 +1,6 @@
 import Foundation
-import GatekeeperProvider
 import Kubernetes
+import ProviderServer
 import StrictJSON
 import TestSupport
 import Testing

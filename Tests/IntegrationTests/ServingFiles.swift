@@ -1,5 +1,5 @@
-import GatekeeperProvider
 import PKI
+import ProviderServer
 import TestSupport
 
 /// Certificates to serve with, and Gatekeeper's own.

@@ -1,7 +1,7 @@
 import ArgumentParser
 import CountersignService
 import FoundationEssentials
-import GatekeeperProvider
+import ProviderServer
 import Quotation
 import Redis
 import SharedCache

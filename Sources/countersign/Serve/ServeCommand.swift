@@ -1,6 +1,6 @@
 import ArgumentParser
 import CountersignService
-import GatekeeperProvider
+import ProviderServer
 import Quotation
 import Verification
 
@@ -39,10 +39,11 @@ struct ServeCommand: AsyncParsableCommand {
         var provider = try listening.providerConfiguration()
         provider.healthAddress = try observation.healthAddress()
         provider.metricsAddress = try observation.metricsAddress()
-        provider.kyverno = try kyverno.listener()
+        let kyvernoListener = try kyverno.listener()
         var settings = ServerSettings(
             configurationPath: configuration.config, provider: provider,
             decisions: try cache.decisionSettings(), usesResources: configuration.enableCrdManager)
+        settings.kyverno = kyvernoListener
         settings.shared = try cache.sharedSettings()
         if let audiences = kyverno.audiences { settings.kyvernoAudiences = audiences }
         settings.clusterCertificates = try listening.clusterCertificates()

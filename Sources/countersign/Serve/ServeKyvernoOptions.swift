@@ -1,5 +1,6 @@
 import ArgumentParser
-import GatekeeperProvider
+import Kyverno
+import ProviderServer
 
 /// Whether and how `serve` answers Kyverno.
 struct ServeKyvernoOptions: ParsableArguments {

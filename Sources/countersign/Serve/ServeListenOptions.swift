@@ -1,7 +1,7 @@
 import ArgumentParser
 import CountersignService
-import GatekeeperProvider
 import Kubernetes
+import ProviderServer
 import Quotation
 
 /// How Gatekeeper connects to `serve`, and what one request may be.

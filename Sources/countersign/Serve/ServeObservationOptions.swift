@@ -1,5 +1,5 @@
 import ArgumentParser
-import GatekeeperProvider
+import ProviderServer
 import Quotation
 
 /// Where `serve` says how it is doing.

@@ -1,0 +1,116 @@
+import ProviderServer
+import Quotation
+import Verification
+
+/// One of the two things that Gatekeeper asks of keys, as far as they differ.
+protocol ExternalDataQuery: Sendable {
+    associatedtype Answer: Sendable
+
+    var operation: ExternalDataHandler.Operation { get }
+    /// How long Gatekeeper waits for the answer.
+    var timeout: Duration { get }
+    /// How many bytes there are room for in the answer for each key before it is written.
+    static var bytesPerKey: Int { get }
+
+    /// Reads a key, without waiting.
+    func read(_ text: String) -> ExternalDataKey<Answer>
+    /// Asks about a key whose answer is not at hand.
+    func ask(_ key: VerificationKey, deadline: ContinuousClock.Instant) async -> Answer
+    /// What the answer to a key means; writes its item where the key has a value.
+    func write(
+        _ answer: Answer, to key: String, timestamp: String, in writer: inout ProviderResponseWriter
+    ) -> ExternalDataOutcome
+}
+
+/// A key that was read: its answer where it is at hand, else what to ask.
+enum ExternalDataKey<Answer> {
+    case answered(Answer)
+    case open(VerificationKey)
+}
+
+/// What is told of a key, besides its value.
+enum ExternalDataOutcome {
+    /// Its item is written.
+    case value(KeyVerdict, digest: String?, reason: String?)
+    /// A definite error.
+    case refused(String)
+    /// Not known now.
+    case fault(PassingFault)
+}
+
+/// Whether images are signed.
+struct VerifyQuery: ExternalDataQuery {
+    let service: any VerificationService
+    let parsed: ParsedKeys
+    let metrics: MetricsRegistry
+    let traceID: String
+
+    static let bytesPerKey = 1280
+    var operation: ExternalDataHandler.Operation { .verify }
+    var timeout: Duration { service.settings.verificationTimeout }
+
+    /// The policy may have put a namespace in front of the key.
+    func read(_ text: String) -> ExternalDataKey<KeyAnswer> {
+        do {
+            let key = try parsed.key(text)
+            return service.verdictAtHand(key).map(ExternalDataKey.answered) ?? .open(key)
+        } catch {
+            let answer = KeyAnswer.refused(error.description.boundedQuote)
+            metrics.count(answer)
+            return .answered(answer)
+        }
+    }
+
+    func ask(_ key: VerificationKey, deadline: ContinuousClock.Instant) async -> KeyAnswer {
+        await service.verify(key, traceID: traceID, deadline: deadline)
+    }
+
+    func write(
+        _ answer: KeyAnswer, to key: String, timestamp: String, in writer: inout ProviderResponseWriter
+    ) -> ExternalDataOutcome {
+        switch answer {
+        case .decided(let decision):
+            writer.item(key: key) { decision.writeValue(traceID: traceID, timestamp: timestamp, to: &$0) }
+            return .value(
+                decision.isSuccess ? .pass : .fail, digest: decision.digest?.description, reason: decision.reason)
+        case .refused(let reason): return .refused(reason)
+        case .fault(let fault): return .fault(fault)
+        }
+    }
+}
+
+/// Which digests images have.
+struct MutateQuery: ExternalDataQuery {
+    let service: any VerificationService
+    let parsed: ParsedKeys
+    let traceID: String
+
+    static let bytesPerKey = 512
+    var operation: ExternalDataHandler.Operation { .mutate }
+    var timeout: Duration { service.settings.mutationTimeout }
+
+    /// Gatekeeper's mutation sends the image as the pod has it, and nothing else: what a pod's author wrote in front of
+    /// it chooses nobody's configuration. The answer would not even show it.
+    func read(_ text: String) -> ExternalDataKey<MutationAnswer> {
+        do {
+            let key = try parsed.image(text)
+            return service.referenceAtHand(key).map(ExternalDataKey.answered) ?? .open(key)
+        } catch { return .answered(.refused(error.description.boundedQuote)) }
+    }
+
+    func ask(_ key: VerificationKey, deadline: ContinuousClock.Instant) async -> MutationAnswer {
+        await service.mutate(key, traceID: traceID, deadline: deadline)
+    }
+
+    func write(
+        _ answer: MutationAnswer, to key: String, timestamp: String, in writer: inout ProviderResponseWriter
+    ) -> ExternalDataOutcome {
+        switch answer {
+        case .reference(let reference):
+            writer.item(key: key, value: reference)
+            return .value(.pass, digest: reference, reason: nil)
+        case .refused(let reason): return .refused(reason)
+        case .fault(let fault): return .fault(fault)
+        }
+    }
+}

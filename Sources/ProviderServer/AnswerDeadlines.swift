@@ -1,0 +1,25 @@
+import Verification
+
+/// When answers must be there.
+package struct AnswerDeadlines: Sendable {
+    /// How much of a timeout is kept for writing the answer.
+    let margin: Duration
+
+    /// - Parameter margin: how much of a timeout is kept for writing the answer.
+    package init(margin: Duration) { self.margin = margin }
+
+    /// When the answers must be there, so that the rest of the timeout is enough to write them, and how much longer the
+    /// service is waited for, which says what was slow better than we can. The margin is never more than a fifth of a
+    /// short timeout.
+    package func deadline(
+        _ arrival: ContinuousClock.Instant, timeout: Duration
+    ) -> (deadline: ContinuousClock.Instant, grace: Duration) {
+        let margin = min(margin, timeout / 5)
+        return (arrival + timeout - margin, margin / 2)
+    }
+
+    /// What is said of a key whose answer did not come.
+    package func unanswered(_ arrival: ContinuousClock.Instant) -> String {
+        "waiting for a verdict: no answer within \(Int64((.now - arrival).milliseconds)) ms"
+    }
+}
