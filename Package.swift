@@ -175,7 +175,8 @@ var targets: [Target] = [
     tests("AzureTests", ["Azure", "HTTP", "KeyManagement", "OCI", "PKI", "StrictJSON", "TestSupport"]),
     tests("ServiceLoggingTests", ["ServiceLogging", "StrictJSON", "TestSupport", logging]),
     tests("RedisTests", ["Redis", "TestSupport", logging, nio]),
-    tests("VerificationTests", ["Concurrency", "KeyManagement", "PKI", "Verification", "TestSupport"]),
+    tests(
+        "VerificationTests", ["Concurrency", "KeyManagement", "PKI", "Quotation", "Verification", "TestSupport"]),
     tests(
         "ProviderServerTests",
         [

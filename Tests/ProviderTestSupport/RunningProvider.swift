@@ -32,7 +32,7 @@ package final class RunningProvider: Sendable {
             configuration: configuration,
             responder: ExternalDataRoutes(
                 configuration: configuration, service: service, metrics: metrics, logger: log.logger()),
-            notReadyReason: { await service.readiness.notReadyReason }, metrics: metrics, logger: log.logger())
+            notReadyReason: { service.readiness.notReadyReason }, metrics: metrics, logger: log.logger())
         let quiet = Logger(label: "test group") { _ in SwiftLogNoOpLogHandler() }
         let group = ServiceGroup(configuration: .init(services: [server], logger: quiet))
         self.service = service

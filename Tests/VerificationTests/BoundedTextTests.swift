@@ -1,6 +1,7 @@
+import Quotation
 import Testing
 
-@testable import Quotation
+@testable import Verification
 
 @Suite struct BoundedTextTests {
     @Test func shortTextsStay() {
