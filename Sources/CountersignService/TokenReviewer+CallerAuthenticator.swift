@@ -1,5 +1,5 @@
-import Kyverno
 import Kubernetes
+import Kyverno
 
 extension TokenReviewer: CallerAuthenticator {
     package func authenticate(token: String, deadline: ContinuousClock.Instant) async -> CallerIdentity {
