@@ -268,6 +268,35 @@ import Verification
         #expect(former == nil, "the provider is gone with its resource")
     }
 
+    /// A verifier's specification is read once, with the directories that it names, whoever it answers for.
+    @Test func aVerifiersDirectoriesAreTheSameForAllNamespaces() async throws {
+        let directory = try TemporaryDirectory()
+        defer { directory.remove() }
+        _ = directory.write(try Samples.authority.get().certificate.pem, to: "root.pem")
+        var spec = try Samples.verifier().spec
+        var parameters = try #require(spec["parameters"]?.object)
+        parameters["verificationCertStores"] = nil
+        parameters["verificationCerts"] = [.string(directory.path)]
+        spec["parameters"] = .object(parameters)
+        var board = Samples.board([
+            try Samples.store(), try Samples.policy(), try Samples.policy(in: "team"),
+            try Samples.resource(.verifier, "verifier-notation", .object(spec)),
+        ])
+        #expect(board.error(verifier) == "")
+        weak var provider: AnyObject?
+        do {
+            let ofScopes = [String?.none, "team"].map { namespace in
+                board.scopes[namespace]?.trusted.provider(named: "verifier-notation verificationCerts") as AnyObject
+            }
+            provider = ofScopes[0]
+            #expect(provider is FileCertificates && ofScopes[1] === provider)
+        }
+        board.delete(verifier)
+        let end = ContinuousClock.now + .seconds(30)
+        while provider != nil, .now < end { try await Task.sleep(for: .milliseconds(5)) }
+        #expect(provider == nil, "nobody looks at the directories any more")
+    }
+
     /// Replicas share decisions only when the same specifications are in force.
     @Test func decisionsAreSharedByWhatIsInForce() throws {
         func fingerprint(_ board: ResourceBoard) throws -> String? { try board.snapshot()?.get().fingerprint }
