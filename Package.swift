@@ -76,7 +76,11 @@ var targets: [Target] = [
     room("PKI", ["Encoding", "COpenSSL", "Quotation", crypto, cryptoExtras]),
     room(
         "Notation", ["Encoding", "Concurrency", "OCI", "PKI", "HTTP", "Quotation", "StrictJSON", crypto, cryptoExtras]),
-    room("Sigstore", ["Encoding", "PKI", "Quotation", "StrictJSON", crypto]),
+    .target(
+        name: "Sigstore", dependencies: ["Encoding", "PKI", "Quotation", "StrictJSON", crypto],
+        // The trusted root of the public good instance, compiled in as it was published.
+        resources: [.embedInCode("TrustedRoots/sigstore.dev.trusted_root.json")],
+        swiftSettings: strict),
     .target(
         name: "TUF", dependencies: ["Encoding", "PKI", "Quotation", "StrictJSON", crypto],
         // Roots of Sigstore's repositories, compiled in as they were published.
@@ -127,7 +131,8 @@ var targets: [Target] = [
             "ServiceLogging", "SharedCache", "StrictJSON", "Verification", lifecycle, logging,
         ]),
     .executableTarget(
-        name: "countersign", dependencies: ["CountersignService", "Audit", "Encoding", "Quotation", argumentParser],
+        name: "countersign",
+        dependencies: ["CountersignService", "Audit", "Encoding", "Quotation", "Sigstore", argumentParser],
         swiftSettings: strict,
         linkerSettings: releaseLink),
 

@@ -36,7 +36,8 @@ ALLOWED = {
         "SharedCache", "StrictJSON", "Verification",
     },
     "countersign": {
-        "HTTP", "OCI", "PKI", "Notation", "KeyManagement", "Verification", "ProviderServer", "Kyverno", "StrictJSON",
+        "HTTP", "OCI", "PKI", "Notation", "Sigstore", "KeyManagement", "Verification", "ProviderServer", "Kyverno",
+        "StrictJSON",
         "YAML", "Kubernetes", "Redis", "CountersignService", "Audit", "CustomResources", "NotationVerifier", "SharedCache",
     },
 }

@@ -23,7 +23,7 @@ struct Countersign: AsyncParsableCommand {
         subcommands: [
             ServeCommand.self, VerifyCommand.self, DiscoverCommand.self, InspectCommand.self, ResolveCommand.self,
             SignCommand.self, CertificatesCommand.self, AuditCommand.self, ProbeCommand.self, CRDsCommand.self,
-            VersionCommand.self,
+            VerifyBundleCommand.self, VersionCommand.self,
         ])
 
     static func main() async {

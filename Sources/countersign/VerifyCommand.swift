@@ -159,10 +159,12 @@ struct VerifyCommand: AsyncParsableCommand {
 }
 
 /// The content of a file that an option names.
-func readFile(_ path: String, _ option: String) throws -> [UInt8] {
+///
+/// - Parameter status: how the command ends when it cannot.
+func readFile(_ path: String, _ option: String, status: ExitStatus = .usage) throws -> [UInt8] {
     do { return Array(try Data(contentsOf: URL(filePath: path))) } catch {
         throw CommandFailure(
-            .usage, "\(option): \(path.quotedPath) cannot be read: check that the file is there and readable")
+            status, "\(option): \(path.quotedPath) cannot be read: check that the file is there and readable")
     }
 }
 

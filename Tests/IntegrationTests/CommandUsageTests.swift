@@ -6,8 +6,8 @@ import Testing
 /// What the command says about itself, and about wrong usage.
 @Suite struct CommandUsageTests {
     private static let commands = [
-        "serve", "verify", "discover", "inspect", "resolve", "sign", "probe", "crds", "certificates", "audit",
-        "version",
+        "serve", "verify", "verify-bundle", "discover", "inspect", "resolve", "sign", "probe", "crds", "certificates",
+        "audit", "version",
     ]
 
     @Test func helpIsThere() async throws {

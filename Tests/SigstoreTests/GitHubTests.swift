@@ -12,7 +12,7 @@ import Testing
     private func verify(
         _ bundle: String, _ artifact: String, _ identity: CertificateIdentity
     ) throws -> BundleOutcome {
-        BundleVerifier(root: try cases.publicGood).verify(
+        BundleVerifier(root: try TrustedRoot.publicGood()).verify(
             bundle: try cases.bytes("github/" + bundle), artifact: .content(try cases.bytes("github/" + artifact)),
             policy: BundlePolicy(identities: [identity]))
     }

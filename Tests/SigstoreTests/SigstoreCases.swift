@@ -1,6 +1,7 @@
 import Foundation
 import PKI
 import Sigstore
+import TestSupport
 
 /// The cases of `Tests/Fixtures/sigstore`, unpacked once for all tests.
 struct SigstoreCases: Sendable {
@@ -9,25 +10,7 @@ struct SigstoreCases: Sendable {
     let directory: URL
 
     private init() throws {
-        let package = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent()
-        let archive = package.appending(path: "Tests/Fixtures/sigstore/cases.tar.xz")
-        let digest = ArtifactDigest(of: Array(try Data(contentsOf: archive)))
-        let builds = package.appending(path: ".build")
-        directory = builds.appending(path: "sigstore-\(digest.hex.prefix(16))")
-        guard !FileManager.default.fileExists(atPath: directory.path()) else { return }
-        // Unpacked beside its place and moved there, so that no other run sees half of it.
-        let fresh = builds.appending(path: "sigstore-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: fresh, withIntermediateDirectories: true)
-        let tar = Process()
-        tar.executableURL = URL(filePath: "/usr/bin/env")
-        tar.arguments = ["tar", "-xJf", archive.path(), "-C", fresh.path()]
-        try tar.run()
-        tar.waitUntilExit()
-        guard tar.terminationStatus == 0 else { throw CocoaError(.fileReadCorruptFile) }
-        do { try FileManager.default.moveItem(at: fresh, to: directory) } catch {
-            try? FileManager.default.removeItem(at: fresh)
-        }
+        directory = try UnpackedArchive.directory(of: "Tests/Fixtures/sigstore/cases.tar.xz", name: "sigstore")
     }
 
     func bytes(_ path: String) throws -> [UInt8] { Array(try Data(contentsOf: directory.appending(path: path))) }
@@ -40,11 +23,6 @@ struct SigstoreCases: Sendable {
             try FileManager.default.contentsOfDirectory(atPath: directory.appending(path: "bundle-verify").path())
                 .filter { $0 != "a.txt" }.sorted()
         }
-    }
-
-    /// The trusted root of the public good instance.
-    var publicGood: TrustedRoot {
-        get throws { try TrustedRoot(parsing: bytes("trusted-roots/sigstore.dev.trusted_root.json")) }
     }
 
     /// The identity that the suite's bundles are signed with.
@@ -79,7 +57,7 @@ struct SigstoreCases: Sendable {
             bundle: try bytes(path + "bundle.sigstore.json"),
             artifact: try bytes(has(path + "artifact") ? path + "artifact" : "bundle-verify/a.txt"),
             root: has(path + "trusted_root.json")
-                ? try TrustedRoot(parsing: bytes(path + "trusted_root.json")) : try publicGood,
+                ? try TrustedRoot(parsing: bytes(path + "trusted_root.json")) : try TrustedRoot.publicGood(),
             policy: policy)
     }
 }

@@ -52,27 +52,7 @@ package struct Corpus: Sendable {
     }
 
     private init() throws {
-        let archive = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .appending(path: "Corpus/corpus.tar.xz")
-        let digest = Digest(of: Array(try Data(contentsOf: archive)))
-        // Kept for the next run, where what was built is kept.
-        let builds = archive.deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-            .appending(path: ".build")
-        let base = builds.appending(path: "corpus-\(digest.hex.prefix(16))")
-        if !FileManager.default.fileExists(atPath: base.path()) {
-            // Unpacked beside its place and moved there, so that no other run sees half of it.
-            let fresh = builds.appending(path: "corpus-\(UUID().uuidString)")
-            try FileManager.default.createDirectory(at: fresh, withIntermediateDirectories: true)
-            let tar = Process()
-            tar.executableURL = URL(filePath: "/usr/bin/env")
-            tar.arguments = ["tar", "-xJf", archive.path(), "-C", fresh.path()]
-            try tar.run()
-            tar.waitUntilExit()
-            guard tar.terminationStatus == 0 else { throw CocoaError(.fileReadCorruptFile) }
-            do { try FileManager.default.moveItem(at: fresh, to: base) } catch {
-                try? FileManager.default.removeItem(at: fresh)
-            }
-        }
+        let base = try UnpackedArchive.directory(of: "Tests/Corpus/corpus.tar.xz", name: "corpus")
         // The archive may have one directory at its top.
         let hasTop = FileManager.default.fileExists(atPath: base.path() + "/corpus/index.json")
         directory = base.path() + (hasTop ? "/corpus" : "")
