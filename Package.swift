@@ -71,11 +71,14 @@ var targets: [Target] = [
     room("Concurrency"),
     room("StrictJSON", ["Encoding", "Quotation"]),
     room("YAML", ["CYAML", "Quotation", "StrictJSON"]),
-    room("HTTP", ["Encoding", "CCurl", "Quotation"]),
-    room("OCI", ["Encoding", "Concurrency", "HTTP", "Quotation", "StrictJSON", crypto, subprocess]),
-    room("PKI", ["Encoding", "COpenSSL", "Quotation", crypto, cryptoExtras]),
+    room("IPAddresses"),
+    room("HTTP", ["CCurl", "Concurrency", "Encoding", "IPAddresses", "Quotation"]),
+    room("OCI", ["Concurrency", "Encoding", "IPAddresses", "Quotation", "StrictJSON", crypto]),
     room(
-        "Notation", ["Encoding", "Concurrency", "OCI", "PKI", "HTTP", "Quotation", "StrictJSON", crypto, cryptoExtras]),
+        "OCIRegistry", ["Concurrency", "Encoding", "HTTP", "IPAddresses", "OCI", "Quotation", "StrictJSON", subprocess]),
+    room("PKI", ["COpenSSL", "Encoding", "Quotation", crypto, cryptoExtras]),
+    room("Notation", ["Concurrency", "Encoding", "OCI", "PKI", "Quotation", "StrictJSON", crypto, cryptoExtras]),
+    room("NotationOnline", ["Concurrency", "Encoding", "HTTP", "IPAddresses", "Notation", "PKI", "Quotation", crypto]),
     .target(
         name: "Sigstore", dependencies: ["Encoding", "PKI", "Quotation", "StrictJSON", crypto],
         // The trusted root of the public good instance, compiled in as it was published.
@@ -89,46 +92,69 @@ var targets: [Target] = [
     room("KeyManagement", ["Encoding", "PKI", "Quotation", crypto]),
     room("ServiceLogging", ["Encoding", "StrictJSON", nioPosix, logging]),
     room("Redis", ["Quotation", nio, nioPosix, nioSSL, logging]),
-    room("Azure", ["Encoding", "Concurrency", "HTTP", "OCI", "PKI", "KeyManagement", "Quotation", "StrictJSON"]),
     room(
-        "Audit",
-        ["Encoding", "Kubernetes", "KeyManagement", "OCI", "PKI", "Quotation", "StrictJSON", "Verification", "YAML"]),
+        "Azure",
+        ["Concurrency", "Encoding", "HTTP", "KeyManagement", "OCI", "OCIRegistry", "PKI", "Quotation", "StrictJSON"]),
     room(
         "Kubernetes",
-        ["Encoding", "Concurrency", "HTTP", "OCI", "PKI", "Quotation", "StrictJSON", "YAML", subprocess]),
-    room("Verification", ["Concurrency", "OCI", "KeyManagement", "Quotation", "StrictJSON", logging]),
+        ["Concurrency", "Encoding", "HTTP", "OCI", "OCIRegistry", "PKI", "Quotation", "StrictJSON", "YAML", subprocess]),
+    room("ServiceMetrics", ["Concurrency"]),
+    room("ConfigurationModel", ["Concurrency", "Quotation", "StrictJSON"]),
+    room(
+        "Verification",
+        [
+            "Concurrency", "ConfigurationModel", "KeyManagement", "OCI", "Quotation", "ServiceMetrics", "StrictJSON",
+            logging,
+        ]),
+    room(
+        "Audit",
+        ["Encoding", "KeyManagement", "Kubernetes", "OCI", "PKI", "Quotation", "StrictJSON", "Verification", "YAML"]),
     room(
         "ProviderServer",
         [
-            "Encoding", "Verification", "OCI", "PKI", "Quotation", "ServiceLogging", "StrictJSON", httpTypes, nio,
-            nioPosix, nioHTTP1, nioExtras, nioTLS, nioSSL, lifecycle, logging,
+            "Concurrency", "Encoding", "OCI", "PKI", "Quotation", "ServiceLogging", "ServiceMetrics", "StrictJSON",
+            "Verification", httpTypes, nio, nioPosix, nioHTTP1, nioExtras, nioTLS, nioSSL, lifecycle, logging,
         ]),
     room(
         "Gatekeeper",
         [
-            "ProviderServer", "Quotation", "ServiceLogging", "StrictJSON", "Verification", httpTypes, nio, nioHTTP1,
-            logging,
+            "Concurrency", "ProviderServer", "Quotation", "ServiceLogging", "ServiceMetrics", "StrictJSON",
+            "Verification", httpTypes, nio, nioHTTP1, logging,
         ]),
     room(
         "Kyverno",
         [
-            "OCI", "PKI", "ProviderServer", "Quotation", "StrictJSON", "Verification", httpTypes, nio, nioHTTP1, nioSSL,
-            logging,
+            "Concurrency", "OCI", "PKI", "ProviderServer", "Quotation", "ServiceMetrics", "StrictJSON", "Verification",
+            httpTypes, nio, nioHTTP1, nioSSL, logging,
         ]),
     room(
         "NotationVerifier",
-        ["KeyManagement", "Notation", "OCI", "PKI", "Quotation", "StrictJSON", "Verification", lifecycle]),
+        [
+            "KeyManagement", "Notation", "NotationOnline", "OCI", "PKI", "Quotation", "ServiceMetrics", "StrictJSON",
+            "Verification", lifecycle,
+        ]),
     room(
         "CustomResources",
-        ["KeyManagement", "Kubernetes", "OCI", "Quotation", "StrictJSON", "Verification", "YAML", lifecycle, logging]),
-    room("SharedCache", ["Encoding", "OCI", "Redis", "StrictJSON", "Verification", crypto, lifecycle, logging]),
-    room("Prewarming", ["Audit", "Kubernetes", "Verification", lifecycle, logging]),
+        [
+            "Concurrency", "ConfigurationModel", "KeyManagement", "Kubernetes", "OCI", "Quotation", "ServiceMetrics",
+            "StrictJSON", "Verification", "YAML", lifecycle, logging,
+        ]),
+    room(
+        "SharedCache",
+        [
+            "ConfigurationModel", "Encoding", "OCI", "OCIRegistry", "Redis", "ServiceMetrics", "StrictJSON",
+            "Verification", crypto, lifecycle, logging,
+        ]),
+    room(
+        "Prewarming",
+        ["Audit", "ConfigurationModel", "Kubernetes", "ServiceMetrics", "Verification", lifecycle, logging]),
     room(
         "CountersignService",
         [
-            "Azure", "CMemory", "Concurrency", "CustomResources", "Gatekeeper", "HTTP", "KeyManagement", "Kubernetes",
-            "Kyverno", "Notation", "NotationVerifier", "OCI", "PKI", "Prewarming", "ProviderServer", "Quotation",
-            "ServiceLogging", "SharedCache", "StrictJSON", "Verification", lifecycle, logging,
+            "Azure", "CMemory", "Concurrency", "ConfigurationModel", "CustomResources", "Gatekeeper", "HTTP",
+            "IPAddresses", "KeyManagement", "Kubernetes", "Kyverno", "Notation", "NotationOnline", "NotationVerifier",
+            "OCI", "OCIRegistry", "PKI", "Prewarming", "ProviderServer", "Quotation", "ServiceLogging",
+            "ServiceMetrics", "SharedCache", "StrictJSON", "Verification", lifecycle, logging,
         ]),
     .executableTarget(
         name: "countersign",
@@ -139,14 +165,18 @@ var targets: [Target] = [
     .target(
         name: "TestSupport",
         dependencies: [
-            "COpenSSL", "PKI", "OCI", "HTTP", "Kubernetes", "Notation", "ServiceLogging", "StrictJSON", nio, nioPosix,
+            "COpenSSL", "PKI", "OCI", "OCIRegistry", "HTTP", "Kubernetes", "Notation", "ServiceLogging", "StrictJSON",
+            nio, nioPosix,
             nioHTTP1, nioSSL, logging,
         ],
         path: "Tests/TestSupport", swiftSettings: strict),
     // A running provider whose verdicts are in the keys, for the tests of the server and of the protocols.
     .target(
         name: "ProviderTestSupport",
-        dependencies: ["Gatekeeper", "OCI", "ProviderServer", "TestSupport", "Verification", lifecycle, logging],
+        dependencies: [
+            "ConfigurationModel", "Gatekeeper", "OCI", "ProviderServer", "ServiceMetrics", "TestSupport",
+            "Verification", lifecycle, logging,
+        ],
         path: "Tests/ProviderTestSupport", swiftSettings: strict),
     // Azure on loopback as a process (`make demo-azure`).
     .executableTarget(
@@ -156,8 +186,8 @@ var targets: [Target] = [
     .executableTarget(
         name: "countersign-bench",
         dependencies: [
-            "HTTP", "Notation", "OCI", "PKI", "StrictJSON", "TestSupport", crypto, cryptoExtras, nio, nioPosix,
-            nioHTTP1,
+            "HTTP", "Notation", "NotationOnline", "OCI", "OCIRegistry", "PKI", "StrictJSON", "TestSupport", crypto,
+            cryptoExtras, nio, nioPosix, nioHTTP1,
             nioSSL, nioTLS, argumentParser, histogram,
         ],
         path: "Benchmarks", exclude: ["Micro"], swiftSettings: strict),
@@ -165,57 +195,70 @@ var targets: [Target] = [
     tests("EncodingTests", ["Encoding", "TestSupport"]),
     tests("QuotationTests", ["Quotation"]),
     tests("ConcurrencyTests", ["Concurrency", "TestSupport"]),
+    tests("IPAddressesTests", ["IPAddresses"]),
+    tests("ServiceMetricsTests", ["Concurrency", "ServiceMetrics"]),
+    tests("ConfigurationModelTests", ["ConfigurationModel", "StrictJSON", "Verification"]),
     tests("StrictJSONTests", ["StrictJSON"]),
-    tests("AuditTests", ["Audit", "Kubernetes", "OCI", "StrictJSON", "TestSupport"]),
-    tests("YAMLTests", ["YAML", "StrictJSON"]),
-    tests("HTTPTests", ["HTTP", "TestSupport"]),
-    tests("KubernetesTests", ["Kubernetes", "HTTP", "OCI", "PKI", "StrictJSON", "TestSupport"]),
-    tests("OCITests", ["Concurrency", "OCI", "HTTP", "StrictJSON", "TestSupport"]),
+    tests("AuditTests", ["Audit", "TestSupport"]),
+    tests("YAMLTests", ["StrictJSON", "YAML"]),
+    tests("HTTPTests", ["Concurrency", "HTTP", "IPAddresses", "TestSupport"]),
+    tests("KubernetesTests", ["HTTP", "Kubernetes", "OCI", "OCIRegistry", "PKI", "StrictJSON", "TestSupport"]),
+    tests("OCITests", ["OCI", "StrictJSON", "TestSupport"]),
+    tests("OCIRegistryTests", ["Concurrency", "HTTP", "OCI", "OCIRegistry", "TestSupport"]),
     tests("PKITests", ["Encoding", "PKI", "TestSupport"]),
-    tests("NotationTests", ["Encoding", "Notation", "TestSupport"]),
+    tests("NotationTests", ["Encoding", "Notation", "OCI", "PKI", "StrictJSON", "TestSupport"]),
     tests("SigstoreTests", ["Encoding", "PKI", "Sigstore", "StrictJSON", "TestSupport", crypto]),
-    tests("ConformanceTests", ["Notation", "HTTP", "OCI", "StrictJSON", "TestSupport"]),
-    tests("TUFTests", ["TUF", "StrictJSON", "TestSupport"]),
-    tests("KeyManagementTests", ["KeyManagement", "TestSupport"]),
-    tests("AzureTests", ["Azure", "HTTP", "KeyManagement", "OCI", "PKI", "StrictJSON", "TestSupport"]),
+    tests("NotationOnlineTests", ["HTTP", "Notation", "NotationOnline", "PKI", "TestSupport"]),
+    tests("ConformanceTests", ["HTTP", "Notation", "NotationOnline", "OCI", "StrictJSON", "TestSupport"]),
+    tests("TUFTests", ["StrictJSON", "TUF", "TestSupport"]),
+    tests("KeyManagementTests", ["KeyManagement", "PKI", "TestSupport"]),
+    tests("AzureTests", ["Azure", "HTTP", "KeyManagement", "OCI", "OCIRegistry", "PKI", "StrictJSON", "TestSupport"]),
     tests("ServiceLoggingTests", ["ServiceLogging", "StrictJSON", "TestSupport", logging]),
     tests("RedisTests", ["Redis", "TestSupport", logging, nio]),
     tests(
-        "VerificationTests", ["Concurrency", "KeyManagement", "PKI", "Quotation", "Verification", "TestSupport"]),
+        "VerificationTests",
+        [
+            "ConfigurationModel", "CountersignService", "KeyManagement", "OCI", "PKI", "ServiceMetrics", "StrictJSON",
+            "TestSupport", "Verification",
+        ]),
     tests(
         "ProviderServerTests",
         [
-            "ProviderServer", "Gatekeeper", "ProviderTestSupport", "StrictJSON", "TestSupport", "Verification", nio,
+            "Gatekeeper", "ProviderServer", "ProviderTestSupport", "ServiceMetrics", "StrictJSON", "TestSupport", nio,
             nioPosix, nioEmbedded, nioExtras, nioHTTP1, nioSSL, logging,
         ]),
     tests(
         "GatekeeperTests",
         [
-            "Gatekeeper", "ProviderServer", "ProviderTestSupport", "StrictJSON", "TestSupport", "Verification",
+            "Gatekeeper", "ProviderServer", "ProviderTestSupport", "ServiceMetrics", "StrictJSON", "TestSupport",
             nioPosix,
         ]),
     tests(
         "KyvernoTests",
         [
-            "Kyverno", "CountersignService", "OCI", "PKI", "ProviderServer", "ProviderTestSupport", "StrictJSON",
-            "TestSupport", "Verification", lifecycle, logging,
+            "ConfigurationModel", "CountersignService", "Kyverno", "OCI", "OCIRegistry", "PKI", "ProviderServer",
+            "ProviderTestSupport", "ServiceMetrics", "StrictJSON", "TestSupport", "Verification", lifecycle, logging,
         ]),
     tests(
         "CustomResourcesTests",
         [
-            "CustomResources", "CountersignService", "KeyManagement", "Kubernetes", "Notation", "NotationVerifier",
-            "OCI", "PKI", "StrictJSON", "TestSupport", "Verification", logging,
+            "ConfigurationModel", "CountersignService", "CustomResources", "KeyManagement", "Kubernetes", "Notation",
+            "NotationOnline", "NotationVerifier", "OCI", "PKI", "ServiceMetrics", "StrictJSON", "TestSupport",
+            "Verification", logging,
         ]),
-    tests("NotationVerifierTests", ["NotationVerifier", "KeyManagement", "Notation", "PKI", "TestSupport"]),
-    tests("SharedCacheTests", ["SharedCache", "OCI", "StrictJSON", "Verification", crypto]),
+    tests("NotationVerifierTests", ["KeyManagement", "Notation", "NotationVerifier", "PKI", "TestSupport"]),
+    tests("SharedCacheTests", ["ConfigurationModel", "OCI", "OCIRegistry", "SharedCache", "StrictJSON", crypto]),
     tests("PrewarmingTests", ["Prewarming", "TestSupport", "Verification"]),
-    tests("CountersignServiceTests", ["CountersignService", "OCI", "StrictJSON", "Verification", logging]),
+    tests(
+        "CountersignServiceTests",
+        ["ConfigurationModel", "CountersignService", "OCI", "OCIRegistry", "StrictJSON", "Verification", logging]),
     tests(
         "IntegrationTests",
         [
-            "CountersignService", "CustomResources", "ProviderServer", "Kyverno", "KeyManagement", "Verification",
-            "Notation", "NotationVerifier", "OCI", "PKI", "HTTP", "StrictJSON", "Redis", "SharedCache", "Kubernetes",
-            "ServiceLogging", "TestSupport", lifecycle, logging, nio, nioSSL,
+            "Concurrency", "ConfigurationModel", "CountersignService", "CustomResources", "HTTP", "Kubernetes",
+            "Kyverno", "Notation", "NotationOnline", "OCI", "OCIRegistry", "PKI", "ProviderServer", "Redis",
+            "ServiceLogging", "ServiceMetrics", "SharedCache", "StrictJSON", "TestSupport", "Verification", lifecycle,
+            logging, nio, nioSSL,
         ]),
 ]
 
@@ -224,8 +267,8 @@ var targets: [Target] = [
 // built: a fuzzer of a parser does not wait for a server to compile.
 if Context.environment["COUNTERSIGN_FUZZ"] != nil {
     let rooms = [
-        "Encoding", "Quotation", "Concurrency", "StrictJSON", "YAML", "HTTP", "OCI", "PKI", "Notation", "KeyManagement",
-        "Verification",
+        "Encoding", "Quotation", "Concurrency", "StrictJSON", "YAML", "IPAddresses", "HTTP", "OCI", "OCIRegistry",
+        "PKI", "Notation", "NotationOnline", "KeyManagement", "ServiceMetrics", "ConfigurationModel", "Verification",
         "Gatekeeper",
     ]
     let instrumented = ["-sanitize=fuzzer,address", "-O", "-enable-testing"]
@@ -238,7 +281,7 @@ if Context.environment["COUNTERSIGN_FUZZ"] != nil {
         }
         if target.name == "Gatekeeper" {
             target.sources = ["PlainRequest.swift", "ProviderRequest.swift", "ProviderResponseWriter.swift"]
-            target.dependencies = ["Verification", "Quotation", "StrictJSON"]
+            target.dependencies = ["ConfigurationModel", "Verification", "Quotation", "StrictJSON"]
         }
     }
     targets += [
@@ -285,8 +328,10 @@ if let only = Context.environment["ROOMS"]?.split(separator: ",").map(String.ini
 
 let package = Package(
     name: "countersign",
-    products: ["Notation", "Sigstore"].filter { name in targets.contains { $0.name == name } }
-        .map { .library(name: $0, targets: [$0]) },
+    products: ["Notation", "NotationOnline", "OCIRegistry", "Sigstore"].filter { name in
+        targets.contains { $0.name == name }
+    }
+    .map { .library(name: $0, targets: [$0]) },
     dependencies: dependencies,
     targets: targets
 )

@@ -1,57 +1,51 @@
 #!/usr/bin/env python3
-"""Checks that each room under Sources/ imports only the rooms that docs/architecture.md allows it."""
+"""Checks that each room under Sources/ imports only the rooms that the table in docs/architecture.md allows it, and
+that the table has every room, allows nothing that a room does not import, and has no cycle."""
 import pathlib
 import re
 import sys
 
-ALLOWED = {
-    "Encoding": set(),
-    "Quotation": set(),
-    "Concurrency": set(),
-    "StrictJSON": set(),
-    "YAML": {"CYAML", "StrictJSON"},
-    "HTTP": {"CCurl"},
-    "OCI": {"Concurrency", "HTTP", "StrictJSON"},
-    "PKI": {"COpenSSL"},
-    "Notation": {"Concurrency", "OCI", "PKI", "HTTP", "StrictJSON"},
-    "Sigstore": {"PKI", "StrictJSON"},
-    "TUF": {"PKI", "StrictJSON"},
-    "KeyManagement": {"PKI"},
-    "Redis": set(),
-    "ServiceLogging": {"StrictJSON"},
-    "Azure": {"Concurrency", "HTTP", "OCI", "PKI", "KeyManagement", "StrictJSON"},
-    "Kubernetes": {"Concurrency", "HTTP", "OCI", "PKI", "StrictJSON", "YAML"},
-    "Audit": {"Kubernetes", "KeyManagement", "OCI", "PKI", "StrictJSON", "Verification", "YAML"},
-    "Verification": {"Concurrency", "OCI", "KeyManagement", "StrictJSON"},
-    "ProviderServer": {"OCI", "PKI", "ServiceLogging", "StrictJSON", "Verification"},
-    "Gatekeeper": {"ProviderServer", "ServiceLogging", "StrictJSON", "Verification"},
-    "Kyverno": {"OCI", "PKI", "ProviderServer", "StrictJSON", "Verification"},
-    "NotationVerifier": {"KeyManagement", "Notation", "OCI", "PKI", "StrictJSON", "Verification"},
-    "CustomResources": {"KeyManagement", "Kubernetes", "OCI", "StrictJSON", "Verification", "YAML"},
-    "SharedCache": {"OCI", "Redis", "StrictJSON", "Verification"},
-    "Prewarming": {"Audit", "Kubernetes", "Verification"},
-    "CountersignService": {
-        "Azure", "CMemory", "Concurrency", "CustomResources", "Gatekeeper", "HTTP", "KeyManagement", "Kubernetes",
-        "Kyverno", "Notation", "NotationVerifier", "OCI", "PKI", "Prewarming", "ProviderServer", "ServiceLogging",
-        "SharedCache", "StrictJSON", "Verification",
-    },
-    "countersign": {
-        "HTTP", "OCI", "PKI", "Notation", "Sigstore", "KeyManagement", "Verification", "ProviderServer", "Kyverno",
-        "StrictJSON",
-        "YAML", "Kubernetes", "Redis", "CountersignService", "Audit", "CustomResources", "NotationVerifier", "SharedCache",
-    },
-}
 # How bytes become text, and how messages quote what others wrote, is for every room.
 EVERYWHERE = {"Encoding", "Quotation"}
-ROOMS = set(ALLOWED) | {"CCurl", "COpenSSL", "CYAML", "CMemory"}
+ROW = re.compile(r"\| `(\w+)` \|.*\|([^|]*)\|$")
+IMPORT = re.compile(
+    r"\s*(?:@\w+(?:\(\w+\))?\s+)*(?:public |package |internal |private )?import "
+    r"(?:(?:struct|class|enum|protocol|func|var) )?(\w+)")
 
-root = pathlib.Path(__file__).resolve().parent.parent / "Sources"
-faults = 0
-for path in sorted(root.rglob("*.swift")):
-    room = path.relative_to(root).parts[0]
+root = pathlib.Path(__file__).resolve().parent.parent
+table = (root / "docs/architecture.md").read_text().split("## Rooms")[1].split("\n## ")[0]
+rows = [ROW.match(line) for line in table.splitlines()]
+allowed = {row[1]: re.findall(r"`(\w+)`", row[2]) for row in rows if row}
+rooms = {path.name for path in (root / "Sources").iterdir() if path.is_dir()}
+faults = [f"docs/architecture.md: no row for Sources/{room}" for room in sorted(rooms) if room[0] != "C" or room[1].islower()
+          if room not in allowed]
+
+used = {room: set() for room in rooms}
+for path in sorted((root / "Sources").rglob("*.swift")):
+    room = path.relative_to(root / "Sources").parts[0]
     for number, line in enumerate(path.read_text().splitlines(), 1):
-        match = re.match(r"\s*(?:@\w+(?:\(\w+\))?\s+)*(?:public |package |internal |private )?import (?:\w+ )?(\w+)", line)
-        if match and match[1] in ROOMS and match[1] not in ALLOWED.get(room, set()) | EVERYWHERE:
-            print(f"{path.relative_to(root.parent)}:{number}: {room} may not import {match[1]}", file=sys.stderr)
-            faults += 1
+        match = IMPORT.match(line)
+        if not match or match[1] not in rooms:
+            continue
+        used[room].add(match[1])
+        if match[1] not in EVERYWHERE | set(allowed.get(room, [])):
+            faults.append(f"{path.relative_to(root)}:{number}: {room} may not import {match[1]}")
+
+for room in sorted(allowed.keys() & rooms):
+    for other in allowed[room]:
+        if other in rooms - used[room] - EVERYWHERE:
+            faults.append(f"docs/architecture.md: {room} does not import {other}")
+
+
+def reaches(start, room, seen):
+    for other in used[room] - seen:
+        seen.add(other)
+        if other == start or reaches(start, other, seen):
+            return True
+    return False
+
+
+faults += [f"{room} imports itself by way of others" for room in sorted(rooms) if reaches(room, room, set())]
+for fault in faults:
+    print(fault, file=sys.stderr)
 sys.exit(1 if faults else 0)

@@ -1,3 +1,4 @@
+import OCIRegistry
 import FoundationEssentials
 import Glibc
 import HTTP

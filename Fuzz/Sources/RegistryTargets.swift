@@ -1,6 +1,5 @@
+@testable import OCIRegistry
 import HTTP
-
-@testable import OCI
 
 let registryTargets = [
     FuzzTarget("challenge", maximumLength: 4096) { bytes in

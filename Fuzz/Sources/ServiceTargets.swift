@@ -1,3 +1,4 @@
+import ConfigurationModel
 import StrictJSON
 import Verification
 

@@ -1,3 +1,4 @@
+import Quotation
 import FoundationEssentials
 import OCI
 import Quotation

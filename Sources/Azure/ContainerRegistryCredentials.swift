@@ -1,3 +1,4 @@
+import OCIRegistry
 import Concurrency
 import FoundationEssentials
 import HTTP

@@ -1,6 +1,10 @@
 import CustomResources
+import Concurrency
+import ConfigurationModel
+import IPAddresses
+import OCIRegistry
+import ServiceMetrics
 import FoundationEssentials
-import HTTP
 import KeyManagement
 import Logging
 import Notation

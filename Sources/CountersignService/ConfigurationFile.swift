@@ -1,3 +1,5 @@
+import ConfigurationModel
+import ServiceMetrics
 import FoundationEssentials
 import KeyManagement
 import Logging

@@ -1,7 +1,7 @@
-import HTTP
+import ConfigurationModel
+import IPAddresses
 import Quotation
 import StrictJSON
-import Verification
 
 extension ConfigurationReader {
     /// `"allowPrivateAddresses": true`, or a list of blocks: `["10.20.0.0/16"]`; `nil` when it is not there.

@@ -1,4 +1,7 @@
+import Concurrency
 import CustomResources
+import ConfigurationModel
+import ServiceMetrics
 import FoundationEssentials
 import HTTP
 import Kubernetes

@@ -1,3 +1,4 @@
+import ServiceMetrics
 import Gatekeeper
 import Kyverno
 import Logging

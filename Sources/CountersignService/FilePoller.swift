@@ -1,8 +1,8 @@
+import ConfigurationModel
 import FoundationEssentials
 import Logging
 import Quotation
 import ServiceLifecycle
-import Verification
 
 #if canImport(Glibc)
     import Glibc

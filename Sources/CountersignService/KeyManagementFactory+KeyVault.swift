@@ -1,10 +1,9 @@
+import ConfigurationModel
 import Azure
-import HTTP
 import KeyManagement
 import Logging
 import Quotation
 import Synchronization
-import Verification
 
 /// The providers of key vaults that are in use, held weakly: one that takes the place of another begins with what that
 /// one knows.

@@ -1,8 +1,8 @@
+import ConfigurationModel
 import FoundationEssentials
 import KeyManagement
 import Logging
 import StrictJSON
-import Verification
 
 /// Makes certificate providers from a configuration.
 struct KeyManagementFactory {

@@ -1,10 +1,11 @@
+import ConfigurationModel
+import OCIRegistry
+import ServiceMetrics
 import Azure
 import FoundationEssentials
 import HTTP
 import Kubernetes
-import OCI
 import Quotation
-import Verification
 
 /// What all Azure identities of the process share: it outlives changes of the configuration, so that tokens do too.
 struct AzureAccess: Sendable {

@@ -1,7 +1,7 @@
+import ConfigurationModel
 import Logging
 import ServiceLifecycle
 import Synchronization
-import Verification
 
 /// `config.json` where custom resources say what is verified: it says how requests are served, and is read again when
 /// it changes. A file that is not valid leaves the former settings in force.

@@ -1,3 +1,7 @@
+import ConfigurationModel
+import IPAddresses
+import OCIRegistry
+import ServiceMetrics
 import Azure
 import Concurrency
 import FoundationEssentials

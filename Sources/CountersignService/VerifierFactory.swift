@@ -1,10 +1,12 @@
-import HTTP
+import ConfigurationModel
+import IPAddresses
+import NotationOnline
+import ServiceMetrics
 import KeyManagement
 import Notation
 import NotationVerifier
 import OCI
 import StrictJSON
-import Verification
 
 /// Makes verifiers from a configuration.
 struct VerifierFactory {

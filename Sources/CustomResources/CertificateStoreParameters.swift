@@ -1,5 +1,5 @@
+import ConfigurationModel
 import StrictJSON
-import Verification
 import YAML
 
 /// Parameters of a CertificateStore, which Ratify had before 1.2, in the words of a KeyManagementProvider.

@@ -1,7 +1,7 @@
+import ConfigurationModel
 import Kubernetes
 import Quotation
 import StrictJSON
-import Verification
 
 /// One custom resource as the API server has it.
 package struct CustomResource: Sendable, Equatable {

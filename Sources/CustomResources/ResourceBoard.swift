@@ -1,3 +1,4 @@
+import ConfigurationModel
 import KeyManagement
 import OCI
 import StrictJSON

@@ -1,5 +1,5 @@
+import ConfigurationModel
 import StrictJSON
-import Verification
 
 /// What one resource was made into, and the last version of it that could be.
 struct ResourcePart<Value> {

@@ -1,9 +1,9 @@
+import ServiceMetrics
 import FoundationEssentials
 import Kubernetes
 import Logging
 import StrictJSON
 import Synchronization
-import Verification
 
 /// Writes into the status of resources how they are doing.
 ///

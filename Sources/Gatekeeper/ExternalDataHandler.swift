@@ -1,3 +1,6 @@
+import Concurrency
+import ServiceMetrics
+import HTTPTypes
 import Logging
 import NIOCore
 import ProviderServer

@@ -1,5 +1,6 @@
 import ProviderServer
 import Quotation
+import ServiceMetrics
 import Verification
 
 /// One of the two things that Gatekeeper asks of keys, as far as they differ.

@@ -1,3 +1,5 @@
+import Concurrency
+
 /// Whose transfers may have a connection now: so many in all, fairly between hosts.
 ///
 /// Transfers that stall keep their connections. Half of all connections are for whoever comes first, up to each host's

@@ -1,3 +1,5 @@
+import Concurrency
+import IPAddresses
 import Quotation
 
 /// One request to one URL, once: what the engine is asked to do. Retries and redirects are several of these.

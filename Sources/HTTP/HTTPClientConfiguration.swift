@@ -1,3 +1,4 @@
+import Concurrency
 import FoundationEssentials
 
 /// How an ``HTTPClient`` connects, and whom it trusts.

@@ -1,3 +1,5 @@
+import Concurrency
+import IPAddresses
 import FoundationEssentials
 import Quotation
 

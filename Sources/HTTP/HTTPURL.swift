@@ -1,3 +1,5 @@
+import IPAddresses
+
 /// An absolute http or https URL, read strictly so that everyone who looks at it sees the same host: no user
 /// information, no control or other characters that parsers disagree about, a host of plain ASCII (RFC 3986).
 public struct HTTPURL: Sendable, Hashable {

@@ -1,3 +1,4 @@
+import IPAddresses
 import Encoding
 
 /// Which requests go through which proxy, read once from environment variables in the way of Go's programs, which

@@ -1,3 +1,5 @@
+import Concurrency
+import IPAddresses
 import CCurl
 
 /// What a transfer comes to.

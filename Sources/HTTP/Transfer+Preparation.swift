@@ -1,3 +1,4 @@
+import IPAddresses
 import CCurl
 
 /// What libcurl is asked for.

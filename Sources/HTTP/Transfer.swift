@@ -1,3 +1,4 @@
+import Concurrency
 import CCurl
 
 /// An exchange under way: its libcurl handle and what has arrived.

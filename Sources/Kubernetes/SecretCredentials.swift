@@ -1,3 +1,4 @@
+import OCIRegistry
 import Encoding
 import OCI
 import Quotation

@@ -1,3 +1,4 @@
+import ServiceMetrics
 import Logging
 import ProviderServer
 import Verification

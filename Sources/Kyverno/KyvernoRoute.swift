@@ -1,3 +1,4 @@
+import ServiceMetrics
 import HTTPTypes
 import Logging
 import NIOCore

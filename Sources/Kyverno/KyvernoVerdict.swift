@@ -1,3 +1,4 @@
+import Quotation
 import OCI
 import ProviderServer
 import Quotation

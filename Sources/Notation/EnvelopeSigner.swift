@@ -81,7 +81,7 @@ public struct EnvelopeSigner: Sendable {
     ///   - deadline: when it and the key must have answered.
     /// - Returns: the envelope, with a timestamp that verifies.
     public func sign(
-        _ artifact: Descriptor, _ options: SigningOptions, now: Date, timestamps: TimestampClient?,
+        _ artifact: Descriptor, _ options: SigningOptions, now: Date, timestamps: (any Timestamping)?,
         deadline: ContinuousClock.Instant
     ) async throws(SigningError) -> [UInt8] {
         let draft = try draft(artifact, options, now)

@@ -18,10 +18,10 @@ public struct ImageSigner: Sendable {
     /// Where signatures are pushed to.
     public let destination: any ArtifactPushing
     /// The authority that countersigns; `nil` for none.
-    public let timestamps: TimestampClient?
+    public let timestamps: (any Timestamping)?
 
     /// A signer of images.
-    public init(signer: EnvelopeSigner, destination: any ArtifactPushing, timestamps: TimestampClient? = nil) {
+    public init(signer: EnvelopeSigner, destination: any ArtifactPushing, timestamps: (any Timestamping)? = nil) {
         self.signer = signer
         self.destination = destination
         self.timestamps = timestamps

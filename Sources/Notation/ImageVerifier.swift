@@ -1,5 +1,5 @@
+import Concurrency
 import FoundationEssentials
-import HTTP
 import OCI
 import Quotation
 

@@ -5,7 +5,7 @@ import PKI
 ///
 /// Read as the reference verifier reads them: a fraction may be written with a comma (ISO 8601 allows it) and an hour
 /// with one digit; `T` and `Z` are in upper case; there are no leap seconds.
-enum RFC3339 {
+package enum RFC3339 {
     /// The moment of a text, or `nil` when it is not one.
     static func parse(_ text: String) -> Date? {
         var reader = Reader(rest: Array(text.utf8)[...])
@@ -20,7 +20,7 @@ enum RFC3339 {
     }
 
     /// The text of a moment in UTC, in whole seconds.
-    static func text(_ date: Date) -> String { UTC.text(date) }
+    package static func text(_ date: Date) -> String { UTC.text(date) }
 
     /// 0001-01-01T00:00:00Z: what the reference implementation takes for "no time".
     static let zero = Date(timeIntervalSince1970: -62_135_596_800)

@@ -48,3 +48,11 @@ public struct OfflineRevocation: RevocationChecking {
         return nil
     }
 }
+
+extension Date? {
+    /// The earlier of two times, where `nil` is never.
+    package static func earliest(_ left: Date?, _ right: Date?) -> Date? {
+        guard let left, let right else { return left ?? right }
+        return min(left, right)
+    }
+}

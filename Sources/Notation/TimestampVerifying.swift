@@ -38,7 +38,7 @@ public struct VerifiedTimestamp: Hashable, Sendable {
     /// Why the timestamp proves no time for a signing chain: it is of a time to come, or the signature was perhaps not
     /// made while the chain was valid: "the time range from timeStampLowerLimit to timeStampUpperLimit is entirely
     /// within the signing certificate chain's validity period", both ends included.
-    func failure(within signingChain: [Certificate], now: Date) -> ValidationFailure? {
+    package func failure(within signingChain: [Certificate], now: Date) -> ValidationFailure? {
         // RFC 3161, section 2.4.2: genTime is when the token was created. The reference verifier takes any.
         guard time <= now.addingTimeInterval(SignatureVerifier.clockSkew) else {
             return ValidationFailure(

@@ -1,7 +1,7 @@
-import Notation
+import NotationOnline
+import ServiceMetrics
 import ServiceLifecycle
 import Synchronization
-import Verification
 
 /// The revocation answers of the process, kept over changes of the configuration: all verifiers share them, for their
 /// content is verified and public.

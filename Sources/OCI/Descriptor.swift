@@ -105,3 +105,13 @@ public struct DescriptorError: Error, Hashable, Sendable, CustomStringConvertibl
         field.isEmpty ? "the descriptor \(problem)" : "the descriptor's \(field) \(problem)"
     }
 }
+
+extension Descriptor {
+    /// This descriptor without its annotations: whoever keeps a thousand of them for a while, and needs none of what
+    /// strangers have written there.
+    package var withoutAnnotations: Descriptor {
+        var bare = self
+        bare.annotations = [:]
+        return bare
+    }
+}

@@ -78,3 +78,9 @@ public enum DigestError: Error, Hashable, Sendable, CustomStringConvertible {
         }
     }
 }
+
+extension Digest {
+    /// The tag that lists this content's referrers where there is no API for it (distribution specification,
+    /// "Referrers Tag Schema"): the hash is cut to 64 characters.
+    public var referrersTag: String { "\(algorithm.rawValue)-\(hex.prefix(64))" }
+}

@@ -7,45 +7,45 @@ import Quotation
 #endif
 
 /// Files, read within bounds and written whole or not at all.
-enum FileAccess {
+package enum FileAccess {
     /// What tells one version of a file from another: a mounted Kubernetes secret changes by its inode.
-    struct Version: Hashable, Sendable {
-        let device: UInt64
-        let inode: UInt64
-        let size: Int64
-        let seconds: Int
-        let nanoseconds: Int
-        let isDirectory: Bool
+    package struct Version: Hashable, Sendable {
+        package let device: UInt64
+        package let inode: UInt64
+        package let size: Int64
+        package let seconds: Int
+        package let nanoseconds: Int
+        package let isDirectory: Bool
     }
 
     /// Why a file cannot be used.
-    struct Fault: Error, CustomStringConvertible {
-        let code: Int32
-        let description: String
+    package struct Fault: Error, CustomStringConvertible {
+        package let code: Int32
+        package let description: String
 
-        var isMissing: Bool { Fault.meansMissing(code) }
+        package var isMissing: Bool { Fault.meansMissing(code) }
 
         /// Whether it stays until somebody mends it: nothing is there, or what is there is not what it should be, or
         /// may not be used. Trouble of the machine, such as too many open files, may pass.
-        var isLasting: Bool {
+        package var isLasting: Bool {
             isMissing || [0, EACCES, EPERM, EISDIR, ELOOP, ENAMETOOLONG, EROFS, EINVAL].contains(code)
         }
 
-        static func meansMissing(_ code: Int32) -> Bool { code == ENOENT || code == ENOTDIR }
+        package static func meansMissing(_ code: Int32) -> Bool { code == ENOENT || code == ENOTDIR }
 
-        init(_ action: String, _ path: String, _ code: Int32) {
+        package init(_ action: String, _ path: String, _ code: Int32) {
             self.code = code
             description = "cannot \(action) \(path.quotedPath): \(String(cString: strerror(code)))"
         }
 
-        init(_ path: String, problem: String, code: Int32 = 0) {
+        package init(_ path: String, problem: String, code: Int32 = 0) {
             self.code = code
             description = "\(path.quotedPath) \(problem)"
         }
     }
 
     /// The version of the file at a path, symbolic links followed; `nil` when there is none.
-    static func version(_ path: String) throws(Fault) -> Version? {
+    package static func version(_ path: String) throws(Fault) -> Version? {
         var status = stat()
         guard stat(path, &status) == 0 else {
             let code = errno
@@ -63,13 +63,13 @@ enum FileAccess {
     }
 
     /// Whether a path is a directory.
-    static func isDirectory(_ path: String) -> Bool {
+    package static func isDirectory(_ path: String) -> Bool {
         var status = stat()
         return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
     }
 
     /// The whole content of a regular file of at most so many bytes.
-    static func read(_ path: String, maximumBytes: Int) throws(Fault) -> [UInt8] {
+    package static func read(_ path: String, maximumBytes: Int) throws(Fault) -> [UInt8] {
         // Not blocking: opening a named pipe would wait for its other end.
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw Fault("read", path, errno) }
@@ -102,7 +102,7 @@ enum FileAccess {
     }
 
     /// Replaces a file at once: whoever reads it sees the old content or the new one, never a part.
-    static func write(_ content: [UInt8], to path: String) throws(Fault) {
+    package static func write(_ content: [UInt8], to path: String) throws(Fault) {
         let temporary = "\(path).\(UInt64.random(in: 0...UInt64.max)).tmp"
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o644)
         guard descriptor >= 0 else { throw Fault("write", temporary, errno) }
@@ -128,7 +128,7 @@ enum FileAccess {
     }
 
     /// Makes a directory and those above it.
-    static func makeDirectory(_ path: String) throws(Fault) {
+    package static func makeDirectory(_ path: String) throws(Fault) {
         if mkdir(path, 0o755) == 0 || isDirectory(path) { return }
         let code = errno
         let parent = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? ""
@@ -139,7 +139,7 @@ enum FileAccess {
 
     /// Takes the lock that a file stands for, unless someone else has it. It is free again when its descriptor is
     /// closed, by ``unlock(_:)`` or by the end of the process.
-    static func tryLock(_ path: String) throws(Fault) -> Int32? {
+    package static func tryLock(_ path: String) throws(Fault) -> Int32? {
         let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o644)
         guard descriptor >= 0 else { throw Fault("lock", path, errno) }
         if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { return descriptor }
@@ -150,7 +150,7 @@ enum FileAccess {
     }
 
     /// Frees what ``tryLock(_:)`` took.
-    static func unlock(_ descriptor: Int32) { close(descriptor) }
+    package static func unlock(_ descriptor: Int32) { close(descriptor) }
 
     /// The `write` of the C library, by a name that the one above does not hide.
     private static func writeBytes(_ descriptor: Int32, _ bytes: UnsafeRawPointer?, _ count: Int) -> Int {

@@ -164,12 +164,12 @@ public struct ImageReference: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// The same repository with a tag and no digest.
-    func with(tag: String) -> ImageReference {
+    package func with(tag: String) -> ImageReference {
         ImageReference(written: written, repository: repository, tag: tag, digest: nil, transport: transport)
     }
 
     /// The repository and what is meant in it, without the registry: for messages.
-    var pathDescription: String {
+    package var pathDescription: String {
         if let digest { return "\(repository)@\(digest)" }
         if let tag { return "\(repository):\(tag)" }
         return repository

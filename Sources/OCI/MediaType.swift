@@ -31,7 +31,7 @@ public enum MediaType {
 
     /// A `Content-Type` without its parameters, in lower case: media types are compared without regard to case
     /// (RFC 9110, section 8.3.1). `nil` when nothing is left.
-    static func bare(_ contentType: String?) -> String? {
+    package static func bare(_ contentType: String?) -> String? {
         guard let contentType else { return nil }
         let end = contentType.utf8.firstIndex(of: UInt8(ascii: ";")) ?? contentType.endIndex
         let trimmed = contentType[..<end].trimmedOfSpaces
@@ -42,7 +42,7 @@ public enum MediaType {
 
 extension StringProtocol {
     /// This text without spaces and tabs at its ends: FoundationEssentials has no `trimmingCharacters`.
-    var trimmedOfSpaces: String {
+    package var trimmedOfSpaces: String {
         var rest = Substring(self).utf8
         while let first = rest.first, first == 0x20 || first == 0x09 { rest = rest.dropFirst() }
         while let last = rest.last, last == 0x20 || last == 0x09 { rest = rest.dropLast() }

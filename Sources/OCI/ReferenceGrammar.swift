@@ -1,7 +1,7 @@
 /// The grammar of `distribution/reference`, on bytes: no regular expressions in Sources, and none needed.
-enum ReferenceGrammar {
+package enum ReferenceGrammar {
     /// `[\w][\w.-]{0,127}`
-    static func isTag(_ text: some StringProtocol) -> Bool {
+    package static func isTag(_ text: some StringProtocol) -> Bool {
         guard let first = text.utf8.first, isWord(first), text.utf8.count <= ImageReference.maximumTagLength else {
             return false
         }

@@ -1,4 +1,4 @@
-import HTTP
+import IPAddresses
 
 /// The name of a registry, in the one spelling that all of its spellings have in common.
 ///
@@ -15,7 +15,7 @@ import HTTP
 ///   what ends like an address and is not in this form is no name.
 public struct RegistryName: Hashable, Sendable, CustomStringConvertible {
     /// Docker Hub.
-    static let dockerHub = "docker.io"
+    package static let dockerHub = "docker.io"
     private static let dockerHubAliases = ["docker.io", "index.docker.io", "registry-1.docker.io"]
 
     /// The host: a name or an address.

@@ -1,3 +1,5 @@
+import ConfigurationModel
+import ServiceMetrics
 import Audit
 import Kubernetes
 import Logging

@@ -1,6 +1,6 @@
+import ServiceMetrics
 import Logging
 import NIOCore
-import Verification
 
 #if canImport(Glibc)
     import Glibc

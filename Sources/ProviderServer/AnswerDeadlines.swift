@@ -1,4 +1,4 @@
-import Verification
+import Concurrency
 
 /// When answers must be there.
 package struct AnswerDeadlines: Sendable {

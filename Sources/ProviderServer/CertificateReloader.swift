@@ -1,9 +1,9 @@
+import ServiceMetrics
 import Logging
 import NIOSSL
 import ServiceLifecycle
 import ServiceLogging
 import Synchronization
-import Verification
 
 /// Keeps the certificate, key and client authorities in force equal to the files.
 ///

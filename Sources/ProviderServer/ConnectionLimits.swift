@@ -1,6 +1,6 @@
+import ServiceMetrics
 import Logging
 import NIOCore
-import Verification
 
 /// What connections share: how long each phase of one may take, and where is counted and logged what becomes of them.
 struct ConnectionLimits: Sendable {

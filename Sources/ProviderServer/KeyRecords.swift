@@ -1,7 +1,9 @@
+import Concurrency
+import Quotation
+import ServiceMetrics
 import Logging
 import Quotation
 import ServiceLogging
-import Verification
 
 /// What became of a key.
 package enum KeyVerdict: String, Sendable, CaseIterable {

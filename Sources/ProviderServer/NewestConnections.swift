@@ -1,6 +1,6 @@
+import ServiceMetrics
 import NIOCore
 import Synchronization
-import Verification
 
 /// Who may open a connection, before anything is spent on it.
 protocol ConnectionAdmission: Sendable {

@@ -1,7 +1,7 @@
+import ServiceMetrics
 import Logging
 import NIOCore
 import Synchronization
-import Verification
 
 /// Who may open another connection, before anything is spent on it.
 ///

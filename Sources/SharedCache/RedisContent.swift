@@ -1,3 +1,6 @@
+import ConfigurationModel
+import OCIRegistry
+import ServiceMetrics
 import Crypto
 import Encoding
 import Logging
@@ -5,7 +8,6 @@ import OCI
 import Redis
 import StrictJSON
 import Synchronization
-import Verification
 
 /// Manifests and signature envelopes shared through Redis.
 ///

@@ -1,3 +1,4 @@
+import ServiceMetrics
 import Crypto
 import Encoding
 import FoundationEssentials

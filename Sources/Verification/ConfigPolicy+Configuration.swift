@@ -1,3 +1,5 @@
+import ConfigurationModel
+
 extension ConfigPolicy {
     /// The policy that a `policy.plugin` describes; without one, Ratify's default: every artifact must verify.
     ///

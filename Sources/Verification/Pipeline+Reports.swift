@@ -129,10 +129,3 @@ extension Pipeline {
         digest.map { ["subjectDigest": .string($0.description)] } ?? [:]
     }
 }
-
-extension Duration {
-    /// This duration in milliseconds, with fractions.
-    package var milliseconds: Double {
-        Double(components.seconds) * 1000 + Double(components.attoseconds) / 1e15
-    }
-}

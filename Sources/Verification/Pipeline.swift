@@ -1,3 +1,6 @@
+import Concurrency
+import ConfigurationModel
+import ServiceMetrics
 import FoundationEssentials
 import OCI
 import StrictJSON

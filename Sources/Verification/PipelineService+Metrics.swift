@@ -1,3 +1,5 @@
+import Concurrency
+import ServiceMetrics
 import Synchronization
 
 /// How many wait for something now.

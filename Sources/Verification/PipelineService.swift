@@ -1,3 +1,5 @@
+import ConfigurationModel
+import ServiceMetrics
 import Concurrency
 import FoundationEssentials
 import OCI

@@ -1,3 +1,5 @@
+import ConfigurationModel
+import ServiceMetrics
 import ArgumentParser
 import Audit
 import CountersignService

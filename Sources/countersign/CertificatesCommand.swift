@@ -1,3 +1,5 @@
+import ConfigurationModel
+import ServiceMetrics
 import ArgumentParser
 import CountersignService
 import FoundationEssentials
@@ -7,7 +9,6 @@ import NotationVerifier
 import PKI
 import Quotation
 import StrictJSON
-import Verification
 
 /// `countersign certificates`: what is trusted now, from where, and until when.
 struct CertificatesCommand: AsyncParsableCommand {

@@ -1,3 +1,6 @@
+import Concurrency
+import ConfigurationModel
+import NotationOnline
 import ArgumentParser
 import CountersignService
 import FoundationEssentials
@@ -6,7 +9,6 @@ import OCI
 import PKI
 import Quotation
 import StrictJSON
-import Verification
 
 /// `countersign sign REF`
 struct SignCommand: AsyncParsableCommand {

@@ -1,3 +1,4 @@
+import OCIRegistry
 import ArgumentParser
 import CountersignService
 import FoundationEssentials

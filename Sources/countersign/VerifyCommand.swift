@@ -1,3 +1,6 @@
+import ConfigurationModel
+import NotationOnline
+import ServiceMetrics
 import ArgumentParser
 import CountersignService
 import FoundationEssentials

@@ -1,7 +1,6 @@
+import OCIRegistry
 import Azure
 import Foundation
-import HTTP
-import OCI
 import Synchronization
 import TestSupport
 import Testing

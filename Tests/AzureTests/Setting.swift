@@ -1,3 +1,4 @@
+import OCIRegistry
 import Azure
 import Foundation
 import HTTP

@@ -1,3 +1,4 @@
+import NotationOnline
 import Foundation
 import Notation
 import OCI

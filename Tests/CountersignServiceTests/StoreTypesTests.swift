@@ -1,7 +1,8 @@
 import Logging
+import ConfigurationModel
+@testable import OCIRegistry
 import StrictJSON
 import Testing
-import Verification
 
 @testable import CountersignService
 @testable import OCI

@@ -1,7 +1,7 @@
+import ConfigurationModel
 import StrictJSON
 import TestSupport
 import Testing
-import Verification
 
 @testable import CustomResources
 

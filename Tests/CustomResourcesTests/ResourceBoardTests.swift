@@ -5,7 +5,6 @@ import OCI
 import StrictJSON
 import TestSupport
 import Testing
-import Verification
 
 @testable import CustomResources
 

@@ -1,5 +1,5 @@
+import NotationOnline
 import Kubernetes
-import Notation
 import StrictJSON
 import TestSupport
 import Testing

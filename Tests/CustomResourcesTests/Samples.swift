@@ -1,4 +1,6 @@
 import CountersignService
+import ConfigurationModel
+import ServiceMetrics
 import Kubernetes
 import Logging
 import StrictJSON

@@ -1,10 +1,10 @@
+import ServiceMetrics
 import NIOPosix
 import ProviderServer
 import ProviderTestSupport
 import StrictJSON
 import TestSupport
 import Testing
-import Verification
 
 @testable import Gatekeeper
 

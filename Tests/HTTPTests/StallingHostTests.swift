@@ -1,3 +1,4 @@
+@testable import Concurrency
 import TestSupport
 import Testing
 

@@ -1,3 +1,5 @@
+import ConfigurationModel
+import ServiceMetrics
 import CountersignService
 import Foundation
 import Logging
@@ -5,7 +7,6 @@ import OCI
 import StrictJSON
 import TestSupport
 import Testing
-import Verification
 
 /// A registry of Azure's, from `config.json` and the environment of a pod: the settings are those of a sovereign cloud.
 @Suite struct AzureRegistryTests {

@@ -1,3 +1,6 @@
+import NotationOnline
+import OCIRegistry
+@testable import ServiceMetrics
 import Foundation
 import HTTP
 import Kubernetes

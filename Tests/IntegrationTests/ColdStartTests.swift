@@ -1,3 +1,4 @@
+import Concurrency
 import Foundation
 import Notation
 import OCI

@@ -1,3 +1,4 @@
+import OCIRegistry
 import Foundation
 import OCI
 import TestSupport

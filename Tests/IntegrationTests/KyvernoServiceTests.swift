@@ -1,3 +1,4 @@
+import OCIRegistry
 import CountersignService
 import Foundation
 import Kubernetes

@@ -1,3 +1,4 @@
+import OCIRegistry
 import Notation
 import OCI
 import TestSupport

@@ -1,5 +1,5 @@
+import OCIRegistry
 import Foundation
-import OCI
 import TestSupport
 import Testing
 

@@ -1,3 +1,5 @@
+import ConfigurationModel
+import ServiceMetrics
 import CountersignService
 import CustomResources
 import Foundation

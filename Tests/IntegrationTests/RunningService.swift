@@ -1,3 +1,4 @@
+import ServiceMetrics
 import CountersignService
 import Foundation
 import Kyverno

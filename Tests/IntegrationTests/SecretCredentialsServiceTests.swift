@@ -1,6 +1,6 @@
+import OCIRegistry
 import Foundation
 import Kubernetes
-import OCI
 import StrictJSON
 import TestSupport
 import Testing

@@ -1,5 +1,5 @@
+import OCIRegistry
 import Foundation
-import Notation
 import OCI
 import PKI
 import StrictJSON

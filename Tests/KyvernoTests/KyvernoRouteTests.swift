@@ -1,9 +1,9 @@
+import ServiceMetrics
 import Foundation
 import ProviderServer
 import StrictJSON
 import TestSupport
 import Testing
-import Verification
 
 @testable import Kyverno
 

@@ -1,3 +1,5 @@
+import ConfigurationModel
+import OCIRegistry
 import Foundation
 import OCI
 import ProviderServer

@@ -1,4 +1,6 @@
 import CountersignService
+import ServiceMetrics
+import Foundation
 import Logging
 import ProviderServer
 import ServiceLifecycle

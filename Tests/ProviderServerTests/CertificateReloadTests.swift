@@ -1,9 +1,9 @@
+import ServiceMetrics
 import Foundation
 import Gatekeeper
 import ProviderTestSupport
 import TestSupport
 import Testing
-import Verification
 
 @testable import ProviderServer
 

@@ -1,7 +1,7 @@
 import ProviderTestSupport
+import ServiceMetrics
 import TestSupport
 import Testing
-import Verification
 
 @testable import ProviderServer
 

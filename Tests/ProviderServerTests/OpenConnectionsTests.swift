@@ -1,9 +1,9 @@
+import ServiceMetrics
 import Logging
 import NIOCore
 import ProviderTestSupport
 import TestSupport
 import Testing
-import Verification
 
 @testable import ProviderServer
 

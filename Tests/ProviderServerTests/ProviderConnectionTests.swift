@@ -1,4 +1,5 @@
 import Gatekeeper
+import ServiceMetrics
 import NIOCore
 import NIOEmbedded
 import NIOExtras
@@ -7,7 +8,6 @@ import ProviderTestSupport
 import StrictJSON
 import TestSupport
 import Testing
-import Verification
 
 @testable import ProviderServer
 

@@ -1,9 +1,9 @@
+import ServiceMetrics
 import Gatekeeper
 import Logging
 import ProviderServer
 import ServiceLifecycle
 import TestSupport
-import Verification
 
 /// A provider for Gatekeeper on ports of its own, with certificate files of its own.
 package final class RunningProvider: Sendable {

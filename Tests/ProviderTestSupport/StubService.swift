@@ -1,3 +1,4 @@
+import ConfigurationModel
 import OCI
 import Synchronization
 import TestSupport

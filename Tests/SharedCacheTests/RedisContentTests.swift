@@ -1,8 +1,9 @@
+import ConfigurationModel
+import OCIRegistry
 import Crypto
 import OCI
 import StrictJSON
 import Testing
-import Verification
 
 @testable import SharedCache
 

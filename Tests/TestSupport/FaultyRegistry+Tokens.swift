@@ -1,5 +1,5 @@
+import OCIRegistry
 import Foundation
-import OCI
 import StrictJSON
 
 /// A token that a ``FaultyRegistry`` has issued.

@@ -1,3 +1,5 @@
+@testable import ConfigurationModel
+@testable import ServiceMetrics
 import OCI
 import Testing
 

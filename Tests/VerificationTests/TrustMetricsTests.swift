@@ -1,9 +1,9 @@
+import ServiceMetrics
 import Foundation
 import KeyManagement
 import PKI
 import TestSupport
 import Testing
-import Verification
 
 /// The metrics of trusted certificates.
 @Suite struct TrustMetricsTests {

@@ -1,8 +1,8 @@
+import ConfigurationModel
 import ArgumentParser
 import CountersignService
 import ProviderServer
 import Quotation
-import Verification
 
 /// `countersign serve`: the flags are Ratify's, with a few of our own.
 struct ServeCommand: AsyncParsableCommand {

@@ -1,0 +1,6 @@
+extension Duration {
+    /// This duration in milliseconds, with fractions.
+    package var milliseconds: Double {
+        Double(components.seconds) * 1000 + Double(components.attoseconds) / 1e15
+    }
+}
