@@ -1,5 +1,6 @@
 import Quotation
 import Testing
+import Verification
 
 @Suite struct BoundedTextTests {
     @Test func shortTextsStay() {
