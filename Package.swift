@@ -218,7 +218,7 @@ var targets: [Target] = [
     tests(
         "VerificationTests",
         [
-            "ConfigurationModel", "CountersignService", "KeyManagement", "OCI", "PKI", "ServiceMetrics", "StrictJSON",
+            "ConfigurationModel", "KeyManagement", "OCI", "PKI", "Quotation", "ServiceMetrics", "StrictJSON",
             "TestSupport", "Verification",
         ]),
     tests(
@@ -251,7 +251,10 @@ var targets: [Target] = [
     tests("PrewarmingTests", ["Prewarming", "TestSupport", "Verification"]),
     tests(
         "CountersignServiceTests",
-        ["ConfigurationModel", "CountersignService", "OCI", "OCIRegistry", "StrictJSON", "Verification", logging]),
+        [
+            "ConfigurationModel", "CountersignService", "OCI", "OCIRegistry", "ServiceMetrics", "StrictJSON",
+            "Verification", logging,
+        ]),
     tests(
         "IntegrationTests",
         [

@@ -1,6 +1,7 @@
 import Logging
 import ConfigurationModel
 @testable import OCIRegistry
+import ServiceMetrics
 import StrictJSON
 import Testing
 

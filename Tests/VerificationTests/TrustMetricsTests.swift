@@ -4,6 +4,7 @@ import KeyManagement
 import PKI
 import TestSupport
 import Testing
+import Verification
 
 /// The metrics of trusted certificates.
 @Suite struct TrustMetricsTests {
