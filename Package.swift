@@ -89,6 +89,7 @@ var targets: [Target] = [
         // Roots of Sigstore's repositories, compiled in as they were published.
         resources: [.embedInCode("Roots/sigstore.dev.root.json"), .embedInCode("Roots/github.root.json")],
         swiftSettings: strict),
+    room("SigstoreTrust", ["HTTP", "Quotation", "Sigstore", "TUF"]),
     room("KeyManagement", ["Encoding", "PKI", "Quotation", crypto]),
     room("ServiceLogging", ["Encoding", "StrictJSON", nioPosix, logging]),
     room("Redis", ["Quotation", nio, nioPosix, nioSSL, logging]),
@@ -158,7 +159,9 @@ var targets: [Target] = [
         ]),
     .executableTarget(
         name: "countersign",
-        dependencies: ["CountersignService", "Audit", "Encoding", "Quotation", "Sigstore", argumentParser],
+        dependencies: [
+            "CountersignService", "Audit", "Encoding", "Quotation", "Sigstore", "SigstoreTrust", argumentParser,
+        ],
         swiftSettings: strict,
         linkerSettings: releaseLink),
 
@@ -211,6 +214,7 @@ var targets: [Target] = [
     tests("NotationOnlineTests", ["HTTP", "Notation", "NotationOnline", "PKI", "TestSupport"]),
     tests("ConformanceTests", ["HTTP", "Notation", "NotationOnline", "OCI", "StrictJSON", "TestSupport"]),
     tests("TUFTests", ["StrictJSON", "TUF", "TestSupport"]),
+    tests("SigstoreTrustTests", ["HTTP", "SigstoreTrust", "TUF", "TestSupport"]),
     tests("KeyManagementTests", ["KeyManagement", "PKI", "TestSupport"]),
     tests("AzureTests", ["Azure", "HTTP", "KeyManagement", "OCI", "OCIRegistry", "PKI", "StrictJSON", "TestSupport"]),
     tests("ServiceLoggingTests", ["ServiceLogging", "StrictJSON", "TestSupport", logging]),
@@ -272,7 +276,7 @@ if Context.environment["COUNTERSIGN_FUZZ"] != nil {
     let rooms = [
         "Encoding", "Quotation", "Concurrency", "StrictJSON", "YAML", "IPAddresses", "HTTP", "OCI", "OCIRegistry",
         "PKI", "Notation", "NotationOnline", "KeyManagement", "ServiceMetrics", "ConfigurationModel", "Verification",
-        "Gatekeeper",
+        "Gatekeeper", "TUF",
     ]
     let instrumented = ["-sanitize=fuzzer,address", "-O", "-enable-testing"]
     targets.removeAll { !(rooms + ["CCurl", "COpenSSL", "CYAML"]).contains($0.name) }

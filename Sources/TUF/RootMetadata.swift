@@ -9,7 +9,8 @@ struct RootMetadata: Sendable {
     private let keys: [String: RepositoryKey]
     private let roles: [TopLevelRole: SigningRole]
 
-    private init(_ metadata: SignedMetadata) throws(TUFError.Problem) {
+    /// A root whose signatures nobody has looked at yet.
+    init(unverified metadata: SignedMetadata) throws(TUFError.Problem) {
         let members = MetadataMembers(metadata.signed, "the root")
         header = try MetadataHeader(members, type: TopLevelRole.root.rawValue)
         consistentSnapshot =
@@ -28,7 +29,7 @@ struct RootMetadata: Sendable {
     /// never have a successor.
     init(trusted bytes: [UInt8]) throws(TUFError.Problem) {
         let metadata = try SignedMetadata(bytes)
-        self = try RootMetadata(metadata)
+        self = try RootMetadata(unverified: metadata)
         try verify(metadata, as: .root)
     }
 
@@ -38,7 +39,7 @@ struct RootMetadata: Sendable {
         do throws(TUFError.Problem) {
             let metadata = try SignedMetadata(bytes)
             try metadata.verify(by: try role(.root), of: keys, owner: "root version \(header.version)")
-            let root = try RootMetadata(metadata)
+            let root = try RootMetadata(unverified: metadata)
             try metadata.verify(by: try root.role(.root), of: root.keys, owner: "the new root itself")
             // Step 5.3.5: no version is left out.
             guard root.header.version == version else {

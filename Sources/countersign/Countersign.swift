@@ -22,8 +22,8 @@ struct Countersign: AsyncParsableCommand {
         version: Release.version,
         subcommands: [
             ServeCommand.self, VerifyCommand.self, DiscoverCommand.self, InspectCommand.self, ResolveCommand.self,
-            SignCommand.self, CertificatesCommand.self, AuditCommand.self, ProbeCommand.self, CRDsCommand.self,
-            VerifyBundleCommand.self, VersionCommand.self,
+            SignCommand.self, CertificatesCommand.self, AuditCommand.self, TrustCommand.self, ProbeCommand.self,
+            CRDsCommand.self, VerifyBundleCommand.self, VersionCommand.self,
         ])
 
     static func main() async {

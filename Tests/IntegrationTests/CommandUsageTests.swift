@@ -7,7 +7,7 @@ import Testing
 @Suite struct CommandUsageTests {
     private static let commands = [
         "serve", "verify", "verify-bundle", "discover", "inspect", "resolve", "sign", "probe", "crds", "certificates",
-        "audit", "version",
+        "audit", "trust", "version",
     ]
 
     @Test func helpIsThere() async throws {
@@ -17,7 +17,7 @@ import Testing
         for command in Self.commands {
             let run = try await Command.run(command, "--help")
             #expect(run.status == 0 && run.output.contains("USAGE: countersign \(command)"), "\(run)")
-            #expect(["version", "crds"].contains(command) || run.output.contains("EXAMPLES"), "\(run)")
+            #expect(["version", "crds", "trust"].contains(command) || run.output.contains("EXAMPLES"), "\(run)")
         }
     }
 
@@ -29,21 +29,21 @@ import Testing
             try names.map { try String(contentsOf: documents.appending(path: $0), encoding: .utf8) }.joined()
         }
         let page = try text("cli.md")
-        for command in Self.commands + ["crds apply"] {
+        for command in Self.commands + ["crds apply", "trust fetch"] {
             let pages =
                 switch command {
                 case "serve": try text("configuration.md")
                 case "audit": try page + text("audit.md")
                 default: page
                 }
-            #expect(page.contains("| `\(command)") || command == "crds", "\(command)")
+            #expect(page.contains("| `\(command)") || ["crds", "trust"].contains(command), "\(command)")
             let help = try await Command.run(command.split(separator: " ").map(String.init) + ["--help"])
             let options = Set(
                 help.output.matches(of: /(?m)^  (?:-[a-z], )?(--[a-z-]+)|^  .*, (--[a-z-]+)/).map {
                     String($0.output.1 ?? $0.output.2 ?? "")
                 }
             ).subtracting(["--help", "--version"])
-            #expect(["crds", "version"].contains(command) || !options.isEmpty, "\(command)")
+            #expect(["crds", "trust", "version"].contains(command) || !options.isEmpty, "\(command)")
             for option in options.sorted() {
                 #expect(pages.matches(of: /--[a-z-]+/).contains { $0.output == option }, "\(command) \(option)")
             }
