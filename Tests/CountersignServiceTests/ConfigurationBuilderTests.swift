@@ -1,7 +1,8 @@
+import ConfigurationModel
 import Logging
+import ServiceMetrics
 import StrictJSON
 import Testing
-import Verification
 
 @testable import CountersignService
 
