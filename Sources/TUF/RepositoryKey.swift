@@ -52,9 +52,13 @@ struct RepositoryKey: Hashable, Sendable {
             return key.isValidSignature(signature, for: message)
         case .ecdsaP256(let key): return key.isValidSignature(signature, over: message, scheme: .ecdsa(.sha256))
         case .rsaPSS(let key):
-            // The salt's length is the hash's in what the reference implementation writes.
-            return key.isValidSignature(
-                signature, over: message, scheme: .rsaPSS(hash: .sha256, mgf1Hash: .sha256, saltLength: 32))
+            // The specification leaves the salt's length open. The reference implementation writes one as long as the
+            // hash, Go's library the longest that fits: EM of RFC 8017, section 9.1.1, less hash and two bytes.
+            guard case .rsa(let bits) = key.kind else { return false }
+            return [32, (bits + 6) / 8 - 32 - 2].contains { salt in
+                key.isValidSignature(
+                    signature, over: message, scheme: .rsaPSS(hash: .sha256, mgf1Hash: .sha256, saltLength: salt))
+            }
         case .unusable: return false
         }
     }

@@ -1,10 +1,10 @@
 """What a repository may do, right and wrong, and what a client must answer: step of the client workflow, role, problem."""
 import copy
-import json
 
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
 from repository import Repository, day, sign
-from securesystemslib.signer import CryptoSigner
-from tuf.api.metadata import Key
+from securesystemslib.signer import CryptoSigner, Signature
 
 TARGET = "trusted_root.json"
 ALL = []
@@ -78,6 +78,23 @@ def good_keys_of_all_kinds(run):
     kinds = [CryptoSigner.generate_ed25519, CryptoSigner.generate_ecdsa, CryptoSigner.generate_rsa]
     signers = {role: [kind() for kind in kinds] for role in ("root", "timestamp", "snapshot", "targets")}
     r = run.repository(signers=signers, thresholds={role: 3 for role in signers})
+    run.good(r)
+
+
+class LongestSalt(CryptoSigner):
+    """Signs as Go's library does unless told otherwise."""
+
+    def sign(self, payload):
+        longest = padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.MAX_LENGTH)
+        return Signature(self.public_key.keyid, self._private_key.sign(payload, longest, hashes.SHA256()).hex())
+
+
+@scenario
+def good_rsa_with_the_longest_salt(run):
+    signer = CryptoSigner.generate_rsa()
+    other = CryptoSigner.generate_rsa(size=3072)
+    signers = [LongestSalt(s._private_key, s.public_key) for s in (signer, other)]
+    r = run.repository(signers={role: signers for role in ("root", "timestamp", "snapshot", "targets")}, thresholds={"root": 2})
     run.good(r)
 
 
