@@ -42,6 +42,14 @@ def open_object(description, properties=None, **more):
     return result
 
 
+def private_addresses(asked):
+    return {
+        "description": f"Whether {asked} at private addresses: true, or a list of blocks that may be asked, as 10.20.0.0/16. "
+        "In cluster resources only.",
+        "x-kubernetes-preserve-unknown-fields": True,
+    }
+
+
 def parameters(description, properties):
     return open_object(description, properties, nullable=True)
 
@@ -82,6 +90,7 @@ STORE = plugin(
             "cacheEnabled": boolean("Remember lists of referrers and the digests of tags for ttl seconds."),
             "ttl": integer("How many seconds they are remembered; 10 unless set.", minimum=0, maximum=3600),
             "caBundle": string("A PEM file of further certificate authorities in the provider's pod. In cluster resources only."),
+            "allowPrivateAddresses": private_addresses("what a registry redirects to, or names for tokens, may be"),
             "tokenRealms": open_object(
                 "Other hosts that issue a registry's tokens and may have the credentials for it: {registry.example.com: [gitlab.example.com]}. In resources of a namespace only beside k8Secrets."
             ),
@@ -175,6 +184,13 @@ VERIFIER = plugin(
                     "ocspTimeout": integer("Milliseconds that one OCSP responder may take.", minimum=1, maximum=60000),
                     "crlTimeout": integer("Milliseconds that one revocation list may take.", minimum=1, maximum=60000),
                     "cacheBytes": integer("How many bytes of verified answers the whole process keeps. In cluster resources only.", minimum=0),
+                    "maximumAge": integer(
+                        "Milliseconds after which an answer or a list is asked for again, whatever its nextUpdate says; a day unless set. "
+                        "In cluster resources only.",
+                        minimum=1000,
+                        maximum=2592000000,
+                    ),
+                    "allowPrivateAddresses": private_addresses("the responders and lists that certificates name may be"),
                 },
                 nullable=True,
             ),

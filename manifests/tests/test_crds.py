@@ -142,6 +142,18 @@ def with_parameter(kind, name, value):
     return result
 
 
+@pytest.mark.parametrize("value", [True, False, ["10.20.0.0/16"]])
+def test_private_addresses_are_allowed_as_a_whole_or_by_blocks(value):
+    for resource in (
+        with_parameter("Store", "allowPrivateAddresses", value),
+        with_parameter("Verifier", "revocation", {"allowPrivateAddresses": value, "maximumAge": 3600000}),
+    ):
+        assert complaints(resource) == []
+        version = resource["apiVersion"].split("/")[1]
+        spec = schema_of(resource["kind"], version)["properties"]["spec"]
+        assert pruned(resource["spec"], spec) == resource["spec"]
+
+
 @pytest.mark.parametrize(
     "resource,word",
     [
@@ -158,6 +170,7 @@ def with_parameter(kind, name, value):
             ),
             "lax",
         ),
+        (with_parameter("Verifier", "revocation", {"maximumAge": 999}), "minimum"),
         (with_parameter("Policy", "artifactVerificationPolicies", {"default": "some"}), "some"),
         (with_parameter("KeyManagementProvider", "certificates", "name"), "array"),
         (with_parameter("CertificateStore", "certificates", [{"name": "a"}]), "string"),
