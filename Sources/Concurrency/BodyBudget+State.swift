@@ -1,19 +1,19 @@
-/// Who holds what of a budget, and who is next.
+/// The state of a budget: which body holds how much, and which waiting body is next.
 extension BodyBudget {
     struct Holding {
         var bytes = 0
-        /// How many it is taken to have in the end.
+        /// The size that the body is expected to reach.
         var expected: Int
-        /// Whether it is under way: only then it can give way.
+        /// Whether it is still being received: only then it can give way.
         var isUnderWay: Bool
-        /// Whether it waits for what is to be done with it.
+        /// Whether it is whole and waits to be processed (``BodyBudget/hold(_:_:)``).
         var isHeld = false
-        /// Whether it may come, large as it is.
+        /// Whether it may grow beyond ``BodyBudget/alwaysGranted``.
         var isAdmitted = false
-        /// How many bytes it asked for in vain; it is not read until there is room for them. 0: it does not wait.
+        /// The bytes for which it waits, unread; 0 when it does not wait.
         var wanted = 0
         var hasGivenWay = false
-        /// Not the share itself, which would never end.
+        /// Not the share itself: this reference would keep it alive.
         var orders: Orders?
 
         var canGiveWay: Bool { isUnderWay && bytes > 0 }
@@ -28,13 +28,13 @@ extension BodyBudget {
         var bytes = 0
         /// How many of its bodies wait.
         var waiting = 0
-        /// How many bytes those that are admitted have, or are taken to have in the end.
+        /// The sum of the expected sizes of its admitted bodies.
         var admitted = 0
         var record = Record()
-        /// What it holds beyond what it is trusted with.
+        /// The bytes it holds beyond its credit.
         var excess: Int { max(0, bytes - record.credit) }
 
-        /// Whether one of its bodies may become large: as many as can be had whole, and one in any case.
+        /// Whether one of its bodies may become large: as many may as fit whole into `room`, and one in any case.
         mutating func admits(_ number: UInt64, _ room: Int) -> Bool {
             guard let holding = holdings[number], !holding.isAdmitted else { return true }
             guard admitted == 0 || admitted + holding.expected <= room else { return false }
@@ -51,7 +51,7 @@ extension BodyBudget {
         }
     }
 
-    /// What a host did with the time it was given.
+    /// The bytes that a host delivered in whole bodies, and those of bodies that were lost. Both decay over time.
     struct Record {
         var delivered = 0.0
         var lost = 0.0
@@ -62,7 +62,7 @@ extension BodyBudget {
         mutating func fade(_ now: ContinuousClock.Instant) {
             let halves = (now - updated) / BodyBudget.halfLife
             guard halves > 0.01 else { return }
-            // Close enough to an exponential, and without a library of mathematics.
+            // Close enough to an exponential, which would need the C math library.
             let factor = 1 / (1 + halves * (1 + halves / 2))
             (delivered, lost, updated) = (delivered * factor, lost * factor, now)
         }
@@ -84,12 +84,12 @@ extension BodyBudget {
 
         init(maximum: Int) { self.maximum = maximum }
 
-        /// What those may have together that are trusted with nothing.
+        /// The bytes that hosts may hold beyond their credit, all together: three quarters.
         private var forAll: Int { maximum - maximum / 4 }
 
         private func host(_ name: String) -> Host { hosts[name] ?? Host(record: remembered[name] ?? Record()) }
 
-        /// Changes what a host has, and the sums with it.
+        /// Changes a host's entry, and the totals with it.
         mutating func change<Value>(_ name: String, _ body: (inout Host) -> Value) -> Value {
             var host = hosts.removeValue(forKey: name) ?? Host(record: remembered.removeValue(forKey: name) ?? Record())
             (bytes, excess) = (bytes - host.bytes, excess - host.excess)
@@ -116,11 +116,12 @@ extension BodyBudget {
             return bytes + more <= maximum && excess + growth <= forAll
         }
 
-        /// Makes room for more bytes of a host, if that can be.
+        /// Makes room for more bytes of a host, by evicting transfers if need be.
         ///
         /// - Parameters:
-        ///   - number: the body that they belong to; `nil` when it is not under way.
-        ///   - told: what is to be called afterwards.
+        ///   - number: the body that they belong to; `nil` when it is not being received.
+        ///   - told: gets the callbacks that are to be called afterwards.
+        /// - Returns: whether there is room.
         mutating func makeRoom(
             for name: String, _ number: UInt64?, _ more: Int, _ told: inout [@Sendable () -> Void]
         ) -> Bool {
@@ -138,8 +139,8 @@ extension BodyBudget {
             return true
         }
 
-        /// The transfer that gives way to a host: the largest of the host that holds most, if that is more than this
-        /// one would hold. It is not for those that lost much themselves to make others lose.
+        /// The transfer that gives way to a host: the largest of the host with the greatest excess, if that excess is
+        /// more than this host's would be. A host that has lost much itself makes nobody give way.
         private func others(giveWayTo name: String, _ more: Int) -> (String, UInt64)? {
             let own = host(name)
             guard own.record.lost - own.record.delivered <= Double(maximum / 8) else { return nil }
@@ -153,8 +154,8 @@ extension BodyBudget {
             return candidates?.max { $0.value.bytes < $1.value.bytes }.map { (chosen, $0.key) }
         }
 
-        /// The last of those of the same host that began after a large one: whoever began first comes to its end, and
-        /// two do not wait for each other.
+        /// The newest transfer of the same host that began after this large one. So the oldest one always finishes, and
+        /// no two wait for each other.
         private func younger(than number: UInt64?, of name: String) -> (String, UInt64)? {
             guard let number, let host = hosts[name], host.holdings[number]?.isAdmitted == true else { return nil }
             let candidates = host.holdings.filter { $0.key > number && $0.value.canGiveWay }
@@ -177,7 +178,7 @@ extension BodyBudget {
             if let orders { told.append(orders.giveWay) }
         }
 
-        /// A body waits until there is room for so many bytes; 0: it does not wait any more.
+        /// Marks a body as waiting for room for `wanted` bytes; 0 ends the wait.
         mutating func wait(_ name: String, _ number: UInt64, for wanted: Int) {
             guard let holding = hosts[name]?.holdings[number] else { return }
             let change = (wanted > 0 ? 1 : 0) - (holding.isWaiting ? 1 : 0)
@@ -186,7 +187,7 @@ extension BodyBudget {
             hosts[name]?.holdings[number]?.wanted = wanted
         }
 
-        /// Lets those go on for which there is room now: of the hosts that hold least, and what began first of these.
+        /// Resumes the waiting bodies for which there is room now: hosts with the least excess first, then the oldest.
         mutating func wake(_ told: inout [@Sendable () -> Void]) {
             guard waiting > 0, bytes < maximum else { return }
             var candidates: [(host: String, excess: Int, number: UInt64)] = []

@@ -1,20 +1,20 @@
 import Synchronization
 
-/// How many bytes of answers may be in the process's memory at once, and whose they are.
+/// A memory budget for the bodies of HTTP responses, shared fairly between the hosts that send them.
 ///
-/// Each answer has a limit, each host a number of connections, and there is any number of hosts: the product of these
-/// has no limit that a process could bear. So there is one budget for all bodies that are under way or wait to be
-/// judged, and it is shared fairly: where there is no room for a host, whoever holds more than it gives way, its
-/// largest transfer first. Nobody gains by answering slowly, by many connections, or by being first.
+/// Each response has a limit and each host a limit of connections, but the number of hosts has none. So one budget
+/// covers all bodies that are being received or wait to be verified. Where there is no room for a host, a host that
+/// holds more than it gives way: the largest transfer of the one that holds most is ended. Nobody gains by answering
+/// slowly, by many connections, or by being first.
 ///
-/// A body for which there is no room is not read for a while: it waits, and goes on when others have ended. Of one host
-/// no more large bodies are read at once than can be had whole, the oldest first. A host whose bodies gave way or were
-/// broken off before makes nobody else give way: hosts that send as fast as they can would else take turns in that, and
-/// what they send would be read for nothing.
+/// A body for which there is no room waits: it is not read until others have ended. Of one host only as many large
+/// bodies are read at once as fit whole, the oldest first. A host that has lost much more than it has delivered makes
+/// nobody else give way. Otherwise hosts that send as fast as they can would evict each other in turn, and what they
+/// send would be read for nothing.
 ///
-/// A quarter is kept for hosts that deliver: of it each may use as many bytes as it has lately sent in whole bodies,
-/// less those of bodies that it broke off. And ``alwaysGranted`` bytes are there for every host that can be asked at
-/// all, so that what is usual, a manifest and a signature of some kilobytes, never waits for anybody.
+/// A quarter of the budget is for hosts that deliver: of it each may use as many bytes as it has lately sent in whole
+/// bodies, less those of bodies that were broken off. And each host may always hold ``alwaysGranted`` bytes, so that
+/// the usual manifest and signature of some kilobytes never wait.
 package final class BodyBudget: Sendable {
     /// The budget of the process: all clients share it unless told otherwise.
     package static let process = BodyBudget()
@@ -22,37 +22,37 @@ package final class BodyBudget: Sendable {
     package static let usualBytes = 64 << 20
     /// What every host may hold, whatever the others do. There are as many hosts as connections at most.
     package static let alwaysGranted = 64 << 10
-    /// Less is asked for at once: bytes come in pieces of 16 KiB.
+    /// Room is asked for in multiples of this: bytes arrive in pieces of 16 KiB.
     package static let step = 16 << 10
-    /// How large a body is taken to become that does not say so.
+    /// The expected size of a body without a `Content-Length`.
     package static let usualBodyBytes = 1 << 20
     /// How many hosts are remembered for what they delivered.
     static let maximumRemembered = 512
     /// How long it takes until half of what a host delivered is forgotten.
     static let halfLife = Duration.seconds(60)
 
-    /// What was asked for.
+    /// The answer to a request for room.
     package enum Answer: Equatable {
         case granted
-        /// There is none now: whoever asked is told when it is worth asking again.
+        /// There is no room now. ``Orders/goOn`` is called when it is worth asking again.
         case wait
         case refused
     }
 
-    /// What a transfer is told, from any thread.
+    /// The callbacks of a transfer. They are called on any thread.
     package struct Orders: Sendable {
-        /// It is to end: its bytes are free for others.
+        /// The transfer must end: its bytes were given to others.
         package var giveWay: @Sendable () -> Void
-        /// It waited, and there may be room now.
+        /// The transfer waited, and there may be room now.
         package var goOn: @Sendable () -> Void
 
-        /// Orders.
+        /// The callbacks of a transfer.
         package init(giveWay: @escaping @Sendable () -> Void, goOn: @escaping @Sendable () -> Void) {
             (self.giveWay, self.goOn) = (giveWay, goOn)
         }
     }
 
-    /// The bytes of one body. They are free again when nobody holds this any more.
+    /// The bytes of one body. They are released when the last reference to the share is.
     package final class Share: Sendable {
         fileprivate let budget: BodyBudget
         fileprivate let host: String
@@ -70,7 +70,7 @@ package final class BodyBudget: Sendable {
     /// A budget.
     package init(maximumBytes: Int = usualBytes) { state = Mutex(State(maximum: maximumBytes)) }
 
-    /// How many bytes there may be. What is there already stays.
+    /// The size of the budget. Lowering it evicts nothing that is held already.
     package var maximumBytes: Int {
         get { state.withLock { $0.maximum } }
         set {
@@ -78,15 +78,15 @@ package final class BodyBudget: Sendable {
         }
     }
 
-    /// How many bytes there are now and were at most, how many transfers gave way to other hosts, and how many were
-    /// ended because there was no room for them.
+    /// The bytes held now, the most that were ever held, how many transfers gave way to others, and how many were
+    /// refused for want of room.
     package var counts: (bytes: Int, largest: Int, evictions: UInt64, refusals: UInt64) {
         state.withLock { ($0.bytes, $0.largest, $0.evictions, $0.refusals) }
     }
 
-    /// Changes the state, and then tells whom it concerns.
+    /// Changes the state under the lock, then calls the callbacks that follow from it outside of the lock.
     ///
-    /// - Parameter frees: whether others may find room afterwards; whoever gave way left some in any case.
+    /// - Parameter frees: whether the change may make room for waiting bodies; an eviction always does.
     @discardableResult private func change<Value: Sendable>(
         frees: Bool = true, _ body: (inout State, inout [@Sendable () -> Void]) -> Value
     ) -> Value {
@@ -100,11 +100,11 @@ package final class BodyBudget: Sendable {
         return value
     }
 
-    /// The share of a body that is about to come, with nothing in it yet.
+    /// The share of a body that is about to be received; it holds no bytes yet.
     ///
     /// - Parameters:
-    ///   - expected: how many bytes it will have, as far as that is known.
-    ///   - orders: what it is told.
+    ///   - expected: how many bytes the body will have, as far as that is known.
+    ///   - orders: the callbacks of its transfer.
     package func begin(_ host: String, expected: Int = usualBodyBytes, _ orders: Orders) -> Share {
         let number = state.withLock { state in
             state.number += 1
@@ -119,9 +119,9 @@ package final class BodyBudget: Sendable {
         return Share(self, host, number)
     }
 
-    /// Asks for room for bytes that have come, before they are kept.
+    /// Asks for room for bytes that have arrived, before they are stored.
     ///
-    /// - Parameter mayWait: whether the bytes can stay where they are until there is room.
+    /// - Parameter mayWait: whether the bytes can stay unread until there is room; otherwise no room is a refusal.
     package func take(_ share: Share, _ more: Int, mayWait: Bool = false) -> Answer {
         change(frees: false) { state, told in
             guard let holding = state.hosts[share.host]?.holdings[share.number], !holding.hasGivenWay else {
@@ -143,13 +143,13 @@ package final class BodyBudget: Sendable {
         }
     }
 
-    /// Has those asked again that wait, if there is room for them.
+    /// Calls ``Orders/goOn`` of the waiting bodies for which there is room now.
     package func wake() { change { _, _ in } }
 
-    /// Room for a body that has come and waits for what is to be done with it. It cannot give way; so what waits has
-    /// half of the budget at most.
+    /// Reserves room for a whole body that waits to be processed. Such a body cannot give way; so all of them together
+    /// have half of the budget at most.
     ///
-    /// - Returns: `nil` when there is no room. The bytes are free again when nobody holds the share any more.
+    /// - Returns: `nil` when there is no room. The bytes are released with the last reference to the share.
     package func hold(_ host: String, _ bytes: Int) -> Share? {
         let number = change(frees: false) { state, told -> UInt64? in
             let own = state.hosts[host]?.bytes ?? 0
@@ -171,7 +171,7 @@ package final class BodyBudget: Sendable {
         return number.map { Share(self, host, $0) }
     }
 
-    /// A body has come whole, with so many bytes: it cannot give way any more, and its host is to be trusted with more.
+    /// A body was received whole: it cannot give way any more, and its bytes count as delivered by its host.
     package func complete(_ share: Share, _ bytes: Int) {
         change { state, _ in
             let now = ContinuousClock.now
@@ -188,7 +188,7 @@ package final class BodyBudget: Sendable {
         }
     }
 
-    /// Whether a host is one that delivers.
+    /// Whether a host has lately delivered more bytes than it lost.
     package func delivers(_ host: String) -> Bool {
         state.withLock { ($0.hosts[host]?.record ?? $0.remembered[host]).map { $0.credit > 0 } ?? false }
     }
@@ -200,7 +200,7 @@ package final class BodyBudget: Sendable {
                 host.dismiss(share.number)
                 guard let holding = host.holdings.removeValue(forKey: share.number) else { return 0 }
                 host.bytes -= holding.bytes
-                // Broken off: it was waited for in vain.
+                // Broken off before it was whole.
                 if holding.isUnderWay { host.record.lost += Double(holding.bytes) }
                 return holding.isHeld ? holding.bytes : 0
             }

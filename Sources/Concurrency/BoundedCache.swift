@@ -1,21 +1,21 @@
 import Synchronization
 
-/// A cache that keeps the most recently used entries within a bound, and counts what it was worth.
+/// A cache with a bound that evicts the least recently used entries, and counts its hits and misses.
 ///
-/// When it is full, what has expired makes room first, then what was not used for the longest time.
+/// When it is full, what has expired goes first, then what was not used for the longest time.
 ///
-/// Other rooms have copies of it for their types: that is why it is inlinable. A type that is `package` and no more is
-/// not inlined into other modules, whatever its methods say; hence `@usableFromInline`.
+/// It is `@inlinable` so that other modules specialise it for their types. A type that is only `package` is not inlined
+/// into other modules, whatever its methods say; hence `@usableFromInline`.
 @usableFromInline
 package final class BoundedCache<Key: Hashable & Sendable, Value: Sendable>: Sendable {
-    /// What a kept value is to somebody who asks for it.
+    /// How a lookup judges the value that it found.
     @usableFromInline
     package enum Use: Sendable {
-        /// It is the answer, and has been used.
+        /// The value is returned, and counts as used.
         case hit
-        /// It stays for others.
+        /// The value is not returned, but stays for other callers.
         case miss
-        /// It is of no use to anybody any more.
+        /// The value is removed.
         case expired
     }
 
@@ -68,7 +68,7 @@ package final class BoundedCache<Key: Hashable & Sendable, Value: Sendable>: Sen
         @usableFromInline var oldest = Slot.none
         @usableFromInline var cost = 0
         @usableFromInline var counts = CacheCounts()
-        /// How many entries have an end.
+        /// How many entries have an expiry.
         @usableFromInline var ending = 0
         /// How many entries have come since what has expired was last looked for.
         @usableFromInline var addedSinceSweep = Int.max / 2
@@ -131,18 +131,18 @@ package final class BoundedCache<Key: Hashable & Sendable, Value: Sendable>: Sen
             for place in slots.indices {
                 if let content = slots[place].content, condition(slots[place], content) { remove(Int32(place)) }
             }
-            // What a burst has needed is not held for ever.
+            // Memory that a burst needed is not kept for ever.
             if places.isEmpty { (places, slots, free) = ([:], [], Slot.none) }
         }
 
-        /// Makes room for one more entry of a cost.
+        /// Makes room for one more entry with this cost.
         @inlinable
         mutating func makeRoom(for cost: Int, maximumEntries: Int, _ now: ContinuousClock.Instant) {
             func isFull(_ state: State) -> Bool {
                 state.cost > state.maximumCost - cost || state.places.count > maximumEntries - 1
             }
             guard isFull(self) else { return }
-            // Once for every eighth of the entries, so that a full cache is not looked through for each new one.
+            // Once an eighth of the entries is new, so that a full cache is not searched for each insertion.
             if ending > 0, addedSinceSweep > places.count / 8 {
                 removeAll { slot, _ in slot.hasExpired(now) }
                 addedSinceSweep = 0
@@ -183,8 +183,8 @@ package final class BoundedCache<Key: Hashable & Sendable, Value: Sendable>: Sen
     /// The value of a key that has not expired.
     ///
     /// - Parameters:
-    ///   - countsMisses: whether it counts when there is none; not for whoever asks again in another way then.
-    ///   - judge: what the value is to who asks; it may change it. It must not take this cache's lock again.
+    ///   - countsMisses: whether a miss is counted; `false` for a caller that looks again by another method.
+    ///   - judge: judges the value, and may change it. It runs under the lock: it must not call this cache.
     @inlinable
     package func value(
         for key: Key, now: ContinuousClock.Instant = .now, countsMisses: Bool = true,
@@ -210,7 +210,7 @@ package final class BoundedCache<Key: Hashable & Sendable, Value: Sendable>: Sen
         }
     }
 
-    /// The value of a key that has not expired: neither a hit nor a miss, nor a use.
+    /// The value of a key that has not expired. Neither hit nor miss is counted, and the entry's age stays as it is.
     @inlinable
     package func peek(_ key: Key, now: ContinuousClock.Instant = .now) -> Value? {
         state.withLock { state in
@@ -219,7 +219,7 @@ package final class BoundedCache<Key: Hashable & Sendable, Value: Sendable>: Sen
         }
     }
 
-    /// Changes the value of a key, if there is one. That is no use of it.
+    /// Changes the value of a key, if there is one. That does not count as a use.
     @inlinable
     package func change(_ key: Key, _ body: (inout Value) -> Void) {
         state.withLock { state in
@@ -228,8 +228,8 @@ package final class BoundedCache<Key: Hashable & Sendable, Value: Sendable>: Sen
         }
     }
 
-    /// Keeps a value in the place of the one before, at the expense of those that were not used for the longest time.
-    /// The one before goes even when the new one is too large to be kept.
+    /// Stores a value in place of the previous one, and evicts the least recently used entries to make room. The
+    /// previous value goes even when the new one is too large to be stored.
     @inlinable
     package func insert(
         _ value: Value, for key: Key, cost: Int = 1, expires: ContinuousClock.Instant? = nil,
@@ -245,7 +245,7 @@ package final class BoundedCache<Key: Hashable & Sendable, Value: Sendable>: Sen
         }
     }
 
-    /// Forgets a key if its value is of a kind.
+    /// Removes a key if its value meets a condition.
     @inlinable
     package func remove(_ key: Key, where condition: (Value) -> Bool = { _ in true }) {
         state.withLock { state in
@@ -255,13 +255,13 @@ package final class BoundedCache<Key: Hashable & Sendable, Value: Sendable>: Sen
         }
     }
 
-    /// Forgets the entries of a kind.
+    /// Removes the entries that meet a condition.
     @inlinable
     package func removeAll(where condition: (Key, Value) -> Bool) {
         state.withLock { state in state.removeAll { _, content in condition(content.key, content.value) } }
     }
 
-    /// Forgets what has expired, and what is of no use to anybody any more.
+    /// Removes what has expired, and the values that meet a condition.
     @inlinable
     package func removeExpired(now: ContinuousClock.Instant = .now, or condition: (Value) -> Bool = { _ in false }) {
         state.withLock { state in
@@ -270,9 +270,9 @@ package final class BoundedCache<Key: Hashable & Sendable, Value: Sendable>: Sen
         }
     }
 
-    /// Forgets so many of those that were not used for the longest time, or all.
+    /// Removes the `count` least recently used entries, or all if there are fewer.
     ///
-    /// - Returns: how many went.
+    /// - Returns: how many were removed.
     @inlinable
     package func evict(_ count: Int) -> Int {
         state.withLock { state in
@@ -286,7 +286,7 @@ package final class BoundedCache<Key: Hashable & Sendable, Value: Sendable>: Sen
         }
     }
 
-    /// The entries of a kind. That is no use of them.
+    /// The entries that meet a condition. That does not count as a use.
     @inlinable
     package func entries(where condition: (Value) -> Bool) -> [(key: Key, value: Value)] {
         state.withLock { state in

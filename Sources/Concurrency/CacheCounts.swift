@@ -1,10 +1,10 @@
-/// What a cache was worth, and what it holds.
+/// The counters of a cache, and what it holds.
 public struct CacheCounts: Hashable, Sendable {
-    /// How often the answer was there.
+    /// How often a lookup found an answer.
     public var hits = 0
-    /// How often it was not.
+    /// How often it did not.
     public var misses = 0
-    /// How many entries made room for others. What had expired makes room without being counted.
+    /// How many entries were evicted to make room. Expired entries are not counted.
     public var evictions = 0
     /// How many entries are kept.
     public var entries = 0

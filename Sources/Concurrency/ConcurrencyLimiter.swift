@@ -1,17 +1,17 @@
 import Synchronization
 
-/// Who may work now: so many verifications overall, so many for one registry. The others wait in a queue, in order for
-/// each registry and by turns between registries, so that a slow one holds up its own images only.
+/// Limits how many verifications run at once, overall and for one registry. The others wait in a queue: first come,
+/// first served within a registry, round robin between registries. So a slow registry holds up only its own images.
 ///
-/// References come from strangers, and one slow registry may have any number of names. So half of all places are for
-/// whoever comes first; of the other half nobody who has a few, a thirty-second of all, gets another one as long as
-/// others work; and the last eighth is for registries that have worked fast before.
+/// References come from strangers, and one slow registry may have any number of names. So half of all places are first
+/// come, first served. Of the other half a registry that already has a thirty-second of all places gets no more while
+/// others work. The last eighth is for registries that have answered fast before.
 package final class ConcurrencyLimiter: Sendable {
-    /// How many work and wait.
+    /// How many may run, and how many may wait.
     package struct Limits: Sendable, Equatable {
         /// Verifications under way at once.
         package var overall: Int
-        /// Of these, for one registry.
+        /// Verifications under way at once for one registry.
         package var perRegistry: Int
         /// How many may wait.
         package var queued: Int
@@ -24,10 +24,10 @@ package final class ConcurrencyLimiter: Sendable {
         }
     }
 
-    /// What became of the wish for a place.
+    /// The answer to a request for a place.
     package enum Answer: Sendable, Equatable {
         case granted
-        /// There is none in time, and why.
+        /// No place will be free in time, with the reason.
         case overloaded(String)
     }
 
@@ -40,7 +40,7 @@ package final class ConcurrencyLimiter: Sendable {
     private struct Host {
         var working = 0
         var waiting: [Waiter] = []
-        /// How long a place is held, on average; `nil` before the first one was given back.
+        /// How long a place is held, on average; `nil` before the first one was released.
         var meanTime: Duration?
     }
 
@@ -50,10 +50,10 @@ package final class ConcurrencyLimiter: Sendable {
         var queued = 0
         var lastID: UInt64 = 0
         var hosts: [String: Host] = [:]
-        /// The hosts that have somebody waiting, whose turn it is first.
+        /// The hosts with waiting work, the next one in turn first.
         var turns: [String] = []
         var refused: UInt64 = 0
-        /// Registries that gave a place back soon when they last gave one back, and when that was.
+        /// Registries that released their last place within ``ConcurrencyLimiter/soon``, and when that was.
         var prompt: [String: ContinuousClock.Instant] = [:]
 
         /// Whether there is a place for a registry, as far as the others are concerned.
@@ -65,7 +65,7 @@ package final class ConcurrencyLimiter: Sendable {
                 || (working < limits.overall && prompt[name] != nil)
         }
 
-        /// Takes note of how long a registry held a place.
+        /// Records how long a registry held a place.
         mutating func remember(_ name: String, held: Duration) {
             guard held < ConcurrencyLimiter.soon else {
                 prompt[name] = nil
@@ -79,9 +79,9 @@ package final class ConcurrencyLimiter: Sendable {
         }
     }
 
-    /// How long a place is held at a registry that answers.
+    /// A registry that holds a place for less than this counts as fast.
     private static let soon = Duration.seconds(3)
-    /// How many registries are remembered for that: references name any number.
+    /// How many fast registries are remembered: references name any number.
     private static let mostPrompt = 512
 
     private let state = Mutex(State())
@@ -89,18 +89,19 @@ package final class ConcurrencyLimiter: Sendable {
     /// All places free.
     package init() {}
 
-    /// How many work and wait now, and how many were turned away so far.
+    /// How many run and wait now, and how many were refused so far.
     package var counts: (working: Int, waiting: Int, refused: UInt64) {
         state.withLock { ($0.working, $0.queued, $0.refused) }
     }
 
-    /// Works at a registry when there is a place.
+    /// Does some work for a registry as soon as there is a place.
     ///
     /// - Parameters:
-    ///   - callerDeadline: when who asks needs the answer; without a chance of a place by then the answer comes at
-    ///     once.
-    ///   - deadline: when nobody needs it any more.
-    ///   - work: what to do; its place is free afterwards.
+    ///   - callerDeadline: when the caller needs the result. If no place can be expected by then, the call is refused
+    ///     at once.
+    ///   - deadline: when the wait for a place ends.
+    ///   - overloaded: makes the result of a refusal from its reason.
+    ///   - work: what to do; its place is released afterwards.
     package func work<Value>(
         at host: String, limits: Limits, callerDeadline: ContinuousClock.Instant, deadline: ContinuousClock.Instant,
         overloaded: (String) -> Value, _ work: () async -> Value
@@ -115,10 +116,10 @@ package final class ConcurrencyLimiter: Sendable {
         }
     }
 
-    /// Works at a registry when nobody needs the place: none waits, and three of four places stay free, overall and of
-    /// this registry. Others come first, so there is no queue for this.
+    /// Does some work in the background, if the limiter is nearly idle: nobody waits, and less than a quarter of the
+    /// places is taken, overall and for this registry. It never queues.
     ///
-    /// - Returns: `nil` when there is no such place now.
+    /// - Returns: `nil` when the limiter is too busy.
     package func workIfIdle<Value>(at host: String, limits: Limits, _ work: () async -> Value) async -> Value? {
         let isGranted = state.withLock { state in
             state.limits = limits
@@ -166,7 +167,7 @@ package final class ConcurrencyLimiter: Sendable {
         }
     }
 
-    /// What can be said at once; `nil`: wait.
+    /// The answer, if there is one without waiting; `nil` to wait.
     private static func decide(
         _ name: String, _ callerDeadline: ContinuousClock.Instant, _ state: inout State
     ) -> Answer? {
@@ -183,7 +184,7 @@ package final class ConcurrencyLimiter: Sendable {
                 "overloaded: \(state.queued) images wait already; ask again in a moment (or add replicas, or raise executor.maximumQueued)"
             )
         }
-        // As many leave in the mean time as there are places.
+        // In the mean time of one, as many finish as run now.
         if let mean = host.meanTime, host.working > 0 {
             let wait = mean * Double(host.waiting.count + 1) / Double(host.working)
             if ContinuousClock.now + wait > callerDeadline {
@@ -228,7 +229,7 @@ package final class ConcurrencyLimiter: Sendable {
         for waiter in next { waiter.continuation.resume(returning: .granted) }
     }
 
-    /// The next one who may work: the first of the first host in turn that has a place of its own.
+    /// The next waiter that may run: the first one of the first host in turn for which there is a place.
     private static func next(_ state: inout State) -> Waiter? {
         for (index, name) in state.turns.enumerated() {
             guard var host = state.hosts[name], host.working < state.limits.perRegistry, !host.waiting.isEmpty,

@@ -1,9 +1,9 @@
 import Synchronization
 
-/// Calls back when a time has come, for many who hardly ever need it: nearly every wait ends long before its deadline.
+/// A timer for many deadlines, nearly all of which are removed before they are due.
 ///
-/// One sleeping task stands for all of them. A sleeping task for each wait costs a timer of the system, set and taken
-/// back, which is more than most of what is waited for.
+/// One sleeping task serves all of them. A sleeping task for each wait would set and cancel a system timer, which costs
+/// more than most of what is waited for.
 @usableFromInline
 package final class Deadlines: Sendable {
     private struct Entry {
@@ -18,7 +18,7 @@ package final class Deadlines: Sendable {
         var alarm: ContinuousClock.Instant?
     }
 
-    /// Those of the whole process.
+    /// The deadlines of the whole process.
     @usableFromInline
     package static let shared = Deadlines()
 
@@ -27,10 +27,11 @@ package final class Deadlines: Sendable {
     /// None yet.
     package init() {}
 
-    /// How many are waited for.
+    /// How many deadlines are pending.
     package var count: Int { state.withLock { $0.entries.count } }
 
-    /// Calls back at a deadline, or soon if it has passed, unless it is removed before.
+    /// Adds a deadline: the action is called when it has passed, unless ``remove(_:)`` comes first. The action must not
+    /// block: it runs in the task that serves all deadlines.
     @usableFromInline
     package func add(_ deadline: ContinuousClock.Instant, _ action: @escaping @Sendable () -> Void) -> UInt64 {
         let (id, isSooner) = state.withLock { state in
@@ -44,7 +45,7 @@ package final class Deadlines: Sendable {
         return id
     }
 
-    /// Calls back no more. What is being called at this moment is not stopped.
+    /// Removes a deadline. An action that is being called at this moment is not stopped.
     @usableFromInline
     package func remove(_ id: UInt64) { state.withLock { _ = $0.entries.removeValue(forKey: id) } }
 
@@ -58,7 +59,7 @@ package final class Deadlines: Sendable {
     private func wake(_ alarm: ContinuousClock.Instant) {
         let now = ContinuousClock.now
         let (due, next) = state.withLock { state -> ([Entry], ContinuousClock.Instant?) in
-            // Whoever was added with a sooner deadline has an alarm, and looks after all others.
+            // A sooner deadline was added meanwhile: its own alarm serves all others.
             guard state.alarm == alarm else { return ([], nil) }
             let due = state.entries.filter { $0.value.deadline <= now }
             for id in due.keys { state.entries[id] = nil }

@@ -1,9 +1,10 @@
-/// Whether the task is work of nobody's own, which goes on when those who wait for it have left.
+/// Marks a task whose work is shared by several callers and goes on when they have left, such as a verification.
 ///
-/// What such a task is the first to ask for it does itself, in one piece with what comes next, instead of waiting for
-/// another task that does it: a task and the way back from it cost more than most of what is done here.
+/// Nobody cancels such a task. So when it is the first to ask a ``SingleFlight`` for something, it may do that work in
+/// its own task (`inOwnTask`) instead of starting another one: a task and the way back cost more than most of what is
+/// done here.
 package enum DetachedWork {
-    /// Set by whoever makes such a task. Its children have it too: should one of them be cancelled, who waits for what
-    /// it was doing is not told so, but asks anew.
+    /// Set by the code that starts such a task. Child tasks inherit it. If one of them is cancelled, the callers that
+    /// wait for its work ask anew; they do not see the cancellation.
     @TaskLocal package static var isCurrent = false
 }

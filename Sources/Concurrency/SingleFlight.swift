@@ -1,33 +1,33 @@
 import Synchronization
 
-/// Why somebody has left before the work was done.
+/// Why a caller stopped waiting before the work was done.
 @usableFromInline
 package enum Departure: Hashable, Sendable {
-    /// The caller's deadline has come, or the work is overdue and was not done soon.
+    /// The caller's deadline passed, or the work was overdue already and did not finish within `waitAfterTimeout`.
     case deadline
     /// The caller's task was cancelled.
     case cancelled
 }
 
-/// Does the same work once for everyone who asks for it while it is being done.
+/// Coalesces concurrent requests: the same work is done once for all callers that ask for it while it is being done.
 ///
-/// The work belongs to nobody who waits: a caller that is cancelled, or whose deadline passes, leaves, and the work
-/// goes on for the others and for the cache that it fills. So it must end by a limit of its own. Each caller waits
-/// until its own deadline.
+/// No caller owns the work. A caller that is cancelled, or whose deadline passes, leaves, and the work goes on for the
+/// others and for the cache that it fills. So the work must end by a limit of its own. Each caller waits until its own
+/// deadline.
 ///
-/// Other rooms have copies of it for their types, with their own work in it: that is why it is inlinable.
+/// It is `@inlinable` so that other modules specialise it for their types and their work.
 @usableFromInline
 package final class SingleFlight<Key: Hashable & Sendable, Value: Sendable, Failure: Error>: Sendable {
-    /// What is done once.
+    /// The work.
     @usableFromInline
     package typealias Work = @Sendable () async throws(Failure) -> Value
 
-    /// What becomes of one caller's wait.
+    /// How one caller's wait ends.
     @usableFromInline
     enum Outcome: Sendable {
         case finished(Result<Value, Failure>)
         case left(Departure)
-        /// Who did the work in its own task was cancelled: ask anew.
+        /// The caller that did the work in its own task was cancelled: ask anew.
         case abandoned
     }
 
@@ -39,9 +39,9 @@ package final class SingleFlight<Key: Hashable & Sendable, Value: Sendable, Fail
             @usableFromInline var end: Outcome?
             @usableFromInline var lastWaiter = 0
             @usableFromInline var waiters: [Int: CheckedContinuation<Outcome, Never>] = [:]
-            /// Those who left before they were waiting.
+            /// The callers that left before they began to wait.
             @usableFromInline var departed: [Int: Departure] = [:]
-            /// Whether somebody's time ended before the work did.
+            /// Whether a caller has waited for long enough, and in vain.
             @usableFromInline var isOverdue = false
 
             @inlinable init() {}
@@ -51,7 +51,7 @@ package final class SingleFlight<Key: Hashable & Sendable, Value: Sendable, Fail
 
         @inlinable init() { state = Mutex(State()) }
 
-        /// Takes a number for a caller. The end is there if the work is done already.
+        /// Takes a number for a caller. `end` is set if the work is done already.
         @inlinable
         func enter() -> (waiter: Int, isOverdue: Bool, end: Outcome?) {
             state.withLock { state in
@@ -74,7 +74,7 @@ package final class SingleFlight<Key: Hashable & Sendable, Value: Sendable, Fail
             }
         }
 
-        /// - Parameter isInVain: whether the caller has waited for as long as could be asked of it.
+        /// - Parameter isInVain: whether the caller came with enough time, so that the work is overdue from now on.
         @inlinable
         func leave(_ waiter: Int, _ departure: Departure, isInVain: Bool = false) {
             let continuation = state.withLock { state in
@@ -100,22 +100,22 @@ package final class SingleFlight<Key: Hashable & Sendable, Value: Sendable, Fail
 
     @usableFromInline let flights = Mutex<[Key: Flight]>([:])
 
-    /// How long whoever asks for work that somebody has waited for in vain waits for it; `nil`: as long as anybody.
+    /// How long a caller waits for work that is overdue; `nil`: until its deadline, as for any work.
     @usableFromInline let waitAfterTimeout: Duration?
 
     /// No work under way.
     ///
-    /// - Parameter waitAfterTimeout: how long whoever asks waits, at most, for work under way that somebody has waited
-    ///   for until a deadline; `nil`: until its own. New work is always waited for until then.
+    /// - Parameter waitAfterTimeout: how long a caller waits, at most, for work under way on which another caller has
+    ///   timed out; `nil`: until its own deadline. The caller that starts the work always waits until its deadline.
     @inlinable
     package init(waitAfterTimeout: Duration? = nil) { self.waitAfterTimeout = waitAfterTimeout }
 
     /// How many pieces of work are under way.
     @inlinable package var count: Int { flights.withLock { $0.count } }
 
-    /// The value for a key: of the work that is under way, or of new work.
+    /// The value for a key: from the work that is under way, or from new work.
     ///
-    /// - Parameter deadline: when this caller leaves; `nil`: when the work is done.
+    /// - Parameter deadline: until when this caller waits; `nil`: until the work is done.
     /// - Returns: `nil` when this caller left before the work was done, for whatever reason.
     @inlinable
     package func value(
@@ -125,13 +125,13 @@ package final class SingleFlight<Key: Hashable & Sendable, Value: Sendable, Fail
         return try result.get()
     }
 
-    /// The value for a key: of the work that is under way, or of new work.
+    /// The value for a key: from the work that is under way, or from new work.
     ///
     /// - Parameters:
-    ///   - deadline: when this caller leaves.
-    ///   - inOwnTask: whether new work is done in this caller's task, which is then cancelled with it; those who wait
-    ///     for it ask anew in that case.
-    ///   - failure: what this caller is told when it leaves before the work is done.
+    ///   - deadline: until when this caller waits.
+    ///   - inOwnTask: whether new work is done in this caller's task. It is then cancelled with that task, and the
+    ///     callers that wait for it ask anew.
+    ///   - failure: the error to throw when this caller leaves before the work is done.
     @inlinable
     package func value(
         for key: Key, deadline: ContinuousClock.Instant, inOwnTask: Bool = false,
@@ -145,7 +145,7 @@ package final class SingleFlight<Key: Hashable & Sendable, Value: Sendable, Fail
         }
     }
 
-    /// Begins work that nobody waits for yet, unless it is under way.
+    /// Starts work without waiting for it, unless it is under way.
     @inlinable
     package func start(_ key: Key, work: @escaping Work) {
         let (flight, isNew) = flight(key)
@@ -176,7 +176,7 @@ package final class SingleFlight<Key: Hashable & Sendable, Value: Sendable, Fail
         }
     }
 
-    /// The work under way, or a new one, which is for the caller to begin.
+    /// The flight that is under way, or a new one, whose work the caller must start.
     @inlinable
     func flight(_ key: Key) -> (Flight, isNew: Bool) {
         flights.withLock { flights in
@@ -189,7 +189,7 @@ package final class SingleFlight<Key: Hashable & Sendable, Value: Sendable, Fail
 
     @inlinable
     func begin(_ key: Key, _ flight: Flight, _ work: @escaping Work) {
-        // At once, up to its first wait: the way through a queue to another thread costs more than that.
+        // Runs here up to its first suspension: the way through a queue to another thread costs more than that.
         Task.immediate { [self] in finish(key, flight, .finished(await Self.result(of: work))) }
     }
 
@@ -212,7 +212,7 @@ package final class SingleFlight<Key: Hashable & Sendable, Value: Sendable, Fail
         var isLong = false
         if let waitAfterTimeout, let whole = deadline {
             let short = ContinuousClock.now + waitAfterTimeout
-            // Who came with less time than that has not waited in vain: the work has hardly begun for it.
+            // A caller with less time than that does not make the work overdue: it hardly waited.
             isLong = whole >= short
             if !isNew, isOverdue { deadline = min(whole, short) }
         }

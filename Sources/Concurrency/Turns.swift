@@ -1,14 +1,14 @@
 import Synchronization
 
-/// Lets those who change the same thing do so one after the other.
+/// An asynchronous lock for each key: work for the same key is done one after the other, first come, first served.
 package final class Turns<Key: Hashable & Sendable>: Sendable {
-    /// Who waits for each key that someone has.
+    /// The waiters for each key that is taken.
     private let waiting = Mutex<[Key: [CheckedContinuation<Void, Never>]]>([:])
 
-    /// Nobody's turn yet.
+    /// No key is taken.
     package init() {}
 
-    /// Does something when nobody else does anything for this key. Those before it end by their own deadlines.
+    /// Runs `body` when no other body for this key runs. The wait has no deadline: each body must end by its own.
     package func take<Value: Sendable, Failure: Error>(
         _ key: Key, _ body: () async throws(Failure) -> Value
     ) async throws(Failure) -> Value {
