@@ -8,8 +8,8 @@ import NIOCore
     import Musl
 #endif
 
-/// What the listeners do together when the system lets them accept no more connections: usually, because the process
-/// has as many files open as it may.
+/// Logs and counts, for all listeners, that the system accepts no more connections: usually because the process has as
+/// many files open as it may.
 struct AcceptShortage: Sendable {
     let metrics: MetricsRegistry
     let logger: Logger
@@ -56,8 +56,8 @@ struct AcceptShortage: Sendable {
     }
 }
 
-/// Lets a socket that listens rest when a connection cannot be accepted: the connection waits, so that the system says
-/// at once that there is one to be accepted, again and again.
+/// Pauses a listening socket when a connection cannot be accepted. The connection stays in the queue, so the system
+/// would report it again and again.
 final class AcceptPause: ChannelInboundHandler {
     typealias InboundIn = any Channel
 

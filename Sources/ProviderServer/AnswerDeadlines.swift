@@ -8,9 +8,8 @@ package struct AnswerDeadlines: Sendable {
     /// - Parameter margin: how much of a timeout is kept for writing the answer.
     package init(margin: Duration) { self.margin = margin }
 
-    /// When the answers must be there, so that the rest of the timeout is enough to write them, and how much longer the
-    /// service is waited for, which says what was slow better than we can. The margin is never more than a fifth of a
-    /// short timeout.
+    /// When the answers must be there, so that the rest of the timeout suffices to write them. The grace is how much
+    /// longer to wait for the service, which knows best what was slow. The margin is at most a fifth of the timeout.
     package func deadline(
         _ arrival: ContinuousClock.Instant, timeout: Duration
     ) -> (deadline: ContinuousClock.Instant, grace: Duration) {

@@ -1,30 +1,31 @@
 import NIOCore
 import NIOHTTP1
 
-/// What a connection is to do now, as ``ConnectionStateMachine`` decides.
+/// What a connection must do next, as ``ConnectionStateMachine`` decides.
 enum ConnectionAction {
-    /// Find out what becomes of a request whose head has come, and tell ``ConnectionStateMachine/decided(_:)``.
+    /// Pass the head of a request to the routes, and their decision to ``ConnectionStateMachine/decided(_:)``.
     case dispatch(HTTPRequestHead)
-    /// Find out who asks, which takes a while, and tell ``ConnectionStateMachine/decided(_:)``.
+    /// Authenticate the caller, which takes longer, and pass the decision to ``ConnectionStateMachine/decided(_:)``.
     case admit(@Sendable () async -> RequestDisposition)
-    /// Hand a whole request over, and tell ``ConnectionStateMachine/answered(_:)``; at once
-    /// ``ConnectionStateMachine/answerTakesTime()`` when the answer is not at hand.
+    /// Pass a whole request to the routes, and their answer to ``ConnectionStateMachine/answered(_:)``. If it comes
+    /// later, call ``ConnectionStateMachine/answerTakesTime()`` at once.
     case handOver(AwaitedBody, [UInt8])
-    /// Make the answer to what is not taken as a request, and tell ``ConnectionStateMachine/answered(_:)``.
+    /// Make the answer to input that is not an acceptable request, and pass it to
+    /// ``ConnectionStateMachine/answered(_:)``.
     case refuse(RequestFault)
-    /// Count and log requests that are not answered at all.
+    /// Count and log requests that get no answer.
     case report(RequestFault)
     /// Tell the client to send the body (RFC 9110, section 10.1.1).
     case writeContinue
-    /// Write an answer, and tell ``ConnectionStateMachine/willWrite(bytes:)``.
+    /// Write an answer, and report its size to ``ConnectionStateMachine/willWrite(bytes:)``.
     case write(Response)
-    /// Send what was written.
+    /// Flush what was written.
     case flush
     /// Read more.
     case read
-    /// Time the phase that has begun. Without a time it has no end of its own.
+    /// Start the timer of the phase that has begun. Without a time the phase has no deadline.
     case enter(ConnectionPhase, TimeAmount?)
-    /// Stop whatever is waited for: its answer comes all the same.
+    /// Cancel the work under way. Its answer still comes.
     case cancelWork
     /// Take the next step towards the connection's end.
     case end(Ending)
@@ -46,28 +47,29 @@ enum ConnectionAction {
 
     /// The steps towards a connection's end.
     enum Ending: Equatable {
-        /// Send what was written, and tell ``ConnectionStateMachine/delivered()`` when it is on its way.
+        /// Flush what was written, and call ``ConnectionStateMachine/delivered()`` when the write has completed.
         case whenDelivered
-        /// Close our side, and wait for the client's for a while, of which ``ConnectionStateMachine/lingeringEnded()``
-        /// is the end.
+        /// Close our side, give the client a moment to close its own, then call
+        /// ``ConnectionStateMachine/lingeringEnded()``.
         case linger
         /// Close.
         case close
-        /// Close what was idle for too long, without waiting for the client's word.
+        /// Close a connection that was idle for too long, without waiting for TLS's closing alert of the client.
         case idle
-        /// The same, of a connection that makes room for others.
+        /// The same for a connection that makes room for others.
         case displaced
-        /// Close, because the client took too long over this phase.
+        /// Close because the client took too long in this phase.
         case expired(ConnectionPhase)
     }
 }
 
-/// What is waited for on a connection.
+/// What a connection waits for: the client (`handshake` to `body`), our answer (`answer`), or, while more requests are
+/// there to answer, that the client reads its answers (`delivery`).
 enum ConnectionPhase: String {
     case handshake, idle, head, body, answer, delivery, closed
 }
 
-/// How long the phases of a connection may take.
+/// How long the phases of a connection may take. `delivery` has the time of `idle`, `answer` has none.
 struct PhaseTimeouts: Sendable {
     let handshake: TimeAmount
     let idle: TimeAmount

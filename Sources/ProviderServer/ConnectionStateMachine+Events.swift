@@ -1,7 +1,7 @@
 import NIOCore
 import NIOHTTP1
 
-/// What happens to the connection. Each method is one event; ``nextAction()`` tells what to do about it.
+/// The events of a connection, one method each. After each, ``nextAction()`` returns what to do about it.
 extension ConnectionStateMachine {
     mutating func opened(isTLS: Bool) {
         guard phase == .closed, case .idle = state else { return }
@@ -12,7 +12,7 @@ extension ConnectionStateMachine {
         if phase == .handshake { enter(.idle) }
     }
 
-    /// It is closed, whoever closed it. Whatever is under way goes on: its verdict is kept for who asks next.
+    /// The connection is closed, by either side. Work under way goes on: its verdict is cached for the next request.
     mutating func closed() {
         guard phase != .closed else { return }
         state = .closed
@@ -23,7 +23,7 @@ extension ConnectionStateMachine {
         enter(.closed)
     }
 
-    /// The client sends nothing more.
+    /// The client has closed its side: it sends nothing more.
     mutating func inputClosed() {
         if case .lingering = state { end(.close) } else { input.isClosed = true }
     }
@@ -33,14 +33,14 @@ extension ConnectionStateMachine {
         end(.close)
     }
 
-    /// The provider stops. A client that has connected and not asked yet is about to: it is given a moment.
+    /// The provider stops. A client that has connected and not sent a request yet is about to: it is given a moment.
     mutating func quiesce() {
         guard shutdown == .none else { return }
         shutdown = .quiescing
         if phase == .idle, !hasAsked { enter(.idle) }
     }
 
-    /// Time is up: what is waited for is not waited for any longer.
+    /// The grace period of the shutdown is over: work under way is cancelled, and the connection ends.
     mutating func cut() {
         shutdown = .cut
         input.isClosed = true
@@ -52,12 +52,12 @@ extension ConnectionStateMachine {
         }
     }
 
-    /// There are too many idle connections, and this one is idle for longest.
+    /// There are too many idle connections, and this one has been idle for the longest time.
     mutating func displaced() {
         if phase == .idle { end(.displaced) }
     }
 
-    /// The present phase has taken too long.
+    /// The current phase has taken too long.
     mutating func deadlinePassed() {
         if case .closed = state { return }
         guard timeout != nil else { return }
@@ -67,36 +67,36 @@ extension ConnectionStateMachine {
 
     // MARK: Input
 
-    /// Something wants to read.
+    /// The pipeline asks for a read. It is held until more may be read.
     mutating func readRequested() { isReadHeld = true }
 
-    /// All that one read brings has been told.
+    /// Everything that one read brought has been received.
     mutating func readCompleted() { output.isFlushDue = true }
 
-    /// Bytes of a request have come: the first one starts the time for its head.
+    /// Bytes have arrived, not decoded yet: the first ones of a request start the deadline of its head.
     mutating func bytesArrived() {
         guard phase == .idle, !input.isDiscarded else { return }
         input.firstLine = FirstLine()
         enter(.head)
     }
 
-    /// What has come of a head that is not whole, or of what is none.
+    /// The bytes so far of a head that is incomplete or not HTTP: its first line is kept for the error message.
     mutating func see(_ bytes: ByteBufferView) { input.firstLine.take(bytes) }
 
-    /// What was read is decoded: the next request may have begun with it.
+    /// The bytes that arrived are decoded. Those beyond the end of a request begin the next one.
     ///
-    /// - Parameter last: the last bytes of it.
+    /// - Parameter last: the last eight bytes of what arrived; `nil` when there are fewer.
     mutating func bytesDecoded(_ last: UInt64?) {
         if phase == .idle, let end = input.bodyEnd, let last, end != last, !last.endsHead { bytesArrived() }
     }
 
     mutating func received(_ part: HTTPServerRequestPart) {
-        // The rest of what is being decoded.
+        // The decoder finishes the bytes that it already has.
         guard !input.isDiscarded else { return }
         if backlog.isEmpty, !mustWait { return take(part) }
-        // All that one read brings is decoded before anything of it can be answered, and a head is many times larger
-        // than its bytes. The requests that were taken are answered; the last answer says that the others will not be
-        // (RFC 9112, section 9.3.2).
+        // Everything that one read brings is decoded before any of it can be answered, and a decoded head takes many
+        // times its bytes. So the number of pipelined requests is limited. Those that were taken are answered, the last
+        // one with `Connection: close`, which says that the others will not be (RFC 9112, section 9.3.2).
         if case .head = part, backlog.requests == ConnectionStateMachine.mostWaiting {
             input.isDiscarded = true
             input.isClosed = true
@@ -106,8 +106,8 @@ extension ConnectionStateMachine {
         }
     }
 
-    /// What came is not HTTP. What is said of it waits until all is known of the bytes: until they have been read, or
-    /// the client has closed.
+    /// The input is not HTTP. The answer waits until the bytes have been read, or the client has closed, for the first
+    /// line tells what they are.
     mutating func inputBroken(_ error: HTTPParserError) {
         guard !input.isDiscarded else { return }
         input.broken = BrokenHead(error: error, isInBody: backlog.last.map { !$0.isEnd } ?? state.isInBody)
@@ -116,7 +116,7 @@ extension ConnectionStateMachine {
 
     // MARK: Answers
 
-    /// What becomes of the request whose head has come.
+    /// The routes have decided what to do with the request whose head was dispatched.
     mutating func decided(_ disposition: RequestDisposition) {
         guard case .admitting(let request) = state else { return }
         if phase == .answer {
@@ -140,7 +140,7 @@ extension ConnectionStateMachine {
         }
     }
 
-    /// The answer to the request that was handed over is not at hand.
+    /// The answer to the request that was handed over comes later.
     mutating func answerTakesTime() {
         if case .answering = state { enter(.answer) }
     }
@@ -160,17 +160,17 @@ extension ConnectionStateMachine {
         if isWritable {
             output.isFlushDue = true
         } else if case .idle = state, !backlog.isEmpty {
-            // There is more to answer, and the client does not take what is answered.
+            // There are more requests to answer, and the client does not read its answers.
             enter(.delivery)
         }
     }
 
-    /// The last answer is on its way, or will never be.
+    /// The last answer was handed to the system, or writing it has failed.
     mutating func delivered() {
         guard case .delivering(let lingers) = state else { return }
         if lingers {
-            // Closed at once, the system of a client that is sending still would throw the answer away when that
-            // arrives (RFC 9112, section 9.6). What comes is dropped.
+            // If we closed at once, more input would make our system reset the connection, and the client's system
+            // could discard the answer unread (RFC 9112, section 9.6). So our side is closed, and input is dropped.
             state = .lingering
             ending = .linger
         } else {
@@ -178,7 +178,7 @@ extension ConnectionStateMachine {
         }
     }
 
-    /// The client's end was waited for long enough.
+    /// The client has not closed its side in time.
     mutating func lingeringEnded() {
         if case .lingering = state { end(.close) }
     }

@@ -2,28 +2,28 @@ import NIOCore
 import NIOHTTP1
 
 extension ConnectionStateMachine {
-    /// What a connection is at.
+    /// What the connection is doing.
     enum State {
         /// Between two requests.
         case idle
-        /// What becomes of the request is being found out.
+        /// The routes decide what to do with the request.
         case admitting(RequestHead)
         /// The body is coming.
         case receivingBody(RequestHead, AwaitedBody, [UInt8])
         /// The answer is written, and the rest of the body is read and dropped.
         case discardingBody(isLast: Bool)
-        /// The request is whole, its answer takes a while.
+        /// The request is complete, or was refused, and its answer is awaited.
         case answering(RequestHead)
-        /// The last answer is on its way.
+        /// The last answer is being written.
         ///
-        /// - Parameter lingers: whether the client may be sending still.
+        /// - Parameter lingers: whether the client may still be sending.
         case delivering(lingers: Bool)
-        /// Our side is closed, and the client's end is waited for.
+        /// Our side is closed, and the client is given a moment to close its own.
         case lingering
-        /// Nothing more is done.
+        /// The connection is closed or about to be: all further events are ignored.
         case closed
 
-        /// Whether more is to come of a request.
+        /// Whether the head of a request was taken and its end was not.
         var isInBody: Bool {
             switch self {
             case .admitting, .receivingBody, .discardingBody: true
@@ -34,28 +34,28 @@ extension ConnectionStateMachine {
 
     /// What is known of what the client sends.
     struct Input {
-        /// No more requests are taken: the client sends nothing more, or is not listened to any more.
+        /// No more requests are taken: the client has closed its side or sent too many, or the provider is stopping.
         var isClosed = false
-        /// Whatever comes is dropped, before it is decoded.
+        /// All further input is dropped, before it is decoded.
         var isDiscarded = false
-        /// What came after the backlog is not HTTP.
+        /// What the decoder refused; it comes after everything in the backlog.
         var broken: BrokenHead?
-        /// What has come of the line that a request begins with.
+        /// The first line of the request that is being received, as far as it has come.
         var firstLine = FirstLine()
-        /// The last bytes of the body that is coming.
+        /// The last eight bytes of the body so far.
         var bodyEnd: UInt64?
     }
 
-    /// What was written, and is not sent yet.
+    /// The answers that are written and not flushed.
     struct Output {
-        /// Whether the client takes what it is sent.
+        /// Whether the channel is writable, so whether the client reads its answers.
         var isWritable = true
         var unflushedBytes = 0
-        /// It is to be sent once what has been read is looked at.
+        /// Whether to flush once the input that was read is taken.
         var isFlushDue = false
     }
 
-    /// What has been read and not looked at: what one read brings, and few requests of that.
+    /// Decoded parts that wait for the current request to be answered: those of one read, with a limit of requests.
     struct Backlog {
         private var parts = CircularBuffer<HTTPServerRequestPart>()
         /// How many requests begin in it.
@@ -84,9 +84,9 @@ extension ConnectionStateMachine {
     /// Whether the provider is stopping.
     enum Shutdown {
         case none
-        /// What has been asked is answered, and then the connection ends.
+        /// Requests that were received are answered, then the connection ends.
         case quiescing
-        /// Time is up: nothing is waited for any longer.
+        /// The grace period is over: nothing is waited for any longer.
         case cut
     }
 }

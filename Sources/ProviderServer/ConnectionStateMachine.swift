@@ -1,12 +1,12 @@
 import NIOCore
 import NIOHTTP1
 
-/// Decides what a connection does about what happens to it: takes requests one after the other, and has their answers
-/// written in that order.
+/// The state machine of one HTTP/1.1 connection: it takes requests one after the other, and has their answers written
+/// in that order.
 ///
-/// It does nothing itself, so that tests need neither a network nor a clock. Each method tells it one event;
-/// ``nextAction()`` then tells what to do, one thing at a time, until there is nothing more. Carrying something out may
-/// itself be an event, whose actions are asked for there and then: what was decided is never decided twice.
+/// It performs no I/O, so that tests need neither a network nor a clock. Each method is one event. After it,
+/// ``nextAction()`` is called until it returns `nil`, and each action is carried out. Carrying out an action may be an
+/// event itself; then ``nextAction()`` is called again inside it, and no action is returned twice.
 struct ConnectionStateMachine {
     var state = State.idle
     private(set) var phase = ConnectionPhase.closed
@@ -14,9 +14,9 @@ struct ConnectionStateMachine {
     var backlog = Backlog()
     var output = Output()
     var shutdown = Shutdown.none
-    /// Whether a request has come at all.
+    /// Whether a request has come on this connection.
     private(set) var hasAsked = false
-    /// Something wants to be read, and must wait.
+    /// Whether a `read` of the pipeline is held back until more may be read.
     var isReadHeld = false
 
     // What is to be done, in the order of `nextAction`.
@@ -31,23 +31,23 @@ struct ConnectionStateMachine {
     /// A connection that is not open yet.
     ///
     /// - Parameters:
-    ///   - heads: the limits of the decoder that finds the requests.
-    ///   - room: what the bodies of all requests may take.
+    ///   - heads: the limits of the HTTP decoder, for messages about requests that exceed them.
+    ///   - room: the memory that the bodies of all requests share.
     init(timeouts: PhaseTimeouts, heads: NIOHTTPDecoderLimitConfiguration, room: RequestRoom) {
         self.timeouts = timeouts
         self.heads = heads
         self.room = room
     }
 
-    /// The room for a body that is made before it comes: what a client announces costs it nothing.
+    /// How much of an announced body is allocated before it arrives: to announce bytes costs a client nothing.
     static let reserved = 16 << 10
-    /// How many requests of a client may wait for one before them. Gatekeeper and Kyverno wait for each answer.
+    /// How many pipelined requests may wait for an earlier one. Gatekeeper and Kyverno do not pipeline.
     static let mostWaiting = 16
     private static let mostUnflushed = 64 << 10
-    /// How long a connection that has not asked yet is waited for when the provider stops.
+    /// How long a connection without a request stays open after the provider was told to stop.
     static let lastChance = TimeAmount.seconds(1)
 
-    /// Whether whatever comes is dropped, before it is decoded.
+    /// Whether all further input is dropped, before it is decoded.
     var isDiscardingInput: Bool { input.isDiscarded }
 
     // MARK: What to do
@@ -63,7 +63,7 @@ struct ConnectionStateMachine {
                 hasEnteredPhase = false
                 return .enter(phase, timeout)
             }
-            // Only what is flushed counts for whether the client takes its answers.
+            // TLS buffers writes until they are flushed; only then they count for the channel's writability.
             if output.unflushedBytes > ConnectionStateMachine.mostUnflushed { return flush() }
         } while advance()
         if output.isFlushDue || ending != nil {
@@ -86,9 +86,9 @@ struct ConnectionStateMachine {
         return .flush
     }
 
-    /// Looks at the next thing that was read, or ends the connection, as far as nothing must be waited for.
+    /// Takes the next part from the backlog, or ends the connection, unless something must be waited for.
     ///
-    /// - Returns: whether something has changed.
+    /// - Returns: whether the state has changed.
     private mutating func advance() -> Bool {
         if !mustWait, let part = backlog.popFirst() {
             take(part)
@@ -100,7 +100,7 @@ struct ConnectionStateMachine {
                 RequestFault(broken, limits: heads, length: input.firstLine.length, isTLS: input.firstLine.isTLS))
         }
         if case .idle = state, phase == .answer {
-            // What was left began no request: there is always a time that ends the connection.
+            // No further request was in the backlog: the deadline of an idle connection starts.
             enter(.idle)
             return true
         }
@@ -109,18 +109,18 @@ struct ConnectionStateMachine {
         return true
     }
 
-    /// Whether nothing more is to be looked at now: the present request is not answered, or the client does not take
-    /// its answers.
+    /// Whether no more input is taken now: the current request is not answered, or the client does not read its
+    /// answers.
     var mustWait: Bool {
         switch state {
         case .admitting, .answering: true
         case .idle, .receivingBody, .discardingBody: !output.isWritable
-        // Where the connection ends, its end must be seen.
+        // While the connection ends, the client's end must be read.
         case .delivering, .lingering, .closed: false
         }
     }
 
-    /// Whether a request is on its way although nothing whole has come of it, or is about to be sent.
+    /// Whether a request is being received, or is about to be sent.
     private var mayStillAsk: Bool {
         switch phase {
         case .handshake, .head: true
@@ -136,8 +136,8 @@ struct ConnectionStateMachine {
         hasEnteredPhase = true
     }
 
-    /// How long the present phase may take. Nothing moves its end: a client that sends a byte now and then would
-    /// otherwise keep a connection for ever.
+    /// How long the current phase may take; `nil` when we do not wait for the client. Nothing extends it: a client that
+    /// sends a byte now and then would otherwise keep a connection for ever.
     var timeout: TimeAmount? {
         switch phase {
         case .handshake: timeouts.handshake
@@ -145,7 +145,7 @@ struct ConnectionStateMachine {
         case .body: timeouts.body
         case .idle where shutdown != .none: min(timeouts.idle, ConnectionStateMachine.lastChance)
         case .idle, .delivery: timeouts.idle
-        // The request is whole: nothing is expected of the client.
+        // The request is complete: we do not wait for the client.
         case .answer, .closed: nil
         }
     }
@@ -184,7 +184,7 @@ struct ConnectionStateMachine {
             return
         }
         input.bodyEnd = buffer.lastBytes
-        // The only reference to the bytes is here while they grow.
+        // The state gives up its reference, so that appending does not copy the bytes.
         state = .idle
         bytes.append(contentsOf: buffer.readableBytesView)
         state = .receivingBody(request, wanted, bytes)
@@ -204,7 +204,7 @@ struct ConnectionStateMachine {
         let isLast =
             !request.isKeepAlive || answer.refusal?.isLast == true
             || ((input.isClosed || shutdown != .none) && backlog.isEmpty)
-        // HTTP/1.0 knows no connection that stays unless both sides say so (RFC 9112, section 9.3).
+        // In HTTP/1.0 a connection persists only if both sides say so (RFC 9112, section 9.3).
         pending = .write(
             ConnectionAction.Response(
                 answer: answer, isHead: request.isHead,
@@ -217,9 +217,9 @@ struct ConnectionStateMachine {
         }
     }
 
-    /// Has what cannot be taken as a request answered, and the connection closed.
+    /// Answers input that is not an acceptable request, and closes the connection.
     ///
-    /// - Returns: whether something has changed.
+    /// - Returns: whether the state has changed.
     private mutating func refuse(_ fault: RequestFault) -> Bool {
         switch state {
         case .idle, .receivingBody:
@@ -235,7 +235,7 @@ struct ConnectionStateMachine {
         }
     }
 
-    /// The present request is answered and read to its end.
+    /// The current request is answered and read to its end.
     private mutating func becomeFree(isLast: Bool) {
         state = .idle
         if isLast {
@@ -255,11 +255,11 @@ struct ConnectionStateMachine {
         backlog.removeAll()
     }
 
-    /// Closes the connection when all that was written is on its way.
+    /// Closes the connection once everything written has been handed to the system.
     private mutating func finish() {
         state = .delivering(lingers: input.isDiscarded)
         discardInput()
-        // A client that does not take the answer is not waited for longer than one that does not ask.
+        // A client that does not read the answer gets as long as an idle one.
         if phase != .idle { enter(.idle) }
         ending = .whenDelivered
     }

@@ -14,10 +14,11 @@ package struct ProviderServerError: Error, Sendable, Hashable, CustomStringConve
     package init(_ description: String) { self.description = description }
 }
 
-/// The provider as one service: its listeners, certificate reload, health and metrics. What is asked there, and what is
-/// answered, is for the ``ProviderResponder`` of each listener to know.
+/// The whole HTTPS server as one service: its listeners, certificate reload, health and metrics. It knows no protocol:
+/// each listener has a ``ProviderResponder``.
 ///
-/// On graceful shutdown `/readyz` says no at once, requests in flight are answered, then everything closes.
+/// On graceful shutdown `/readyz` fails at once. After ``ProviderConfiguration/shutdownDelay`` no more connections are
+/// accepted, requests in flight are answered, and everything closes.
 package final class EndpointServer: Service {
     private let configuration: ProviderConfiguration
     private let responder: any ProviderResponder
@@ -32,13 +33,12 @@ package final class EndpointServer: Service {
     private let state: ServingState
     private let bound: BoundPorts
 
-    /// A provider that does not listen yet. The certificate files are read here, so that ones that cannot be used are
-    /// told at once.
+    /// A server that does not listen yet. The certificate files are read here, so that unusable ones fail at once.
     ///
     /// - Parameters:
-    ///   - responder: what answers at the configuration's own address.
-    ///   - others: the listeners beside it.
-    ///   - notReadyReason: why what answers is not ready; `nil` when it is.
+    ///   - responder: the routes of the main listener, at the configuration's own address.
+    ///   - others: further listeners.
+    ///   - notReadyReason: why the service behind the routes is not ready; `nil` when it is.
     package init(
         configuration: ProviderConfiguration, responder: any ProviderResponder, others: [ProviderEndpoint] = [],
         notReadyReason: @escaping @Sendable () async -> String?, metrics: MetricsRegistry, logger: Logger
@@ -83,7 +83,7 @@ package final class EndpointServer: Service {
         }
     }
 
-    /// Refuses names that nobody vouches for.
+    /// Refuses client names without client authorities: the name in a certificate that nobody verified proves nothing.
     private static func check(_ configuration: ProviderConfiguration) throws(ProviderServerError) {
         guard configuration.clientNames == nil || configuration.asksForClientCertificates else {
             throw ProviderServerError(
@@ -92,14 +92,14 @@ package final class EndpointServer: Service {
         }
     }
 
-    /// The ports, as soon as the provider listens on all of them.
+    /// The ports, once the provider listens on all of them.
     ///
-    /// - Throws: ``ProviderServerError`` when it stopped before.
+    /// - Throws: ``ProviderServerError`` when the provider stopped before.
     package var ports: ProviderPorts {
         get async throws { try await bound.all() }
     }
 
-    /// Looks at the certificate files now, instead of at the end of the interval.
+    /// Checks the certificate files now, instead of at the end of the interval.
     package func reloadCertificates() { certificates?.look() }
 
     /// Serves until graceful shutdown or cancellation.
@@ -111,7 +111,7 @@ package final class EndpointServer: Service {
             logger.warning("any client is served: give Gatekeeper's CA certificate to ask for its client certificate")
         }
         let group = ServiceGroup(configuration: groupConfiguration())
-        // Not a child task: it would be told to shut down together with this one, and the delay could not pass.
+        // Not a child task: a child would get the graceful shutdown at once, before the delay.
         let serving = Task.detached { [bound] in
             do {
                 try await group.run()
@@ -158,9 +158,9 @@ package final class EndpointServer: Service {
         return group
     }
 
-    /// A listener with the limits and times of connections from outside.
+    /// A TLS listener (plain HTTP without certificates) with the limits and timeouts of the configuration.
     ///
-    /// - Parameter context: what new connections are made with, where there are certificates.
+    /// - Parameter context: gets the TLS context for a new connection.
     private func secure(
         _ endpoint: ProviderEndpoint, context: @escaping @Sendable (CertificateReloader) throws -> NIOSSLContext
     ) -> any Service {
@@ -181,7 +181,7 @@ package final class EndpointServer: Service {
     private func plain(
         _ responder: PlainResponder, _ address: ListenAddress, _ endpoint: ProviderEndpoint.Name
     ) -> any Service {
-        // Not among those of the provider: whoever asks how it is must be answered when it has as many as there may be.
+        // Counted apart from the main listener's connections: probes must be answered when those are at their limit.
         let connections = IdleConnections(maximum: configuration.maximumPlainConnections)
         let time = TimeAmount(configuration.plainTimeout)
         let limits = ConnectionLimits(
@@ -206,7 +206,7 @@ package final class EndpointServer: Service {
     }
 }
 
-/// A server whose errors name the address and what it is for.
+/// Wraps a listener, so that its errors name the address and the endpoint.
 private struct Listener: Service {
     let server: any Service
     let address: ListenAddress

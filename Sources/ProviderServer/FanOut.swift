@@ -1,12 +1,12 @@
 import NIOCore
 import Synchronization
 
-/// Collects the answers to the keys of one request until all are there or the deadline has passed.
+/// Asks about all keys of one request at once, and collects the answers until all are there or the deadline has passed.
 ///
-/// A task group would not do: it waits for every child, and one that does not come back must not hold up the answer
-/// to the client, which counts a late answer as none.
+/// A task group would not do: it waits for every child. A key that hangs must not hold up the answer to the client, for
+/// which a late answer is no answer.
 ///
-/// Other rooms have copies of it for their answers: that is why it is inlinable.
+/// It is `@inlinable` so that other modules specialise it for their answers.
 @usableFromInline
 package final class FanOut<Answer: Sendable>: Sendable {
     /// An answer and how long it took.
@@ -35,7 +35,7 @@ package final class FanOut<Answer: Sendable>: Sendable {
             missing = count
         }
 
-        /// Ends the waiting and hands out whoever waits for it, once.
+        /// Closes the collection, and returns the waiting continuation, once.
         @inlinable
         mutating func takeWaiter() -> CheckedContinuation<Void, Never>? {
             isClosed = true
@@ -82,7 +82,7 @@ package final class FanOut<Answer: Sendable>: Sendable {
     @inlinable
     func put(_ answer: Timed, at index: Int) {
         let waiter = state.withLock { state -> CheckedContinuation<Void, Never>? in
-            // After the deadline an answer is late: the request has been told so already.
+            // After the deadline an answer is too late: the request has been answered without it.
             guard !state.isClosed else { return nil }
             state.answers[index] = answer
             state.missing -= 1

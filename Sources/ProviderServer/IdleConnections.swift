@@ -1,12 +1,13 @@
 import NIOCore
 import Synchronization
 
-/// The open connections, and among them those without a request: when these are too many, the longest idle is asked
-/// to close.
+/// The open connections, and among them the idle ones: when too many are idle, the one that has been for the longest
+/// time is asked to close.
 ///
-/// One that has not asked yet is about to: Gatekeeper opens a connection for a call. Closing it would fail that call,
-/// and a burst of pods is a burst of such connections. So those have a limit of their own, far above any burst; those
-/// whose request was answered are what piles up (gatekeeper-contract.md), and few of them are kept.
+/// A connection without a first request is about to get one: Gatekeeper opens a connection for a call. Closing it would
+/// fail that call, and a burst of pods is a burst of such connections. So these have a limit of their own, far above
+/// any burst. Connections whose request was answered pile up, because Gatekeeper up to 3.21 never closes one; few of
+/// them are kept.
 final class IdleConnections: Sendable {
     /// Sent to a connection that is to close unless a request has come meanwhile.
     struct CloseIfIdle: Sendable {}

@@ -10,11 +10,11 @@ protocol ConnectionAdmission: Sendable {
     func admits(_ channel: any Channel) -> Bool
 }
 
-/// The connections to a listener that anybody may use, and whose questions are answered at once: when there are too
+/// The connections to a listener that anybody may use, and that answers at once (health, metrics): when there are too
 /// many, the oldest makes room for the newest.
 ///
-/// Kubernetes' probe is a new connection each time, and one that is refused restarts the pod. Who holds connections
-/// open loses them to it.
+/// A probe of Kubernetes is a new connection each time, and probes that are refused restart the pod. A client that
+/// holds connections open loses them to it.
 final class NewestConnections: ConnectionAdmission {
     /// How many there may be.
     let maximum: Int

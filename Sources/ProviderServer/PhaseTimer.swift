@@ -1,8 +1,8 @@
 import NIOCore
 
-/// The end of the present phase of a connection, if it has one.
+/// The deadline of the current phase of a connection, if it has one.
 ///
-/// One timer at a time. It looks at the deadline when it fires: cheaper than one per phase.
+/// There is one timer at a time, which compares with the deadline when it fires: cheaper than one timer per phase.
 struct PhaseTimer {
     private var deadline: NIODeadline?
     private var timer: (task: Scheduled<Void>, time: NIODeadline)?

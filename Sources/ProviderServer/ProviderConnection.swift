@@ -3,16 +3,16 @@ import NIOExtras
 import NIOHTTP1
 import NIOTLS
 
-/// One connection: tells ``ConnectionStateMachine`` what happens, and does what it decides.
+/// The channel handler of one connection: feeds events to ``ConnectionStateMachine``, and carries out its actions.
 ///
-/// A request whose answer is at hand is answered where its last byte is read. While another is waited for, nothing more
-/// is read from the connection.
+/// A request that can be answered from memory is answered in the same call that reads its last byte. While an answer
+/// takes longer, nothing more is read from the connection.
 final class ProviderConnection: ChannelDuplexHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    /// Sent to a connection when time is up: what is waited for is not waited for any longer.
+    /// The event that ends a connection when the grace period of the shutdown is over.
     struct Cut: Sendable {}
 
     private let responder: any ProviderResponder
@@ -20,9 +20,9 @@ final class ProviderConnection: ChannelDuplexHandler {
     private var machine: ConnectionStateMachine
     private var timer = PhaseTimer()
     private var entry: IdleConnections.Entry?
-    /// What an answer is made by that takes a while.
+    /// The task of an answer, or of an admission, that takes longer.
     private var work: Task<Void, Never>?
-    /// Done when the answer that is the last one of the connection has been handed over.
+    /// Completes when the last answer of the connection has been written.
     private var lastWrite: EventLoopFuture<Void>?
 
     /// - Parameter heads: the limits of the decoder before this handler.
@@ -61,7 +61,7 @@ final class ProviderConnection: ChannelDuplexHandler {
     func handlerRemoved(context: ChannelHandlerContext) { closed(context) }
 
     private func closed(_ context: ChannelHandlerContext) {
-        // Whatever is under way goes on: its verdict is kept for who asks next.
+        // The task is not cancelled: its verdict is cached for the next request.
         work = nil
         machine.closed()
         carryOutActions(context)
@@ -83,9 +83,9 @@ final class ProviderConnection: ChannelDuplexHandler {
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         if machine.phase == .handshake { limits.handshakeFailed(error, from: context.remoteAddress) }
         switch error {
-        // Its actions are carried out when all that came with it has been read.
+        // The actions are carried out once the whole read has been received.
         case let error as HTTPParserError: machine.inputBroken(error)
-        // More has come after what is not HTTP.
+        // More bytes after those that were not HTTP.
         case is ByteToMessageDecoderError: break
         default:
             machine.failed()
@@ -118,10 +118,10 @@ final class ProviderConnection: ChannelDuplexHandler {
 
     // MARK: What the decoder sees
 
-    /// Whatever comes is dropped, before it is decoded.
+    /// Whether all further input is dropped, before it is decoded.
     var isDiscardingInput: Bool { machine.isDiscardingInput }
 
-    /// Whether a head has begun and is not whole.
+    /// Whether a head has begun and is incomplete.
     var isInHead: Bool { machine.phase == .head }
 
     /// Bytes are about to be decoded.
@@ -131,12 +131,12 @@ final class ProviderConnection: ChannelDuplexHandler {
         carryOutActions(context)
     }
 
-    /// What has come of a head that is not whole, or of what is none.
+    /// The bytes so far of a head that is incomplete or not HTTP.
     func see(_ bytes: ByteBufferView) { machine.see(bytes) }
 
-    /// What was read is decoded: the next request may have begun with it.
+    /// The bytes that arrived are decoded. Those beyond the end of a request begin the next one.
     ///
-    /// - Parameter last: the last bytes of it.
+    /// - Parameter last: the last eight bytes of what arrived; `nil` when there are fewer.
     func bytesDecoded(_ last: UInt64?, _ context: ChannelHandlerContext) {
         guard machine.phase == .idle else { return }
         machine.bytesDecoded(last)
@@ -183,7 +183,7 @@ final class ProviderConnection: ChannelDuplexHandler {
         }
     }
 
-    /// Goes on with the outcome of some work.
+    /// Runs some work in a task, and continues with its outcome on the event loop.
     private func wait<Outcome: Sendable>(
         _ context: ChannelHandlerContext, for work: @escaping @Sendable () async -> Outcome,
         then: @escaping (Outcome) -> Void
@@ -266,7 +266,7 @@ final class ProviderConnection: ChannelDuplexHandler {
         }
     }
 
-    /// How long a client is waited for that may be sending still.
+    /// How long a client that may still be sending has to close its side.
     private static let lingering = TimeAmount.seconds(1)
 }
 

@@ -3,8 +3,8 @@ import NIOCore
 import NIOSSL
 import Synchronization
 
-/// Logs failed handshakes and connections that are refused: who cannot get in must be found in the log, and who knocks
-/// all day must not fill it.
+/// Logs failed handshakes and refused connections, at a limited rate: a client that cannot connect must be found in the
+/// log, and one that tries all day must not fill it.
 final class RefusalLog: Sendable {
     private struct State {
         var next = ContinuousClock.now

@@ -1,40 +1,41 @@
 import NIOCore
 import NIOHTTP1
 
-/// What a listener answers its requests with: the routes of a protocol.
+/// The routes of a protocol, which answer the requests to a listener.
 package protocol ProviderResponder: Sendable {
-    /// What becomes of a request whose head has come. Called on the connection's event loop: nothing may wait here.
+    /// Decides from its head what to do with a request. Called on the connection's event loop: it must not block.
     func receive(_ head: HTTPRequestHead, on channel: any Channel) -> RequestDisposition
-    /// The answer to what is not taken as a request.
+    /// The answer to input that is not an acceptable request. Called on the event loop, too.
     func refuse(_ fault: RequestFault, traceID: String) -> JSONAnswer
 }
 
-/// What becomes of a request, as far as its head tells.
+/// What to do with a request, decided from its head.
 package enum RequestDisposition: Sendable {
-    /// The answer is known. What there is of a body is read and dropped.
+    /// Answer at once. The body, if there is one, is read and dropped.
     case answer(JSONAnswer)
-    /// The body is wanted.
+    /// Read the body first.
     case body(AwaitedBody)
-    /// Who asks is to be found out first. Nothing more is read from the connection meanwhile.
+    /// Authenticate the caller first; the result is the next disposition. Nothing more is read from the connection
+    /// meanwhile.
     case admission(@Sendable () async -> RequestDisposition)
 }
 
-/// A body that is wanted, and what it is wanted for.
+/// A body that is to be read, its limit, and the handler of the whole request.
 package struct AwaitedBody: Sendable {
-    /// The most bytes that are taken.
+    /// The most bytes that are accepted.
     let maximum: Int
-    /// The answer to a body with more.
+    /// Makes the answer to a body with more bytes.
     let tooLarge: @Sendable () -> JSONAnswer
-    /// The answer to the whole request. Called on the event loop: nothing may wait here.
+    /// Answers the whole request. Called on the event loop: it must not block.
     let answer: @Sendable ([UInt8], any EventLoop) -> ResponseAction
-    /// Its part of what all bodies may take, once it is large.
+    /// Its share of the memory for all bodies, once it is larger than ``RequestRoom/alwaysGranted``.
     var room: RequestRoom.Share?
 
-    /// A body of so many bytes at most.
+    /// A body of at most `maximum` bytes.
     ///
     /// - Parameters:
-    ///   - tooLarge: the answer to a body with more.
-    ///   - answer: the answer to the whole request. Called on the event loop: nothing may wait there.
+    ///   - tooLarge: makes the answer to a body with more bytes.
+    ///   - answer: answers the whole request. Called on the event loop: it must not block.
     package init(
         maximum: Int, tooLarge: @escaping @Sendable () -> JSONAnswer,
         answer: @escaping @Sendable ([UInt8], any EventLoop) -> ResponseAction
@@ -44,7 +45,7 @@ package struct AwaitedBody: Sendable {
         self.answer = answer
     }
 
-    /// Whether there is room for so many bytes of it.
+    /// Whether there is memory for so many bytes of this body.
     mutating func hasRoom(for bytes: Int, in all: RequestRoom) -> Bool {
         guard bytes > RequestRoom.alwaysGranted else { return true }
         let share = room ?? RequestRoom.Share(all)
@@ -55,9 +56,9 @@ package struct AwaitedBody: Sendable {
 
 /// The answer to a whole request.
 package enum ResponseAction: Sendable {
-    /// It is at hand.
+    /// The answer is known already.
     case now(JSONAnswer)
-    /// It takes a while.
+    /// The answer takes longer: it is made in a task.
     case later(@Sendable () async -> JSONAnswer)
 }
 
@@ -67,7 +68,7 @@ extension HTTPRequestHead {
         let target = uri.utf8
         var start = target.startIndex
         if target.first != UInt8(ascii: "/") {
-            // The absolute form, `https://host/path`: only proxies are asked so, and it must be understood.
+            // The absolute form, `https://host/path`: clients send it to proxies, but every server must accept it.
             guard let mark = uri.firstRange(of: "://"),
                 let slash = target[mark.upperBound...].firstIndex(where: { "/?".utf8.contains($0) })
             else { return "/" }

@@ -1,12 +1,12 @@
 import Synchronization
 
-/// How many bytes of requests may be in memory, over all connections: a limit for each and a limit of connections are
-/// none for both together.
+/// A memory budget for the bodies of requests, over all connections. A limit per body and a limit of connections do not
+/// do: their product is far too much.
 final class RequestRoom: Sendable {
     /// That of the process.
     static let process = RequestRoom(maximumBytes: 64 << 20)
-    /// What the body of any request may have without asking: that of a pod with dozens of images. Connections are
-    /// limited.
+    /// The bytes that any body may have without asking: as many as a pod with dozens of images needs. They are bounded
+    /// by the limit of connections.
     static let alwaysGranted = 16 << 10
 
     private let maximumBytes: Int
