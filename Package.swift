@@ -80,7 +80,7 @@ var targets: [Target] = [
     room("Notation", ["Concurrency", "Encoding", "OCI", "PKI", "Quotation", "StrictJSON", crypto, cryptoExtras]),
     room("NotationOnline", ["Concurrency", "Encoding", "HTTP", "IPAddresses", "Notation", "PKI", "Quotation", crypto]),
     .target(
-        name: "Sigstore", dependencies: ["Encoding", "PKI", "Quotation", "StrictJSON", crypto],
+        name: "Sigstore", dependencies: ["Concurrency", "Encoding", "PKI", "Quotation", "StrictJSON", crypto],
         // The trusted root of the public good instance, compiled in as it was published.
         resources: [.embedInCode("TrustedRoots/sigstore.dev.trusted_root.json")],
         swiftSettings: strict),
@@ -276,7 +276,7 @@ if Context.environment["COUNTERSIGN_FUZZ"] != nil {
     let rooms = [
         "Encoding", "Quotation", "Concurrency", "StrictJSON", "YAML", "IPAddresses", "HTTP", "OCI", "OCIRegistry",
         "PKI", "Notation", "NotationOnline", "KeyManagement", "ServiceMetrics", "ConfigurationModel", "Verification",
-        "Gatekeeper", "TUF",
+        "Gatekeeper", "Sigstore", "TUF",
     ]
     let instrumented = ["-sanitize=fuzzer,address", "-O", "-enable-testing"]
     targets.removeAll { !(rooms + ["CCurl", "COpenSSL", "CYAML"]).contains($0.name) }

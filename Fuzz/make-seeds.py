@@ -121,6 +121,33 @@ def policy(seeds, document):
             pass
 
 
+def sigstore(seeds):
+    """Bundles and trusted roots of Tests/Fixtures/sigstore, and what is in them."""
+    archive = pathlib.Path(__file__).resolve().parent.parent / "Tests/Fixtures/sigstore/cases.tar.xz"
+    with tarfile.open(archive) as tar:
+        files = {member.name: tar.extractfile(member).read() for member in tar if member.isfile()}
+    for name, content in sorted(files.items()):
+        if name.endswith("trusted_root.json"):
+            seeds.add("trusted-root", content)
+        if not (name.endswith("sigstore.json") or name.endswith("undle.json")):
+            continue
+        seeds.add("bundle", content)
+        try:
+            bundle = json.loads(content)
+        except ValueError:
+            continue
+        material = bundle["verificationMaterial"]
+        chain = material.get("x509CertificateChain", {}).get("certificates", []) + [material.get("certificate", {})]
+        for item in chain:
+            seeds.add("sct", base64.b64decode(item.get("rawBytes", "")))
+        for entry in material.get("tlogEntries", []):
+            seeds.add("rekor-entry", base64.b64decode(entry["canonicalizedBody"]))
+            seeds.add("checkpoint", entry.get("inclusionProof", {}).get("checkpoint", {}).get("envelope", ""))
+        if envelope := bundle.get("dsseEnvelope"):
+            seeds.add("dsse", json.dumps(envelope))
+            seeds.add("dsse", base64.b64decode(envelope["payload"]))
+
+
 def main():
     archive, directory = sys.argv[1:]
     seeds = Seeds(directory)
@@ -160,6 +187,7 @@ def main():
             seeds.add("crl", content)
         elif name.endswith(".ocsp"):
             seeds.add("ocsp", content)
+    sigstore(seeds)
     if not (seeds.directory / "private-key").exists():
         keys(seeds)
     print(", ".join(f"{target} {len(names)}" for target, names in sorted(seeds.names.items())))

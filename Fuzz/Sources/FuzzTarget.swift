@@ -19,7 +19,7 @@ struct FuzzTarget: Sendable {
     static let all: [FuzzTarget] =
         jsonTargets + yamlTargets + referenceTargets + manifestTargets + registryTargets + httpTargets + pkiTargets
         + revocationTargets
-        + notationTargets + serviceTargets + tufTargets
+        + notationTargets + sigstoreTargets + serviceTargets + tufTargets
 }
 
 /// Ends the process: the input that libFuzzer then writes to a file is a finding.

@@ -8,7 +8,8 @@ enum CertificateChainCheck {
     ///
     /// - Returns: the chain, leaf first.
     static func verify(
-        _ leaf: Certificate, intermediates: [Certificate], root: TrustedRoot, times: [ProvenTime]
+        _ leaf: Certificate, intermediates: [Certificate], root: TrustedRoot, times: [ProvenTime],
+        memory: CertificateMemory
     ) throws(CertificateChainError) -> [Certificate] {
         guard !leaf.isCA else {
             throw CertificateChainError(
@@ -24,7 +25,7 @@ enum CertificateChainCheck {
         }
         var outside: String?
         for authority in root.certificateAuthorities {
-            guard let chain = chain(from: leaf, intermediates, to: authority) else { continue }
+            guard let chain = chain(from: leaf, intermediates, to: authority, memory) else { continue }
             if let fault = fault(in: chain, purpose: ExtendedKeyUsage.codeSigning) {
                 throw CertificateChainError(.rule, "the chain of the signing certificate: \(fault)")
             }
@@ -43,10 +44,11 @@ enum CertificateChainCheck {
 
     /// The chain to an authority's root, whenever it may have been valid.
     private static func chain(
-        from leaf: Certificate, _ intermediates: [Certificate], to authority: CertificateAuthority
+        from leaf: Certificate, _ intermediates: [Certificate], to authority: CertificateAuthority,
+        _ memory: CertificateMemory
     ) -> [Certificate]? {
         if authority.isLinked, leaf.issuer == authority.certificates[0].subject {
-            return leaf.isSigned(by: authority.certificates[0]) ? [leaf] + authority.certificates : nil
+            return memory.isSigned(leaf, by: authority.certificates[0]) ? [leaf] + authority.certificates : nil
         }
         guard !intermediates.isEmpty || !authority.isLinked else { return nil }
         let path = CertificateChain.path(

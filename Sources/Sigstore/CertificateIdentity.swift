@@ -128,7 +128,13 @@ public struct CertificateIdentity: Hashable, Sendable {
         self.extensions = extensions
     }
 
-    /// Why a signer is not this one; nil when it is.
+    /// Whether a signer is this one.
+    func accepts(_ signer: SignerIdentity) -> Bool {
+        signer.names.contains { name.accepts($0.text) } && signer.issuer.map(issuer.accepts) ?? false
+            && extensions.allSatisfy { name, wanted in signer.extensions[name].map(wanted.accepts) ?? false }
+    }
+
+    /// Why a signer is not this one, for a message; nil when it is.
     func mismatch(_ signer: SignerIdentity) -> String? {
         guard signer.names.contains(where: { name.accepts($0.text) }) else {
             let found = signer.names.map { "\"\($0.text.quoted)\"" }.joined(separator: ", ")

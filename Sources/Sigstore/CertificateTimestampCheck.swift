@@ -11,7 +11,7 @@ enum CertificateTimestampCheck {
     ///
     /// - Returns: the addresses of the logs, each once.
     static func verify(
-        _ leaf: Certificate, issuer: Certificate, root: TrustedRoot, threshold: Int
+        _ leaf: Certificate, issuer: Certificate, root: TrustedRoot, threshold: Int, memory: CertificateMemory
     ) throws(CertificateTimestampError) -> [String] {
         let timestamps = try SignedCertificateTimestamp.list(in: leaf)
         let precertificate: [UInt8]
@@ -31,10 +31,12 @@ enum CertificateTimestampCheck {
                             + "which the trusted root has \(log.validity)")
                     continue
                 }
-                guard timestamp.names(key),
+                let isSigned = memory.isPromised(leaf, issuer, timestamp, by: key) {
                     key.isValid(
                         timestamp.signature,
                         over: timestamp.signedData(precertificate: precertificate, issuer: issuer))
+                }
+                guard timestamp.names(key), isSigned
                 else {
                     throw CertificateTimestampError(
                         .badSignature,

@@ -18,15 +18,12 @@ enum IdentityCheck {
                 .missing,
                 "the signing certificate has no name that identifies a signer: no URI, e-mail address or user name")
         }
-        var reasons: [String] = []
-        for identity in identities {
-            guard let reason = identity.mismatch(signer) else { return signer }
-            if reasons.count < 3 { reasons.append(reason) }
-        }
+        if identities.contains(where: { $0.accepts(signer) }) { return signer }
+        let reasons = identities.prefix(3).compactMap { $0.mismatch(signer) }
         throw IdentityError(
             .mismatch,
             identities.count == 1
-                ? "the signer is not the one whom the policy names: \(reasons[0])"
+                ? "the signer is not the one whom the policy names: " + reasons.joined()
                 : "the signer \"\(signer.name.quoted)\" is none of the \(identities.count) whom the policy names: "
                     + reasons.joined(separator: "; ") + (identities.count > reasons.count ? "; …" : ""))
     }

@@ -103,11 +103,7 @@ struct ProvenTimes {
                 outside = "the trusted root has it \(authority.validity)"
                 continue
             }
-            guard
-                let path = CertificateChain.path(
-                    from: certificate, through: token.certificates + authority.certificates, to: [authority.root],
-                    at: time)
-            else {
+            guard let path = authority.path(from: certificate, token.certificates, at: time) else {
                 outside = "its certificates were not all valid then"
                 continue
             }
@@ -167,5 +163,16 @@ extension CertificateAuthority {
     fileprivate func mayHaveIssued(_ certificate: Certificate, _ others: [Certificate]) -> Bool {
         let issuers = Set((certificates + others).map(\.subject))
         return issuers.contains(certificate.issuer)
+    }
+
+    /// The way from a certificate to the root, all of it valid at a moment.
+    fileprivate func path(
+        from certificate: Certificate, _ others: [Certificate], at moment: Date
+    ) -> [Certificate]? {
+        // The links of the trusted root's own chain are verified once.
+        if isLinked, certificate == certificates[0] {
+            return certificates.allSatisfy { $0.isValid(at: moment) } ? certificates : nil
+        }
+        return CertificateChain.path(from: certificate, through: others + certificates, to: [root], at: moment)
     }
 }

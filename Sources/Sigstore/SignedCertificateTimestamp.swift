@@ -8,6 +8,8 @@ struct SignedCertificateTimestamp {
     /// The extension with the list of them (section 3.3).
     static let extensionIdentifier = "1.3.6.1.4.1.11129.2.4.2"
 
+    /// All of it, as it stands in the certificate.
+    let encoded: [UInt8]
     /// The SHA-256 of the log's key.
     let logID: [UInt8]
     /// Milliseconds since 1970.
@@ -49,6 +51,7 @@ struct SignedCertificateTimestamp {
     }
 
     private init(_ bytes: ArraySlice<UInt8>) throws(PKIError) {
+        encoded = Array(bytes)
         var reader = TLSReader(bytes)
         guard try reader.integer(bytes: 1) == 0 else { throw PKIError(.unsupported, "one is not of version 1") }
         logID = Array(try reader.take(32))

@@ -110,6 +110,8 @@ struct TestInstance: Sendable {
         /// Who promises that the certificate is logged; nil for nobody.
         var certificateLog: PrivateKey?
         var timestampOffset: TimeInterval = 0
+        /// Whether the promise is there a second time, with another time under the same signature.
+        var hasAlteredPromise = false
         /// Extensions of the promise (RFC 6962, section 3.2).
         var promiseExtensions: [UInt8] = []
         /// Who issues it; the instance's authority when nil.
@@ -155,7 +157,12 @@ struct TestInstance: Sendable {
         let promise =
             [0] + Self.sha256(log.publicKey.spkiDER) + number(milliseconds, 8) + extensions + [4, 3]
             + number(UInt64(signature.count), 2) + signature
-        let list = number(UInt64(promise.count), 2) + promise
+        var list = number(UInt64(promise.count), 2) + promise
+        if leaf.hasAlteredPromise {
+            var altered = promise
+            altered[40] ^= 1
+            list += number(UInt64(altered.count), 2) + altered
+        }
         template.extensions.append(
             TestExtension(
                 oid: "1.3.6.1.4.1.11129.2.4.2", isCritical: false,
