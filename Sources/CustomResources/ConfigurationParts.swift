@@ -4,7 +4,7 @@ import OCI
 import Verification
 
 /// Makes what resources describe. The service composes it (`CountersignService`), and makes a configuration file's
-/// parts with it too; this room knows no registry, no vault and no format of signatures.
+/// parts with it too; this module knows no registry, no vault and no format of signatures.
 package protocol ConfigurationParts: Sendable {
     /// Makes a store.
     func store(

@@ -29,8 +29,8 @@ extension SignatureVerifier {
         return statement.trustedIdentities.refusal(of: chain)
     }
 
-    /// What is there of all of a statement's trust stores of one type. One store that cannot be used fails them all;
-    /// one that is not complete does not.
+    /// The certificates of all trust stores of one type that a statement names. One store that cannot be used fails
+    /// them all; an incomplete one does not.
     private func content(
         _ type: TrustStoreType, _ statement: TrustPolicyStatement
     ) async throws(ValidationFailure) -> TrustStoreContent {
@@ -107,8 +107,8 @@ extension SignatureVerifier {
         }
     }
 
-    /// A timestamp that roots which are there vouch for is good; while some are missing, one that they do not vouch for
-    /// is no verdict.
+    /// Verifies a timestamp against the roots that are there. While some roots are missing, a failure is no verdict: a
+    /// missing root may vouch for the timestamp.
     private func verifiedTimestamp(
         _ token: [UInt8], _ envelope: SignatureEnvelope, _ roots: TrustStoreContent
     ) throws(ValidationFailure) -> VerifiedTimestamp {

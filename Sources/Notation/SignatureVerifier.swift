@@ -25,8 +25,7 @@ public struct SignatureVerifier: Sendable {
     /// How large an envelope may be.
     public let maximumEnvelopeBytes: Int
 
-    /// How far the clocks of others may be ahead of this one's, in seconds: a time beyond that is one to come, and what
-    /// states it is not believed.
+    /// The tolerated clock skew, in seconds: a stated time that is further in the future is not believed.
     public static let clockSkew: TimeInterval = 300
 
     /// A verifier.
@@ -132,8 +131,8 @@ public struct SignatureVerifier: Sendable {
         return (envelope, chain)
     }
 
-    /// Extended attributes that this verifier cannot do what they ask for (signature specification, "Extended
-    /// attributes"): they fail the signature at every level.
+    /// The failure of a signature that demands a plugin, or has critical attributes that are not known here (signature
+    /// specification, "Extended attributes"). It fails the signature at every level.
     private func unsupportedDemand(_ attributes: SignedAttributes) -> ValidationFailure? {
         if let plugin = attributes.requiredPlugin {
             return ValidationFailure(

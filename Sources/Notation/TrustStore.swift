@@ -62,9 +62,9 @@ public protocol TrustStore: Sendable {
     ///   a store is used as a whole or not at all.
     func certificates(type: TrustStoreType, named name: String) async throws(TrustStoreError) -> [Certificate]
 
-    /// What is there now of a named store that has several sources, one of which may be missing. A signature that the
-    /// certificates which are there vouch for is good whatever else the store holds: more trust only admits more.
-    /// Nothing else can be said while something is missing.
+    /// The certificates that are available now of a named store with several sources, and which sources are missing. A
+    /// signature that chains to an available certificate is good whatever else the store holds: more trust only admits
+    /// more. For any other signature there is no verdict while a source is missing.
     ///
     /// - Throws: ``TrustStoreError`` as ``certificates(type:named:)`` does, but for sources that are missing.
     func content(type: TrustStoreType, named name: String) async throws(TrustStoreError) -> TrustStoreContent
@@ -79,14 +79,14 @@ extension TrustStore {
     }
 }
 
-/// What is there of a trust store.
+/// The available certificates of a trust store, and what is missing of it.
 public struct TrustStoreContent: Sendable, Hashable {
-    /// The certificates that are there.
+    /// The certificates that are available.
     public var certificates: [Certificate]
-    /// What is missing: in a sentence for each source, with its name. Empty when the store is complete.
+    /// A sentence for each source that is missing, with its name. Empty when the store is complete.
     public var missing: [String]
 
-    /// A content.
+    /// The content of a store, complete by default.
     public init(certificates: [Certificate], missing: [String] = []) {
         self.certificates = certificates
         self.missing = missing

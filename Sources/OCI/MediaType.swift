@@ -1,4 +1,4 @@
-/// The media types that this room knows, as in the specifications that define them.
+/// The media types that this module knows, as in the specifications that define them.
 public enum MediaType {
     /// OCI image manifest.
     public static let ociManifest = "application/vnd.oci.image.manifest.v1+json"

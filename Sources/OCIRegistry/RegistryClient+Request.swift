@@ -220,7 +220,7 @@ extension RegistryClient {
 
     private static func host(_ request: HTTPRequest) -> String { (try? request.parsedURL())?.authority ?? "" }
 
-    /// What an ``HTTPError`` means to a caller of this room.
+    /// What an ``HTTPError`` means to a caller of this module.
     static func kind(of error: HTTPError) -> RegistryError.Kind {
         switch error.kind {
         case .dns, .connect, .connectionLost, .tls, .proxy, .protocolFault, .status, .configuration, .tooSlow,

@@ -7,7 +7,8 @@ import Synchronization
 ///
 /// The number of open connections is limited, whatever they do: shake hands, send, or wait for an answer. Three
 /// quarters are first come, first served. The rest is for sources that hold less than an eighth of all: a client that
-/// opens connections without end, and cannot be told from Gatekeeper before the handshake, does not keep Gatekeeper out.
+/// opens connections without end, and cannot be told from Gatekeeper before the handshake, does not keep Gatekeeper
+/// out.
 final class OpenConnections: ConnectionAdmission {
     /// Why a connection is closed as soon as it is accepted.
     enum Refusal: String {

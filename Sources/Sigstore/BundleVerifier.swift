@@ -1,7 +1,7 @@
 import PKI
 
-/// Verifies Sigstore bundles offline (Sigstore client specification, "Verification"): a pure function of the bundle, the
-/// artifact, the policy and the trusted root. It asks no network and no clock.
+/// Verifies Sigstore bundles offline (Sigstore client specification, "Verification"): a pure function of the bundle,
+/// the artifact, the policy and the trusted root. It uses neither the network nor the clock.
 ///
 /// ```swift
 /// let verifier = BundleVerifier(root: try TrustedRoot(parsing: trustedRootJSON))

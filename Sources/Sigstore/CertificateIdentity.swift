@@ -95,7 +95,7 @@ public enum TextMatch: Hashable, Sendable, CustomStringConvertible {
     /// A whole text that the expression describes.
     case matching(WholeExpression)
 
-    /// Whether a text is so.
+    /// Whether a text matches.
     public func accepts(_ text: String) -> Bool {
         switch self {
         case .exactly(let wanted): isSame(wanted, text)

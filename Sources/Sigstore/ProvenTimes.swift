@@ -18,15 +18,15 @@ public struct ProvenTime: Hashable, Sendable {
     public let source: Source
 }
 
-/// The step ``VerificationStep/provenTime``. The certificates of signers live for minutes: what counts is whether they
-/// were valid when the signature was made, and the signer's own word for that counts nothing.
+/// The step ``VerificationStep/provenTime``. Signing certificates are valid for minutes. They must have been valid when
+/// the signature was made, and that time must be proven by somebody other than the signer.
 struct ProvenTimes {
     let bundle: Bundle
     let signer: Signer
     let root: TrustedRoot
     let policy: BundlePolicy
 
-    /// Verifies whatever states a time: all of it must hold.
+    /// Verifies all timestamps and signed entry timestamps: every one must hold.
     func verify() throws(ProvenTimeError) -> [ProvenTime] {
         var times: [ProvenTime] = []
         var authorities: Set<PublicKey> = []
@@ -94,8 +94,8 @@ struct ProvenTimes {
         let time = token.info.time
         var outside: String?
         for authority in root.timestampAuthorities {
-            // Where the trusted root has the certificate itself it is that one; where it has authorities only, one below
-            // them.
+            // Where the trusted root has the certificate itself it is that one; where it has authorities only, one
+            // below them.
             let own = authority.certificates.filter { !$0.isCA }
             guard own.isEmpty ? authority.mayHaveIssued(certificate, token.certificates) : own.contains(certificate)
             else { continue }
@@ -127,7 +127,7 @@ struct ProvenTimes {
 
     // MARK: Logs
 
-    /// The time that a log has promised; nil when it has promised the entry without one.
+    /// The time in a log's signed entry timestamp; nil when the entry has no time.
     private func promised(_ entry: LogEntry, _ promise: [UInt8]) throws(ProvenTimeError) -> ProvenTime? {
         let logs = root.transparencyLogs.filter { $0.logID == entry.logID && $0.key != nil }
         guard let first = logs.first else {

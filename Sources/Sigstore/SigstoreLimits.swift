@@ -1,5 +1,5 @@
-/// How much of everything is accepted. Bundles come from a registry that a stranger may write to: whatever is read is
-/// bounded before it is read.
+/// The limits of what is accepted. Bundles come from a registry that a stranger may write to: everything is bounded
+/// before it is read.
 ///
 /// The costs at these limits: a bundle of 5 MiB takes 40 ms to read and 60 MB while that goes on; ten log entries with
 /// ten timestamps are fifty signature checks, 10 ms.
@@ -8,7 +8,7 @@ public enum SigstoreLimits {
     public static let bundleBytes = 5 << 20
     /// The bytes of a trusted root.
     public static let trustedRootBytes = 5 << 20
-    /// The signatures of a DSSE envelope that are read. One is what a bundle must have.
+    /// The signatures of a DSSE envelope that are read. The envelope of a bundle must have exactly one.
     public static let signatures = 10
     /// The entries of transparency logs in a bundle.
     public static let logEntries = 10

@@ -74,8 +74,8 @@ struct TransparencyCheck {
         )
     }
 
-    /// The log of an entry, trusted when the entry was made: at the time that it has promised, else at every time that is
-    /// proven.
+    /// The log of an entry, trusted when the entry was made: at the time that it has promised, else at every time that
+    /// is proven.
     private func log(of entry: LogEntry) throws(TransparencyError) -> (TransparencyLog, LogKey) {
         let known = root.transparencyLogs.filter { $0.logID == entry.logID }
         let identifier = Hex.text(entry.logID.prefix(8)) + "…"
@@ -139,7 +139,7 @@ struct TransparencyCheck {
                 .badCheckpoint, "the checkpoint of the log entry is about another tree than the inclusion proof")
         }
         if body.isVersion2 {
-            // Nothing else says the place in a log of one tree.
+            // A log of Rekor v2 is one tree, so both indices are the same.
             guard entry.logIndex == proof.logIndex else {
                 throw TransparencyError(
                     .badProof,
@@ -159,8 +159,8 @@ struct TransparencyCheck {
 
     // MARK: What the entry is about
 
-    /// The entry is about this signature, by this key, over this artifact: each compared on its own. A valid entry about
-    /// something else proves nothing.
+    /// The entry is about this signature, by this key, over this artifact: each compared on its own. A valid entry
+    /// about something else proves nothing.
     private func compare(_ body: EntryBody) throws(TransparencyError) {
         guard body.signature == bundle.signature else {
             throw TransparencyError(.otherSignature, "the log entry is about another signature than the bundle's")

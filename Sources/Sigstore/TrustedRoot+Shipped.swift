@@ -1,6 +1,7 @@
 extension TrustedRoot {
-    /// The trusted root of Sigstore's public good instance as it was published when this version was made: for who has
-    /// no newer one. Logs and authorities that began later are not in it, and what ended later goes on in it.
+    /// The trusted root of Sigstore's public good instance as it was published when this version was made, for callers
+    /// that have no newer one. It lacks logs and authorities that were added later, and still trusts those that ended
+    /// later.
     public static func publicGood() throws(TrustedRootError) -> TrustedRoot {
         try TrustedRoot(parsing: PackageResources.sigstore_dev_trusted_root_json)
     }

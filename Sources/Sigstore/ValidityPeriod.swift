@@ -27,8 +27,8 @@ public struct ValidityPeriod: Hashable, Sendable, CustomStringConvertible {
         "from \(UTC.text(start))" + (end.map { " to \(UTC.text($0))" } ?? " on")
     }
 
-    /// Reads the member `validFor`. A start is required: what is trusted from no time on is either not trusted at all
-    /// or was at any time, and which of them is meant, nobody can tell.
+    /// Reads the member `validFor`. A start is required: without one nobody can tell whether something is trusted
+    /// always or never.
     init(of message: ProtobufMessage) throws(ProtobufMessage.Fault) {
         let range = try message.requiredMessage("validFor")
         guard let start = try range.time("start") else { throw range.fault("the member \"start\" is missing") }

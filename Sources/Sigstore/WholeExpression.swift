@@ -1,7 +1,7 @@
 import Quotation
 
 /// A regular expression that describes whole texts: it matches from the first character to the last, whether it has
-/// anchors or not. `https://github.com/example/.*` therefore accepts nothing that only has this inside.
+/// anchors or not. `https://github.com/example/.*` therefore accepts no text that merely contains such a URL.
 ///
 /// The syntax is the part of RE2's that has one meaning everywhere: characters, `.`, classes with ranges and negation,
 /// `\d \w \s` and their opposites, groups, `|`, `* + ? {n,m}` (a `?` after them changes nothing here), `^ $ \A \z`,
@@ -26,7 +26,7 @@ public struct WholeExpression: Hashable, Sendable {
     /// ``SigstoreLimits/matchedCharacters`` characters never are.
     public func matches(_ text: String) -> Bool { program.matches(text) }
 
-    /// Whether it accepts texts that have nothing in common: an expression that lets anybody in.
+    /// Whether it accepts sample texts that have nothing in common: such an expression lets anybody in.
     public var matchesAnything: Bool {
         ["a", "0", "-", "x@y.example", "https://q.invalid/z?w=1", "~ ~"].allSatisfy(matches)
     }

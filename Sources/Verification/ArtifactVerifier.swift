@@ -10,12 +10,12 @@ package protocol ArtifactVerifier: Sendable {
     /// The artifact types that it judges; `*` stands for all.
     var artifactTypes: [String] { get }
 
-    /// A report that stands for this verifier's whole judgement when its own policy asks for no look at this image
-    /// (a trust policy statement with level `skip`); `nil` when artifacts must be looked at. It says nothing for other
+    /// The report that takes the place of this verifier's judgement when its own policy exempts the image (a trust
+    /// policy statement with level `skip`); `nil` when artifacts must be verified. It does not count for other
     /// verifiers.
     func waiver(for reference: ImageReference) -> VerifierReport?
 
-    /// Why this verifier can judge nothing now, whatever is there; `nil` when it can.
+    /// Why this verifier cannot judge any artifact now; `nil` when it can.
     var degradedReason: PassingFault? { get }
 
     /// Judges one artifact.
@@ -33,7 +33,7 @@ package protocol ArtifactVerifier: Sendable {
 }
 
 extension ArtifactVerifier {
-    /// It can.
+    /// By default a verifier is never degraded.
     package var degradedReason: PassingFault? { nil }
 
     /// Whether this verifier judges artifacts of the type.
@@ -42,11 +42,11 @@ extension ArtifactVerifier {
     }
 }
 
-/// What came of one artifact.
+/// The outcome of judging one artifact.
 package enum ArtifactOutcome: Sendable {
     /// A definite judgement. `validUntil` is the earliest moment that can change it (the expiry of a certificate or
     /// of the signature, the next update of a revocation list); `nil` when none is known.
     case judged(VerifierReport, validUntil: Date?)
-    /// Not known now.
+    /// No judgement: something failed that says nothing about the artifact.
     case fault(PassingFault)
 }

@@ -18,18 +18,18 @@ package struct Decision: Sendable, Hashable {
     /// The reports: all that passed, those about the image as a whole, and the first about artifacts that failed. Never
     /// empty.
     package let reports: [VerifierReport]
-    /// What is not in ``reports``.
+    /// What was left out of ``reports``.
     package let leftOut: LeftOut
     /// The reports of an answer as JSON text, made once: one decision answers many requests.
     package let reportsJSON: [UInt8]
 
-    /// What it rests on, for meters: one of a few words.
+    /// The reason for metrics, in one of a few words: `verified`, `stale`, or why the first failed report failed.
     package let reasonClass: String
 
     /// The whole outcomes of the verifiers, for the command line.
     package private(set) var details: [JSONValue]
 
-    /// Whether some report says that the registry and a signature describe the image in two ways.
+    /// Whether the registry and a signature disagree about the media type or size of the image's manifest.
     let contradictsDescriptor: Bool
 
     /// A verdict.
@@ -68,7 +68,7 @@ package struct Decision: Sendable, Hashable {
         return report.reason.boundedQuote
     }
 
-    /// Appends the item's value: the shape of `ratify-contract.md`, `timestamp` and `traceID` always present.
+    /// Appends the value of the item in Ratify's format; `timestamp` and `traceID` are always present.
     package func writeValue(traceID: String, timestamp: String, to output: inout [UInt8]) {
         output.append(contentsOf: #"{"version":""#.utf8)
         output.append(contentsOf: Decision.configPolicyVersion.utf8)
@@ -86,30 +86,31 @@ package struct Decision: Sendable, Hashable {
 // MARK: - Reports that are left out
 
 extension Decision {
-    /// What a decision no longer has: who pushes signatures that do not verify chooses how many there are, and what is
-    /// remembered of them must not be theirs to choose.
+    /// The reports that a decision no longer holds. Whoever pushes signatures that do not verify chooses how many there
+    /// are; how much memory they take must not be theirs to choose.
     package struct LeftOut: Sendable, Hashable {
-        /// How many reports, all about artifacts that failed.
+        /// How many reports were left out, all about artifacts that failed.
         package var reports = 0
-        /// How many reasons (``VerifierReport/reason``) that none of the others has.
+        /// How many reasons (``VerifierReport/reason``) were left out with them, and are in no report that was kept.
         package var reasons = 0
 
-        /// Nothing, or so much.
+        /// By default nothing was left out.
         package init(reports: Int = 0, reasons: Int = 0) {
             self.reports = reports
             self.reasons = reasons
         }
     }
 
-    /// So many reports on artifacts that failed are in an answer: what the policy takes to read one must not be a
+    /// The most reports on failed artifacts in an answer: the time that the policy takes to read one must not be a
     /// stranger's to choose either (docs/limits.md, "Time of a review").
     package static let maximumFailedReports = 10
 
-    /// So many different reasons are shown where reports are not.
+    /// How many different reasons keep a report beyond ``maximumFailedReports``.
     package static let maximumReasons = 3
 
-    /// Reports without those that no answer is made of. Beside the first that failed these stay: the first of each of
-    /// so many reasons, and the first that could not be judged, for it may be why something is missing.
+    /// The reports without those that no answer needs. Of those on failed artifacts these stay: the first
+    /// ``maximumFailedReports``, the first with each of ``maximumReasons`` reasons, and the first that could not be
+    /// judged, for it may explain what is missing.
     private static func trimmed(
         _ reports: [VerifierReport], _ leftOut: LeftOut
     ) -> (reports: [VerifierReport], leftOut: LeftOut) {

@@ -74,14 +74,14 @@ package final class DecisionCache: Sendable {
         entries.value(for: key, now: now) { $0.holds(now, time) ? .hit : .expired }?.decision
     }
 
-    /// The same for whoever asks in another way when there is none: that is not counted as a miss.
+    /// The same, without counting a miss: for a caller that goes on to ``decision(for:now:time:)`` when there is none.
     package func decisionAtHand(
         for key: Key, now: ContinuousClock.Instant = .now, time: Date = Date()
     ) -> Decision? {
         entries.value(for: key, now: now, countsMisses: false) { $0.holds(now, time) ? .hit : .expired }?.decision
     }
 
-    /// The same for work that was begun because there was none: neither a hit nor a miss, for the question was counted.
+    /// The same, without counting a hit or a miss: for work that was begun because of a miss, which was counted.
     func decisionKeptMeanwhile(
         for key: Key, now: ContinuousClock.Instant = .now, time: Date = Date()
     ) -> Decision? {

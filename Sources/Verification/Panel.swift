@@ -3,9 +3,9 @@ import OCI
 /// The verifiers of a configuration, and which of them look at an image.
 struct Panel: Sendable {
     let verifiers: [any ArtifactVerifier]
-    /// The reports of those whose own policy asks for no look, in the order of ``verifiers``.
+    /// The waiver of each verifier, if it has one, in the order of ``verifiers`` (``ArtifactVerifier/waiver(for:)``).
     let waivers: [VerifierReport?]
-    /// The places of the others.
+    /// The indices of the verifiers without a waiver.
     let active: [Int]
 
     init(_ verifiers: [any ArtifactVerifier], _ reference: ImageReference) {
@@ -15,13 +15,13 @@ struct Panel: Sendable {
         active = waivers.indices.filter { waivers[$0] == nil }
     }
 
-    /// The places of those that judge an artifact. One that waived its judgement is not asked: it would find everything
-    /// good. An artifact whose type nobody could learn is everybody's: it may be what each looks for.
+    /// The indices of the verifiers that judge an artifact. A verifier with a waiver is not asked: it would accept
+    /// anything. An artifact of unknown type is judged by all others: it may be what each of them looks for.
     func judges(of artifact: Descriptor) -> [Int] {
         active.filter { artifact.artifactType.map(verifiers[$0].canVerify(artifactType:)) ?? true }
     }
 
-    /// The type that an artifact has for a verifier: where it could not be learned, that for which it may be taken.
+    /// The type under which a verifier judges an artifact. If it is unknown, it is the first type the verifier judges.
     func type(of artifact: Descriptor, for verifier: Int) -> String {
         artifact.artifactType ?? verifiers[verifier].artifactTypes.first { $0 != "*" } ?? ""
     }

@@ -1,8 +1,8 @@
 import Quotation
 
-/// A fault that may be gone in a moment: a timeout, throttling, a registry that is down; or when somebody has mended
-/// what is configured (``isConfiguration``). It is never a verdict: no cache of ours keeps it, and the provider reports
-/// it so that Gatekeeper does not keep it either.
+/// A fault that says nothing about the image and may be gone in a moment: a timeout, throttling, a registry that is
+/// down. With ``isConfiguration`` it lasts until the configuration is mended. It is never a verdict: no cache of ours
+/// keeps it, and the provider reports it so that Gatekeeper does not keep it either.
 package struct PassingFault: Error, Sendable, Hashable, CustomStringConvertible {
     /// The step that could not be finished.
     package enum Stage: String, Sendable, Hashable {
@@ -14,7 +14,7 @@ package struct PassingFault: Error, Sendable, Hashable, CustomStringConvertible 
         case verify = "verifying a signature"
     }
 
-    /// The step in a word, for meters.
+    /// The step in a word, for metrics.
     package var stageName: String {
         switch stage {
         case .configuration: "configuration"
@@ -33,7 +33,7 @@ package struct PassingFault: Error, Sendable, Hashable, CustomStringConvertible 
     /// What happened, and what to do.
     package let cause: String
 
-    /// Whether it lasts until what is configured is mended: asking again is of no use before.
+    /// Whether it lasts until the configuration is mended: asking again is of no use before.
     package let isConfiguration: Bool
 
     /// A passing fault.

@@ -5,8 +5,8 @@ import FoundationEssentials
 import OCI
 import StrictJSON
 
-/// One configuration, frozen: what answers a request from its beginning to its end, even when a new configuration
-/// arrives meanwhile.
+/// One configuration, immutable. A request uses the same snapshot from its beginning to its end, even when a new
+/// configuration arrives meanwhile.
 package struct ConfigurationSnapshot: Sendable {
     /// Grows with each configuration that comes into force.
     package let generation: UInt64
@@ -15,11 +15,11 @@ package struct ConfigurationSnapshot: Sendable {
     package let fingerprint: String?
     /// Where images and their signatures are looked up: the first store that has the image serves it.
     package let stores: [any ReferrerStore]
-    /// How the stores speak to registries, which says what a registry without a port means.
+    /// The transport of the stores (https, http or either), which decides the port of a registry without one.
     package let transport: RegistryTransport
     /// Who judges artifacts: each judges every artifact of its types, and speaks for itself alone.
     package let verifiers: [any ArtifactVerifier]
-    /// What their reports mean.
+    /// Decides from all outcomes.
     package let policy: any PolicyEnforcer
     /// Deadlines and trace headers.
     package let settings: ServiceSettings
@@ -48,17 +48,18 @@ package struct ConfigurationSnapshot: Sendable {
 package enum PipelineResult: Sendable {
     /// A definite verdict; `validUntil` is the earliest moment that can change it, when one is known.
     case decided(Decision, validUntil: Date?)
-    /// Not known now.
+    /// No verdict: something failed that says nothing about the image.
     case fault(PassingFault)
 
-    /// Whether it is a denial because the registry and a signature describe the image in two ways.
+    /// Whether it is a denial because the registry and a signature disagree about the image's media type or size.
     var contradictsDescriptor: Bool {
         guard case .decided(let decision, _) = self, !decision.isSuccess else { return false }
         return decision.contradictsDescriptor
     }
 }
 
-/// The way of one image through one configuration: resolve it, list its artifacts once, judge each, ask the policy.
+/// Verifies one image by one configuration: resolves it, lists its artifacts once, has each judged, and asks the
+/// policy.
 package struct Pipeline: Sendable {
     let snapshot: ConfigurationSnapshot
     private let metrics: MetricsRegistry
@@ -69,7 +70,7 @@ package struct Pipeline: Sendable {
 
     /// A pipeline over one configuration.
     ///
-    /// - Parameter onStage: told which step begins, for whoever does not wait for the end.
+    /// - Parameter onStage: called when a step begins, so that a caller whose time is up can say which one was slow.
     package init(
         snapshot: ConfigurationSnapshot, metrics: MetricsRegistry,
         onStage: @escaping @Sendable (PassingFault.Stage) -> Void = { _ in }
@@ -81,8 +82,8 @@ package struct Pipeline: Sendable {
 
     /// The image's descriptor, and the store that has it.
     ///
-    /// A store that says "not found" passes the question on; any other trouble ends the search: the next store might
-    /// know another image by the same name.
+    /// Only "not found" leads to the next store. Any other error ends the search: the next store might have another
+    /// image by the same name.
     package func resolve(
         _ reference: ImageReference, deadline: ContinuousClock.Instant
     ) async throws(RegistryError) -> (descriptor: Descriptor, store: any ReferrerStore) {
@@ -111,20 +112,21 @@ package struct Pipeline: Sendable {
         }
         let (first, subject) = await look(at: reference, panel: panel, deadline: deadline)
         guard let (descriptor, store) = subject, first.contradictsDescriptor else { return first }
-        // Before an image is denied because its registry describes it otherwise than its signature: that may have been
-        // said long ago, or by mistake, so it must be said twice.
+        // The registry and a signature disagree about the image's media type or size. The registry's answer may be old
+        // or a mistake, so the registry is asked once more before the image is denied, and its second answer counts.
         store.forget(descriptor, of: reference)
         let (second, again) = await look(at: reference, panel: panel, deadline: deadline, since: (descriptor, first))
         if let (descriptor, store) = again, second.contradictsDescriptor { store.forget(descriptor, of: reference) }
         return second
     }
 
-    /// What is known of an image once it has been resolved.
+    /// A resolved image, and the store that has it.
     private typealias Subject = (descriptor: Descriptor, store: any ReferrerStore)
 
     /// Resolves an image, lists its artifacts and judges them.
     ///
-    /// - Parameter since: an earlier look, whose result stands if the image is described as it was then.
+    /// - Parameter since: an earlier look, whose result stands if the registry still describes the image in the same
+    ///   way.
     private func look(
         at reference: ImageReference, panel: Panel, deadline: ContinuousClock.Instant,
         since earlier: (descriptor: Descriptor, result: PipelineResult)? = nil
@@ -157,7 +159,7 @@ package struct Pipeline: Sendable {
         return (result, subject)
     }
 
-    /// Observes how long a stage took, and begins the next one.
+    /// Records how long a stage took, and sets the start of the next one.
     private func took(_ stage: WorkStage, _ start: inout ContinuousClock.Instant, _ reference: ImageReference) {
         let now = ContinuousClock.now
         metrics.observe(stage, at: reference.endpoint, start.duration(to: now))
@@ -173,7 +175,7 @@ package struct Pipeline: Sendable {
         // One type can be asked for by name, which spares pages of SBOMs and scan reports.
         let filter = wanted.count == 1 && !wanted.contains("*") ? wanted.first : nil
         let all = try await store.referrers(of: subject, in: reference, artifactType: filter, deadline: deadline)
-        // They are kept until the image is judged: annotations can be megabytes.
+        // The descriptors stay in memory until the image is judged, and annotations can be megabytes.
         return all.filter { !panel.judges(of: $0).isEmpty }.map(\.withoutAnnotations)
     }
 
@@ -301,7 +303,7 @@ package struct Pipeline: Sendable {
             }
             own += absences(
                 of: panel.verifiers[index], evidence, isAlone: panel.verifiers.count == 1, reference, digest)
-            // Whoever reads the first report that failed must find one that counts against the image.
+            // The first failed report is shown as the reason, so it must be one that counts against the image.
             if snapshot.policy.verdict(of: evidence) == .failure { reasons += own } else { reports += own }
         }
         reports = reasons + reports + others

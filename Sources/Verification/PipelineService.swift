@@ -47,9 +47,10 @@ package struct ConfigurationUnavailable: Error, Sendable, CustomStringConvertibl
     package init(_ description: String) { self.description = description }
 }
 
-/// Answers the provider: decision cache, then one flight for all who ask the same, then the pipeline.
+/// The verification service. It answers from the decision cache. On a miss it asks the decisions that replicas share,
+/// then runs the pipeline: once for all callers that ask the same meanwhile.
 package final class PipelineService: VerificationService {
-    /// What a reference means now.
+    /// What a reference resolves to.
     enum Resolution: Sendable {
         case digest(Digest)
         case refused(String)
@@ -67,29 +68,29 @@ package final class PipelineService: VerificationService {
     let metrics: MetricsRegistry
     let verifications: SingleFlight<FlightKey, PipelineResult, Never>
     let resolutions: SingleFlight<FlightKey, Resolution, Never>
-    /// The answers that there are most of, counted without looking for their counter.
+    /// The counter of the most frequent answer, looked up once.
     private let admissions: MetricCounter
     let limiter = ConcurrencyLimiter()
     /// How many questions wait for their answers now.
     let asked: (verify: WaitingCount, mutate: WaitingCount) = (WaitingCount(), WaitingCount())
     let verified: VerifiedImages
-    /// How far each verification has come, for those who do not wait for its end.
+    /// The current step of each verification under way, for the fault of a caller whose deadline passes first.
     private let stages = Mutex<[FlightKey: PassingFault.Stage]>([:])
 
     /// How long shared work goes on at least when those who asked for it have given up: long enough for a slow
     /// registry to answer, so that the next try finds the verdict ready.
     private static let minimumFlightTime = Duration.seconds(10)
 
-    /// How long a question waits for work under way that somebody has waited for in vain. Within one review constraints
-    /// of several kinds ask the same question one after the other; if each waited for its whole time, three did not fit
-    /// into the time that Gatekeeper's webhook has (docs/limits.md, "Time of a review").
+    /// How long a request waits for work under way on which another request has timed out. Within one review
+    /// constraints of several kinds ask the same question one after the other; if each waited until its own timeout,
+    /// three would not fit into the time that Gatekeeper's webhook has (docs/limits.md, "Time of a review").
     package static let waitAfterTimeout = Duration.milliseconds(100)
 
     /// A service over the configuration that `source` gives.
     ///
     /// - Parameters:
-    ///   - waitAfterTimeout: how long a question waits for work that somebody has waited for in vain; `nil`: as long as
-    ///     any.
+    ///   - waitAfterTimeout: how long a request waits for work on which another request has timed out; `nil`: until its
+    ///     own deadline.
     ///   - shared: decisions of other replicas.
     ///   - verified: where admitted images are kept for outages.
     package init(
@@ -140,7 +141,7 @@ package final class PipelineService: VerificationService {
         metrics.count(answer)
     }
 
-    /// What the present configuration's decision about an image is kept under.
+    /// The key under which the current configuration's decision about an image is cached.
     func cacheKey(_ key: VerificationKey, _ snapshot: ConfigurationSnapshot) -> DecisionCache.Key {
         DecisionCache.Key(
             generation: snapshot.generation, trustGeneration: source.trustGeneration(for: key.namespace),
@@ -170,8 +171,8 @@ package final class PipelineService: VerificationService {
     /// The verdict on an image: from the flight that is under way, or a new one for all who ask meanwhile. `nil` when
     /// the deadline came first.
     ///
-    /// - Parameter ahead: how much longer than this a verdict that is known must hold to be taken, where a place for
-    ///   the work is held already and nobody waits; `nil` for a request.
+    /// - Parameter ahead: for prewarming: a verdict of another replica is taken only if it holds for longer than this,
+    ///   and the caller has a place of the limiter already. `nil` for a request.
     func verdict(
         on key: VerificationKey, _ cacheKey: DecisionCache.Key, _ snapshot: ConfigurationSnapshot,
         deadline: ContinuousClock.Instant, ahead: Duration? = nil
@@ -316,8 +317,7 @@ package final class PipelineService: VerificationService {
             }
         }
         return switch resolution {
-        // Whoever asked by another spelling of the registry has a name of its own for the image: nodes have credentials
-        // and mirrors by it.
+        // The answer keeps the registry's name as it was asked for: nodes have credentials and mirrors under that name.
         case .digest(let digest): .reference("\(key.reference.writtenScopeName)@\(digest)")
         case .refused(let reason): .refused(reason)
         case .fault(let fault): .fault(fault)

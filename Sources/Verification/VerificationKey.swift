@@ -13,7 +13,7 @@ package struct VerificationKey: Sendable, Hashable, CustomStringConvertible {
     package let text: String
     /// The reference, parsed.
     package let reference: ImageReference
-    /// The reference's normal text, which answers are kept under: made once, as every answer from memory needs it.
+    /// The normalised reference, under which answers are cached: made once, as every answer from memory needs it.
     package let name: String
 
     /// Parses a key of a verify request: `reference`, or `[namespace]reference` where the policy puts the namespace of
@@ -47,7 +47,8 @@ package struct VerificationKey: Sendable, Hashable, CustomStringConvertible {
         self.init(namespace: namespace.map(String.init), text: text, reference: reference)
     }
 
-    /// The same key where registries are spoken to in another way: two spellings of one registry then have one name.
+    /// The same key for the transport (https, http or either) of a configuration: two spellings of one registry then
+    /// have one name.
     func over(_ transport: RegistryTransport) -> VerificationKey {
         guard transport != reference.transport else { return self }
         return VerificationKey(namespace: namespace, text: text, reference: reference.over(transport))

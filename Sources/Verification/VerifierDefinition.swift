@@ -1,7 +1,7 @@
 import KeyManagement
 
-/// A verifier as a configuration describes it, valid but for the certificates that it trusts: whose those are differs
-/// between the namespaces that it answers for.
+/// A verifier as configured, without the certificates that it trusts: these differ between the namespaces that it
+/// answers for.
 package protocol VerifierDefinition: Sendable {
     /// The certificates in directories of its own; `nil` when it names none. They must be among those that it trusts.
     var directories: (any CertificateProvider)? { get }
@@ -14,7 +14,7 @@ package protocol VerifierDefinition: Sendable {
 
     /// The verifier that trusts these certificates.
     ///
-    /// - Parameter areProvidersAwaited: whether a provider that is not there may still come, as custom resources do in
-    ///   any order: then nothing is known until it has.
+    /// - Parameter areProvidersAwaited: whether a missing provider may still come, as custom resources arrive in any
+    ///   order. Until it has, the verifier gives no verdict on what it may vouch for.
     func verifier(trusting trusted: TrustedCertificates, areProvidersAwaited: Bool) -> any ArtifactVerifier
 }

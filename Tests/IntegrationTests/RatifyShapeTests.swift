@@ -21,7 +21,7 @@ import Testing
     private static let image = [
         "subject": "a string", "isSuccess": "a Boolean", "message": "a string", "errorReason": "a string",
     ]
-    /// What ours has besides: by `ratify-contract.md` members that Ratify writes elsewhere.
+    /// Members that ours has besides: Ratify writes them in other reports.
     private static let additions: Set = ["type", "verifierType", "remediation", "errorReason", "extensions"]
 
     struct Observation: Sendable, CustomTestStringConvertible {
