@@ -23,8 +23,8 @@ final class CertificateReloader: Service {
     private let logger: Logger
     private let state: Mutex<State>
 
-    /// Reads the files for the first time: a server without them does not start. What the program itself is to bring
-    /// may come later: until then no connection is served.
+    /// Reads the files for the first time: a server without them does not start. Certificates that the program itself
+    /// provides may come later: until then no connection is served.
     init(
         files: ServingCertificateFiles, interval: Duration, metrics: MetricsRegistry, logger: Logger
     ) throws(ServingCertificateError) {
@@ -42,9 +42,9 @@ final class CertificateReloader: Service {
         gauges(certificate, isCurrent: true)
     }
 
-    /// What a new connection is made with.
+    /// The TLS context for a new connection.
     ///
-    /// - Throws: when there is nothing yet to make it with.
+    /// - Throws: when there is no certificate yet.
     var context: NIOSSLContext {
         get throws(ServingCertificateError) { try current.context }
     }
@@ -67,7 +67,7 @@ final class CertificateReloader: Service {
 
     /// The same for a client that may have no certificate: one that it does have must chain to the client authorities.
     ///
-    /// - Throws: when there is nothing yet to make it with.
+    /// - Throws: when there is no certificate yet.
     var contextWithOptionalClient: NIOSSLContext {
         get throws(ServingCertificateError) { try current.contextWithOptionalClient }
     }

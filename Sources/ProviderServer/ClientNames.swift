@@ -3,8 +3,8 @@ import NIOSSL
 import PKI
 import Quotation
 
-/// The names of which a client's certificate must have one. That it chains to the client authorities says only who made
-/// it, and Gatekeeper's authority may make others than Gatekeeper's own.
+/// The names of which a client's certificate must have one. A chain to the client authorities says only who issued it,
+/// and Gatekeeper's authority may issue other certificates than Gatekeeper's own.
 package struct ClientNames: Sendable, Hashable {
     private let names: Set<String>
 

@@ -2,7 +2,7 @@ import ServiceMetrics
 import Logging
 import NIOCore
 
-/// What connections share: how long each phase of one may take, and where is counted and logged what becomes of them.
+/// What the connections of a listener share: timeouts, the memory for bodies, metrics and the log of refusals.
 struct ConnectionLimits: Sendable {
     let timeouts: PhaseTimeouts
     let isTLS: Bool
@@ -10,9 +10,9 @@ struct ConnectionLimits: Sendable {
     let metrics: MetricsRegistry
     let logger: Logger
     let refusals: RefusalLog
-    /// Connections that had to go for others: with clients that never close one, each does.
+    /// Counts the idle connections that made room for others. Clients that never close a connection lose each one so.
     let displaced: MetricCounter
-    /// What the bodies of all requests may take.
+    /// The memory that the bodies of all requests share.
     var room = RequestRoom.process
 
     init(
@@ -35,14 +35,14 @@ struct ConnectionLimits: Sendable {
 }
 
 extension ConnectionLimits {
-    /// Logs a request that is not answered as it was asked; not each of many.
+    /// Logs a refused request, at a limited rate.
     func refused(_ refusal: Refusal, traceID: String, from address: SocketAddress?) {
         refusals.record(
             "request refused", kind: refusal.kind, reason: "\(refusal.kind): \(refusal.reason)", from: address,
             ["operation": "\(refusal.operation)", "trace-id": "\(traceID)"], logger: logger)
     }
 
-    /// Logs and counts requests that are not answered at all.
+    /// Logs and counts requests that get no answer.
     func refused(_ fault: RequestFault, from address: SocketAddress?) {
         count(fault)
         refusals.record(
@@ -50,14 +50,14 @@ extension ConnectionLimits {
             from: address, logger: logger)
     }
 
-    /// Counts what is not taken as a request.
+    /// Counts input that is not an acceptable request.
     func count(_ fault: RequestFault) {
         metrics.count(
             "countersign_http_errors_total", [("reason", fault.kind.rawValue)],
             help: "What was not taken as a request, because of HTTP itself or its limits.")
     }
 
-    /// Logs and counts a TLS handshake that was not made.
+    /// Logs and counts a TLS handshake that failed.
     func handshakeFailed(_ error: any Error, from address: SocketAddress?) {
         metrics.count(
             "countersign_handshake_failures_total", [],
@@ -69,7 +69,7 @@ extension ConnectionLimits {
     func expired(_ phase: ConnectionPhase, from address: SocketAddress?) {
         metrics.count(
             ConnectionLimits.closings, [("reason", "\(phase.rawValue) timeout")], help: ConnectionLimits.closingsHelp)
-        // The end of a handshake that has not been made cannot be negotiated with the client.
+        // A handshake that takes too long counts as a failed one, too.
         if phase == .handshake { handshakeFailed(HandshakeTimeout(), from: address) }
         logger.debug(
             "connection closed", metadata: ["reason": "the client took too long over the \(phase.rawValue)"])

@@ -2,17 +2,17 @@ import HTTPTypes
 import NIOCore
 import StrictJSON
 
-/// A whole answer, in JSON where it is about images.
+/// A whole HTTP answer: JSON about images, or text of the health and metrics listeners.
 package struct JSONAnswer: Sendable {
     let status: HTTPResponse.Status
     package let body: [UInt8]
     let form: Form
-    /// What ties it to the log.
+    /// The ID that ties the answer to its log lines.
     let traceID: String
-    /// Why it is not what was asked for.
+    /// Why the request was refused; `nil` when it was answered as asked.
     let refusal: Refusal?
 
-    /// What the body is.
+    /// The format of the body.
     package enum Form: Sendable {
         case json, text
         /// Prometheus' text format.
@@ -30,8 +30,8 @@ package struct JSONAnswer: Sendable {
     /// An answer whose body is written already.
     ///
     /// - Parameters:
-    ///   - traceID: what ties it to the log.
-    ///   - refusal: why it is not what was asked for.
+    ///   - traceID: the ID that ties the answer to its log lines.
+    ///   - refusal: why the request was refused; `nil` when it was answered as asked.
     package init(
         status: HTTPResponse.Status, body: [UInt8], form: Form = .json, traceID: String, refusal: Refusal? = nil
     ) {

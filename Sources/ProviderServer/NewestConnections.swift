@@ -22,7 +22,7 @@ final class NewestConnections: ConnectionAdmission {
     private let displaced: MetricCounter
     private let reserve: ReservedDescriptors
 
-    /// - Parameter reserve: what they are files of when there are no others left.
+    /// - Parameter reserve: the file descriptors for these connections when the process has no others left.
     init(maximum: Int, reserve: ReservedDescriptors, metrics: MetricsRegistry) {
         self.maximum = max(1, maximum)
         self.reserve = reserve
@@ -51,7 +51,7 @@ final class NewestConnections: ConnectionAdmission {
     /// - Returns: whether there is room now.
     func makeRoom() -> Bool {
         if reserve.release() { return true }
-        // What it leaves is there when it has been closed.
+        // The room is there only once that connection has been closed.
         if let oldest = open.withLock({ $0.popFirst() }) { displace(oldest) }
         return false
     }

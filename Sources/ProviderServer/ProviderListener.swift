@@ -23,10 +23,10 @@ struct ProviderListener: Service {
     var relief: @Sendable () -> Bool = { false }
     /// How many connections wait in the kernel to be accepted, for each socket.
     let backlog: Int32 = 1024
-    /// Told when it listens.
+    /// Called when it listens.
     let onRunning: @Sendable (any Channel) -> Void
 
-    /// That several sockets of one user may have the same port.
+    /// The option that lets several sockets of one user listen on the same port.
     private static let sharedPort = NIOBSDSocket.Option(rawValue: SO_REUSEPORT)
 
     /// A socket that listens, and what tells its connections of the end.

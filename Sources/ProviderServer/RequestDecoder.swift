@@ -1,14 +1,14 @@
 import NIOCore
 import NIOHTTP1
 
-/// Reads HTTP/1.1, and tells a connection that bytes have come, before they make a whole head. What the connection does
-/// not want any more is dropped.
+/// Decodes HTTP/1.1, and reports bytes to the connection as they arrive, before they make a whole head. Input that the
+/// connection discards is dropped undecoded.
 struct RequestDecoder: ByteToMessageDecoder {
     typealias InboundOut = HTTPServerRequestPart
 
     private let decoder: HTTPRequestDecoder
     private let connection: ProviderConnection
-    /// How many bytes of the last read are still to be taken.
+    /// How many bytes of the last read are not decoded yet.
     private var leftOver = 0
 
     init(_ connection: ProviderConnection, limits: NIOHTTPDecoderLimitConfiguration = .init()) {
@@ -54,10 +54,10 @@ struct RequestDecoder: ByteToMessageDecoder {
 extension RequestDecoder: Sendable {}
 
 extension ByteBuffer {
-    /// Enough of the end to tell whether two of them end alike.
+    /// The last eight bytes, by which the ends of two buffers are compared; `nil` when there are fewer.
     var lastBytes: UInt64? { getInteger(at: writerIndex - 8) }
 
-    /// All bytes from an index on, those that were taken among them.
+    /// All bytes from an index on, including those that were read already.
     fileprivate func written(from index: Int) -> ByteBufferView {
         var whole = self
         whole.moveReaderIndex(to: index)

@@ -2,7 +2,7 @@ import HTTPTypes
 import NIOCore
 import NIOHTTP1
 
-/// A request that is not taken, because of what HTTP or the limits say of it and not of what it asks.
+/// Why a request is refused whatever it asks: it is not valid HTTP/1.1, or exceeds a limit.
 package struct RequestFault: Error, Sendable, Hashable {
     /// What is wrong, as a bounded set of words for the metric.
     package enum Kind: String, Sendable {
@@ -39,7 +39,7 @@ package struct RequestFault: Error, Sendable, Hashable {
         }
     }
 
-    /// What the decoder would not read.
+    /// The fault of input that the decoder refused.
     ///
     /// - Parameters:
     ///   - length: how many bytes the first line has, or what has come of it.
@@ -64,9 +64,9 @@ package struct RequestFault: Error, Sendable, Hashable {
             )
         case .unexpectedContentLength, .invalidContentLength, .invalidChunkSize:
             self.init(.framing, RequestFault.unclearLength)
-        // How Transfer-Encoding cannot be used has no name of its own.
+        // The decoder has no error of its own for a Transfer-Encoding that cannot be used.
         case .unknown: self.init(.framing, RequestFault.unclearLength)
-        // The latter is how HTTP/2 begins where it is not agreed upon before.
+        // `.paused` is the error for the preface of HTTP/2 (RFC 9113, section 3.4).
         case .invalidVersion, .paused: self.init(.version, "this version of HTTP is not spoken: use HTTP/1.1")
         case .invalidEOFState, .closedConnection: self.init(.cutShort, "the request ended before it was whole")
         default:
@@ -78,28 +78,28 @@ package struct RequestFault: Error, Sendable, Hashable {
         }
     }
 
-    /// The bodies of others take all the room there is.
+    /// The bodies of other requests take all the memory that there is for bodies.
     static let crowded = RequestFault(
         .crowded, "too many large requests are in memory: ask again in a moment, or with fewer keys in a request")
 
     private static let unclearLength =
         "how long the body is cannot be told: send one Content-Length, or Transfer-Encoding: chunked, and not both"
 
-    /// More requests at once than are taken.
+    /// More pipelined requests than are accepted.
     static func pipelined(_ most: Int) -> RequestFault {
         RequestFault(
             .pipelined, "more than \(most) requests were sent while one was to be answered: wait for the answers")
     }
 }
 
-/// Bytes that the decoder would not read.
+/// Input that the decoder refused.
 struct BrokenHead {
     let error: HTTPParserError
     /// Whether the request's head was whole.
     let isInBody: Bool
 }
 
-/// What is seen of the first line of a request that is not whole, or not HTTP.
+/// The first line of a request that is incomplete or not HTTP, as far as it has come.
 struct FirstLine {
     /// How many bytes it has, or how many of it have come.
     private(set) var length = 0

@@ -6,8 +6,8 @@ import Synchronization
     import Musl
 #endif
 
-/// File descriptors that are kept for the health and metrics listeners: when the process has as many files open as it
-/// may, it must still say so, and must not be taken for dead.
+/// File descriptors that are reserved for the health and metrics listeners. When the process has as many files open as
+/// it may, probes must still be answered, or the pod would be restarted.
 final class ReservedDescriptors: Sendable {
     private let count: Int
     private let descriptors = Mutex<[Int32]>([])
@@ -30,7 +30,7 @@ final class ReservedDescriptors: Sendable {
     func refill() {
         descriptors.withLock { descriptors in
             while descriptors.count < count {
-                // There is no system without it.
+                // Any file will do; the root directory always exists.
                 let descriptor = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
                 guard descriptor >= 0 else { return }
                 descriptors.append(descriptor)

@@ -179,7 +179,8 @@ public struct Bundle: Sendable {
         guard let leaf = certificates.first else {
             throw ProtobufMessage.Fault(.content, "the bundle's certificate chain is empty")
         }
-        // "SHOULD NOT include the root" of the signer is a MUST of the verifier here: trust comes from the trusted root.
+        // "SHOULD NOT include the root" of the signer is a MUST of the verifier here: trust comes from the trusted
+        // root.
         if let root = certificates.first(where: \.isSelfIssued) {
             throw ProtobufMessage.Fault(
                 .content,

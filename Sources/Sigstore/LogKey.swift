@@ -8,8 +8,8 @@ public struct LogKey: Hashable, Sendable {
     /// How it signs.
     let scheme: SignatureAlgorithm.Scheme
 
-    /// A key that signs as its kind does by default: ECDSA with the hash of the curve's size, Ed25519, RSASSA-PKCS1-v1_5
-    /// with SHA-256. Nil for a kind that is not accepted.
+    /// A key that signs as its kind does by default: ECDSA with the hash of the curve's size, Ed25519,
+    /// RSASSA-PKCS1-v1_5 with SHA-256. Nil for a kind that is not accepted.
     public init?(_ publicKey: PublicKey) {
         guard let scheme = SigningScheme.standard(for: publicKey) else { return nil }
         self.publicKey = publicKey

@@ -31,8 +31,8 @@ public struct SigningKeyError: StepError {
 public struct SigningKey: Hashable, Sendable {
     /// The key.
     public let publicKey: PublicKey
-    /// When signatures of this key are to be trusted; nil for always. Where there is one, a signature must have a proven
-    /// time inside it.
+    /// When signatures of this key are to be trusted; nil for always. Where there is one, a signature must have a
+    /// proven time inside it.
     public let validity: ValidityPeriod?
     /// How it may have signed, the usual way first.
     let schemes: [SignatureAlgorithm.Scheme]

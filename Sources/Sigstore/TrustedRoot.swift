@@ -11,7 +11,8 @@ public struct TransparencyLog: Sendable {
     public let key: LogKey?
     /// When it is to be trusted.
     public let validity: ValidityPeriod
-    /// The first bytes of this are the key's identifier in signed notes; ``logID`` unless the trusted root says another.
+    /// The first bytes of this are the key's identifier in signed notes; ``logID`` unless the trusted root says
+    /// another.
     let checkpointKeyID: [UInt8]
 
     /// A log.

@@ -13,8 +13,8 @@ public struct Witness: Hashable, Sendable {
     /// The type of a timestamped Ed25519 cosignature.
     private static let type: UInt8 = 0x04
 
-    /// A witness from its verifier key as C2SP writes it: `name+keyID+base64(type, key)`. Nil for anything else, and for
-    /// another type than a timestamped Ed25519 cosignature.
+    /// A witness from its verifier key as C2SP writes it: `name+keyID+base64(type, key)`. Nil for anything else, and
+    /// for another type than a timestamped Ed25519 cosignature.
     public init?(verifierKey text: String) {
         let parts = text.split(separator: "+", maxSplits: 2, omittingEmptySubsequences: false)
         guard parts.count == 3, !parts[0].isEmpty, let bytes = Base64.decode(String(parts[2])), bytes.count == 33,
