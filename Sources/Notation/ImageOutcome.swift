@@ -1,6 +1,6 @@
 import OCI
 
-/// What came of verifying an image: each signature that was tried, and the verdict.
+/// The outcome of verifying an image: each signature that was tried, and the verdict.
 public struct ImageOutcome: Sendable {
     /// The verdicts.
     public enum Verdict: Sendable {

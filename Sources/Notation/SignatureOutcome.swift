@@ -2,7 +2,7 @@ import FoundationEssentials
 import OCI
 import PKI
 
-/// What came of verifying one signature: each validation with its action and result, and what the signature says once
+/// The outcome of verifying one signature: each validation with its action and result, and what the signature says once
 /// its integrity is proven.
 public struct SignatureOutcome: Sendable {
     /// What a verified signature says.

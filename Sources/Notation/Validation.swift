@@ -29,14 +29,14 @@ public struct ValidationFailure: Error, Hashable, Sendable, CustomStringConverti
     /// Whether the same validation may well have another result in a moment: a responder that does not answer. Such a
     /// failure says nothing about the signature and must not be kept as a verdict.
     public let isPassing: Bool
-    /// Whether the signature names the very digest of the artifact, but with another media type or size than the
-    /// registry does: one of them has it wrong, so it is worth a second question to the registry before it counts.
+    /// Whether the signature is about the digest of the artifact, but with another media type or size than the registry
+    /// states: one of them is wrong, so callers may ask the registry once more before the failure counts.
     public let contradictsDescriptor: Bool
     /// What to do about it, where the validation that failed does not say it already.
     public let advice: String?
 
-    /// Whether it says nothing about the signature, but that something configured must be mended: a trust store that
-    /// cannot be used, credentials that cannot be read.
+    /// Whether the configuration is at fault, not the signature: a trust store that cannot be used, credentials that
+    /// cannot be read.
     public let isConfiguration: Bool
 
     /// A failure with its reason.
@@ -52,7 +52,7 @@ public struct ValidationFailure: Error, Hashable, Sendable, CustomStringConverti
     }
 }
 
-/// What came of one validation.
+/// The result of one validation.
 public struct ValidationResult: Hashable, Sendable {
     /// The outcomes of a validation.
     public enum Status: String, Hashable, Sendable {
@@ -70,7 +70,7 @@ public struct ValidationResult: Hashable, Sendable {
     public let type: ValidationType
     /// What its failure leads to.
     public let action: ValidationAction
-    /// What came of it.
+    /// Its result.
     public let status: Status
     /// Why it failed.
     public let failure: ValidationFailure?

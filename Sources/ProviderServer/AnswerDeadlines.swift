@@ -17,7 +17,7 @@ package struct AnswerDeadlines: Sendable {
         return (arrival + timeout - margin, margin / 2)
     }
 
-    /// What is said of a key whose answer did not come.
+    /// The message about a key without an answer by the deadline.
     package func unanswered(_ arrival: ContinuousClock.Instant) -> String {
         "waiting for a verdict: no answer within \(Int64((.now - arrival).milliseconds)) ms"
     }

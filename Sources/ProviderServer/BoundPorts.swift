@@ -1,6 +1,6 @@
 import Synchronization
 
-/// The ports of several servers, for whoever waits until all of them listen.
+/// The ports of several servers, available once all of them listen.
 final class BoundPorts: Sendable {
     private typealias Outcome = Result<ProviderPorts, ProviderServerError>
     private typealias Waiter = CheckedContinuation<Outcome, Never>

@@ -43,7 +43,7 @@ final class IdleConnections: Sendable {
             entry.turn = turn
             count += 1
             order.append((entry, turn))
-            // A few busy connections would otherwise leave what they were before behind for ever.
+            // Connections that became busy again leave stale entries behind; these are dropped before they pile up.
             if order.count > 4 * maximum + 64 { order = CircularBuffer(order.filter { $0.entry.turn == $0.turn }) }
             guard count > maximum else { return nil }
             while let oldest = order.popFirst() {

@@ -5,7 +5,7 @@ import Logging
 import Quotation
 import ServiceLogging
 
-/// What became of a key.
+/// The outcome of a key, for the log and the metrics.
 package enum KeyVerdict: String, Sendable, CaseIterable {
     /// The image may run, or the reference has its digest.
     case pass
@@ -13,12 +13,12 @@ package enum KeyVerdict: String, Sendable, CaseIterable {
     case fail
     /// A definite error.
     case refused
-    /// Not known now.
+    /// No verdict: something failed that says nothing about the image.
     case fault
-    /// Not looked at: no pattern of the policy chose it.
+    /// Not verified: no pattern of the policy matches it.
     case skipped
 
-    /// Its place among all of them.
+    /// The index of its counter.
     fileprivate var index: Int {
         switch self {
         case .pass: 0

@@ -67,8 +67,8 @@ struct ProviderListener: Service {
         let group = MultiThreadedEventLoopGroup.singleton
         let loops = Array(group.makeIterator())
         guard loops.count > 1 else { return [try await socket(on: group, for: group)] }
-        // The first one binds the port for itself alone: whoever else listens there is found out. Only then it is
-        // shared.
+        // The first one binds the port without sharing it, which fails if another process listens there. Only then it
+        // is shared.
         let first = try await socket(on: loops[0], for: loops[0])
         var sockets = [first]
         do {

@@ -83,7 +83,7 @@ package final class Refusal: Sendable {
     /// A bounded set of words.
     let kind: String
     let reason: String
-    /// Whether the connection ends with it: who asks what is not answered has to connect anew for each try.
+    /// Whether the connection is closed: a client that is refused must connect anew for each try.
     let isLast: Bool
 
     /// - Parameters:

@@ -1,7 +1,7 @@
 import FoundationEssentials
 import PKI
 
-/// What came of verifying one bundle: each step with its result, and what the steps that passed have proven.
+/// The outcome of verifying one bundle: the result of each step, and what the steps that passed have proven.
 public struct BundleOutcome: Sendable {
     /// The steps, in the order in which they are done.
     public internal(set) var results: [StepResult]

@@ -25,8 +25,8 @@ public struct LogKey: Hashable, Sendable {
         publicKey.isValidSignature(signature, over: message, scheme: scheme)
     }
 
-    /// Reads `dev.sigstore.common.v1.PublicKey`; nil for a kind that is not known here, such as one that is yet to be
-    /// invented: a trusted root with one key more must not take away what the others prove.
+    /// Reads `dev.sigstore.common.v1.PublicKey`; nil for a kind that is not supported: one such key in a trusted root
+    /// must not make the others unusable.
     init?(_ message: ProtobufMessage) throws(ProtobufMessage.Fault) {
         let bytes = try message.requiredBytes("rawBytes", maximum: SigstoreLimits.certificateBytes)
         let details = try message.requiredText("keyDetails")

@@ -5,10 +5,9 @@ import StrictJSON
 extension TrustedRoot {
     /// Reads a trusted root in JSON.
     ///
-    /// Members that are not known are passed over, other than in a bundle: whoever makes a trusted root signs all of it
-    /// (by TUF) or keeps it in a file of his own, later versions of the format add to it (a log's operator), and a root
-    /// that is refused would let nothing verify any more. What is known must be well formed: one log that is not makes
-    /// the whole root unusable, so that the mistake is seen.
+    /// Unknown members are ignored, unlike those of a bundle. A trusted root is signed as a whole (by TUF) or is a
+    /// local file, later versions of the format add members (a log's operator), and without a root nothing verifies.
+    /// Known members must be well formed: one malformed log makes the whole root unusable, so that the mistake is seen.
     public init(parsing bytes: [UInt8]) throws(TrustedRootError) {
         guard bytes.count <= SigstoreLimits.trustedRootBytes else {
             throw TrustedRootError(
@@ -57,7 +56,7 @@ extension TrustedRoot {
             logs.append(
                 TransparencyLog(
                     baseURL: try item.requiredText("baseUrl"), logID: identifier,
-                    // Trees of other hashes are not known here.
+                    // Merkle trees with another hash are not supported.
                     key: algorithm == "SHA2_256" ? try LogKey(publicKey) : nil,
                     validity: try ValidityPeriod(of: publicKey), checkpointKeyID: checkpointKey))
         }

@@ -7,7 +7,7 @@ public struct TransparencyLog: Sendable {
     public let baseURL: String
     /// The identifier that entries and signed certificate timestamps name it by.
     public let logID: [UInt8]
-    /// The key; nil when it is of a kind that is not known here, and nothing of this log can be verified.
+    /// The key; nil when its kind or the log's hash is not supported, so that no entry of this log can be verified.
     public let key: LogKey?
     /// When it is to be trusted.
     public let validity: ValidityPeriod

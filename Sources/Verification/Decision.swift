@@ -13,7 +13,8 @@ package struct Decision: Sendable, Hashable {
     package let isSuccess: Bool
     /// The image as it was asked for, without a namespace prefix.
     package let reference: String
-    /// The digest that was judged; `nil` when the image does not exist, or the policy asked for no look.
+    /// The digest that was judged; `nil` when the reference has none, and the image could not be resolved or all
+    /// verifiers have a waiver.
     package let digest: Digest?
     /// The reports: all that passed, those about the image as a whole, and the first about artifacts that failed. Never
     /// empty.
@@ -35,7 +36,7 @@ package struct Decision: Sendable, Hashable {
     /// A verdict.
     ///
     /// - Parameters:
-    ///   - reports: one for every artifact that was looked at.
+    ///   - reports: those of all verifiers, at least one.
     ///   - leftOut: what was left out of them already.
     package init(
         isSuccess: Bool, reference: String, digest: Digest?, reports all: [VerifierReport], leftOut: LeftOut = LeftOut()

@@ -1,6 +1,6 @@
 import OCI
 
-/// What came of looking after an image before anybody asks for it.
+/// The outcome of verifying an image before a request asks for it.
 package enum PrewarmingOutcome: Sendable {
     /// A verdict is known, and holds for so long.
     case kept(isSuccess: Bool, life: Duration)

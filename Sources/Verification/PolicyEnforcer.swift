@@ -2,7 +2,7 @@
 package enum PolicyVerdict: Sendable, Equatable {
     case success
     case failure
-    /// What is known decides neither way: a passing fault hides an outcome that matters.
+    /// The known outcomes decide neither way: a passing fault hides one that matters.
     case undecided
 }
 
@@ -24,11 +24,11 @@ package struct PolicyEvidence: Sendable, Equatable {
 package struct VerifierEvidence: Sendable, Equatable {
     /// The artifact types that it judges; `*` stands for all.
     package var artifactTypes: [String]
-    /// Whether its own policy asks for no look at this image.
+    /// Whether its own policy exempts the image (``ArtifactVerifier/waiver(for:)``).
     package var isWaived: Bool
-    /// Whether it can judge nothing now, so that nobody knows what it would have asked for.
+    /// Whether it cannot judge any artifact now, so that its verdict is not known.
     package var isDegraded: Bool
-    /// What came of each artifact that it looked at.
+    /// The outcome of each artifact that it judged.
     package var outcomes: [PolicyEvidence]
 
     /// Evidence of one verifier.
@@ -46,31 +46,31 @@ package struct VerifierEvidence: Sendable, Equatable {
 
 /// Decides from all outcomes whether an image may run.
 package protocol PolicyEnforcer: Sendable {
-    /// The artifact types that must be there, in a fixed order.
+    /// The artifact types of which an image must have at least one, in a fixed order.
     var requiredTypes: [String] { get }
 
-    /// What the outcomes of one verifier that looked mean. Without any it is a failure.
+    /// The verdict by the outcomes of one verifier, which has no waiver and is not degraded. Without outcomes it is a
+    /// failure.
     func verdict(of verifier: VerifierEvidence) -> PolicyVerdict
 }
 
 extension PolicyEnforcer {
-    /// The verdict on an image. Every verifier must be satisfied but those that waived their judgement, which says
-    /// nothing for the others: a verifier that wants a signature and finds none has failed. No evidence at all is a
-    /// failure.
+    /// The verdict on an image. Every verifier without a waiver must be satisfied: one that finds no artifact has
+    /// failed, and the waiver of another verifier does not help it. No evidence at all is a failure.
     package func verdict(on evidence: [VerifierEvidence]) -> PolicyVerdict {
         guard !evidence.isEmpty, unjudgedTypes(in: evidence).isEmpty else { return .failure }
         let verdicts = evidence.filter { !$0.isWaived }.map { $0.isDegraded ? .undecided : verdict(of: $0) }
-        // One that definitely fails decides, whatever is hidden from another.
+        // One definite failure decides, whatever a fault hides elsewhere.
         if verdicts.contains(.failure) { return .failure }
         return verdicts.contains(.undecided) ? .undecided : .success
     }
 
-    /// The types that must be there and that no verifier judges.
+    /// The required types that no verifier judges.
     func unjudgedTypes(in evidence: [VerifierEvidence]) -> [String] {
         requiredTypes.filter { type in !evidence.contains { $0.judges(type) } }
     }
 
-    /// The types that must be there, that the verifier judges, and of which it found none.
+    /// The required types that the verifier judges, and of which it found no artifact.
     func missingTypes(in verifier: VerifierEvidence) -> [String] {
         requiredTypes.filter { type in
             verifier.judges(type) && !verifier.outcomes.contains { $0.artifactType == type }
@@ -80,9 +80,9 @@ extension PolicyEnforcer {
 
 /// Ratify's `config-policy`: for every artifact type, or `default`, must `any` or `all` of its artifacts verify.
 ///
-/// A type that the policy names must be there with a success; a type that is there without being named follows
-/// `default`, which is `all` unless set. That holds for each verifier by itself: where two verifiers judge the same
-/// type, an image needs what satisfies both.
+/// Of a type that the policy names an image must have an artifact that verifies. A type that the policy does not name
+/// follows `default`, which is `all` unless set. That holds for each verifier by itself: where two verifiers judge the
+/// same type, an image must satisfy both.
 package struct ConfigPolicy: PolicyEnforcer, Equatable {
     /// The rule for one artifact type.
     package enum Rule: String, Sendable, Equatable {
@@ -112,7 +112,7 @@ package struct ConfigPolicy: PolicyEnforcer, Equatable {
             case .all where results.allSatisfy({ $0 == true }): continue
             case .any where results.contains(nil): verdict = .undecided
             case .all where results.contains(nil) && !results.contains(false): verdict = .undecided
-            // One type that definitely fails decides, whatever is hidden in another.
+            // One type that definitely fails decides, whatever a fault hides in another.
             default: return .failure
             }
         }

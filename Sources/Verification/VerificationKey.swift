@@ -3,9 +3,8 @@ import Quotation
 
 /// What a request asks about: an image, and the namespace whose configuration judges it.
 ///
-/// Whoever asks the service has one of these. A text that holds a namespace is read as such in one place only, for the
-/// keys that the policy writes: ``init(parsing:)``. An image of a pod is its author's text, and names no namespace:
-/// ``init(image:namespace:)``.
+/// Only ``init(parsing:)`` reads a namespace from a text: it is for keys that the policy writes. The image of a pod is
+/// written by the pod's author, and must not choose a namespace: ``init(image:namespace:)``.
 package struct VerificationKey: Sendable, Hashable, CustomStringConvertible {
     /// The namespace whose configuration applies before the cluster's; `nil` for the cluster's alone.
     package let namespace: String?
@@ -92,7 +91,7 @@ package struct VerificationKey: Sendable, Hashable, CustomStringConvertible {
     }
 }
 
-/// Why a key cannot be judged: a definite error, the same for every later try.
+/// Why a key is not valid: a definite error, the same for every later try.
 package enum VerificationKeyError: Error, Sendable, CustomStringConvertible {
     case namespace(String)
     /// An image that names a namespace where only the policy may.

@@ -57,11 +57,11 @@ package protocol VerificationService: Sendable {
     /// The verdict on an image.
     func verify(_ key: VerificationKey, traceID: String, deadline: ContinuousClock.Instant) async -> KeyAnswer
 
-    /// The answer to the same question where it is at hand: known from memory, without work and without waiting. `nil`
-    /// says nothing but that ``verify(_:traceID:deadline:)`` is to be asked.
+    /// The answer to the same question if it is in memory: it needs no work and does not wait. `nil` means only that
+    /// the caller must call ``verify(_:traceID:deadline:)``.
     func verdictAtHand(_ key: VerificationKey) -> KeyAnswer?
 
-    /// The answer to ``mutate(_:traceID:deadline:)`` where it is at hand.
+    /// The answer to ``mutate(_:traceID:deadline:)`` if it is known without work.
     func referenceAtHand(_ key: VerificationKey) -> MutationAnswer?
 
     /// The digest form of an image's reference; one that has a digest comes back unchanged, without asking a registry.

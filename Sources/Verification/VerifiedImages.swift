@@ -4,28 +4,28 @@ import OCI
 import StrictJSON
 import Synchronization
 
-/// Images that were admitted by a whole verification not long ago, for when a registry, a token endpoint or a vault is
-/// down (`cache.staleIfError`).
+/// Images that a full verification has lately admitted, for when a registry, a token endpoint or a vault is down
+/// (`cache.staleIfError`).
 ///
-/// It answers for digests only: while the registry cannot be asked, nobody knows whether a tag has moved. A denial,
-/// from wherever it was heard, removes what was kept, so none is ever turned into an admission; and a new configuration
-/// or new trusted certificates never see what was kept under the former ones.
+/// It answers for digests only: while the registry is down, nobody knows whether a tag has moved. A denial, also one by
+/// another replica, removes the entry, so none is ever turned into an admission. After a change of the configuration or
+/// of the trusted certificates no earlier entry is found.
 package final class VerifiedImages: Sendable {
     private struct Entry {
         let decision: Decision
         let verified: KeptTime
-        /// When the first certificate, signature or revocation answer that it rests on ends.
+        /// The earliest expiry of the certificates, signatures and revocation answers that it rests on.
         let validUntil: Date?
-        /// Another one for each verification.
+        /// A number of its own for each verification.
         let number: UInt64
     }
 
     private struct State {
         var lastNumber: UInt64 = 0
-        /// When images were last denied, for verifications that began before that and end after it.
+        /// When images were last denied. A verification that began before that must not admit the image afterwards.
         var denials: [DecisionCache.Key: ContinuousClock.Instant] = [:]
         var denialBytes = 0
-        /// Verifications that began before this count for nothing: there were more denials than are remembered.
+        /// Verifications that began before this are ignored: the denials before it are no longer remembered.
         var floor: ContinuousClock.Instant?
 
         mutating func deny(_ key: DecisionCache.Key, _ now: ContinuousClock.Instant) {
@@ -49,7 +49,7 @@ package final class VerifiedImages: Sendable {
     /// The bytes of the denials that are remembered for verifications under way.
     static let maximumDenialBytes = 1 << 20
 
-    /// Changed while the lock of `state` is held, so that a denial and what it takes back are one.
+    /// Changed while the lock of `state` is held, so that a denial and the removal of an entry are atomic.
     private let entries: BoundedCache<DecisionCache.Key, Entry>
     private let state = Mutex(State())
 
@@ -59,18 +59,18 @@ package final class VerifiedImages: Sendable {
     /// How many bytes the images that are kept take at most.
     var maximumBytes: Int { entries.maximumCost }
 
-    /// How many are kept, their bytes, how often one stood in, and how often there was none.
+    /// How many are kept, their bytes, how often one was used, and how often there was none.
     package var counts: CacheCounts { entries.counts }
 
     private static func bytes(of key: DecisionCache.Key) -> Int {
         256 + key.reference.utf8.count + (key.namespace?.utf8.count ?? 0)
     }
 
-    /// Takes note of a verdict that was just reached, referrers listed and all.
+    /// Records the verdict of a full verification, which listed the referrers anew.
     ///
     /// - Parameters:
     ///   - key: with the reference by digest.
-    ///   - began: when the verification began: an admission counts for nothing if the image was denied since.
+    ///   - began: when the verification began: an admission is ignored if the image was denied since.
     package func note(
         _ decision: Decision, for key: DecisionCache.Key, validUntil: Date?, window: Duration,
         began: ContinuousClock.Instant, now: ContinuousClock.Instant = .now, time: Date = Date()
@@ -89,7 +89,7 @@ package final class VerifiedImages: Sendable {
         }
     }
 
-    /// Takes note of a denial that was heard: from another replica, for instance.
+    /// Records a denial, such as one by another replica.
     package func deny(_ key: DecisionCache.Key, now: ContinuousClock.Instant = .now) {
         state.withLock { state in
             entries.remove(key)
@@ -97,11 +97,11 @@ package final class VerifiedImages: Sendable {
         }
     }
 
-    /// What was decided on an image within the window, as a decision that says so; `nil` when nothing may stand in for
-    /// the verification that failed.
+    /// The admission of an image within the window, as a decision that says that it is an earlier one; `nil` when there
+    /// is none to use in place of the verification that failed.
     ///
-    /// - Parameter keep: keeps the decision for so long. While it does, no denial of the image can be noted: one that
-    ///   comes in afterwards finds what it must remove, and one that came before leaves nothing to keep.
+    /// - Parameter keep: caches the decision for that long. It runs under the lock that denials take: a later denial
+    ///   finds the entry that it must remove, and an earlier one leaves nothing to cache.
     /// - Returns: the decision, and how much longer it may be used.
     package func decision(
         for key: DecisionCache.Key, insteadOf fault: PassingFault, window: Duration,
@@ -132,7 +132,7 @@ package final class VerifiedImages: Sendable {
             guard let entry = entries.peek(key, now: now), let age = entry.verified.age(now, time), age < window,
                 entry.validUntil.map({ time < $0 }) ?? true
             else {
-                // Counted, and forgotten.
+                // Counts a miss, and removes the entry.
                 _ = entries.value(for: key, now: now) { _ in .expired }
                 return nil
             }
@@ -142,7 +142,7 @@ package final class VerifiedImages: Sendable {
 }
 
 extension Decision {
-    /// An earlier admission that counts while a fault lasts, and says so.
+    /// This earlier admission, used while a fault lasts, with reports that say so.
     fileprivate func standing(inFor fault: PassingFault, age: Duration) -> Decision {
         let seconds = age.components.seconds
         let reports = reports.map { report in
