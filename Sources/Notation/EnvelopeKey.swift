@@ -1,6 +1,6 @@
 import PKI
 
-/// A key that signs somewhere else: in a vault, in a hardware module. The digest goes there, the key stays.
+/// A key outside of this process, in a vault or a hardware module: the digest is sent there to be signed.
 public protocol RemoteSigningKey: Sendable {
     /// Signs a digest.
     ///

@@ -4,9 +4,9 @@ import Quotation
 /// A scope of a trust policy statement that is a repository: `registry.example/team/app` (trust store and trust policy
 /// specification, "OCI Trust Policy Constraints").
 ///
-/// The specification compares texts. One registry has several spellings, though, all of which lead to the same image:
-/// whoever may choose the spelling would choose the statement. So the registry's canonical name counts,
-/// ``RegistryName``.
+/// The specification compares texts. But one registry has several spellings, all of which lead to the same image, and
+/// whoever chooses the spelling would choose the statement. So canonical names of registries are compared
+/// (``RegistryName``).
 struct RegistryScope: Sendable {
     /// The global scope.
     static let global = "*"
@@ -19,7 +19,7 @@ struct RegistryScope: Sendable {
     /// The repository at all registries that this one may be: what scopes are looked up by.
     var place: String { registry.place(of: repository) }
 
-    /// The scope as it was written, but for its repository's whole name.
+    /// The registry as it was written, and the full name of the repository.
     var description: String { "\(registry)/\(repository)" }
 
     /// The scope of an image.

@@ -31,7 +31,7 @@ public struct SignatureOutcome: Sendable {
     /// The five validations, in the order in which they are done: integrity, authenticity, expiry, authentic timestamp,
     /// revocation.
     public internal(set) var results: [ValidationResult]
-    /// When the first of the revocation answers ends that the validations rest on: then they must be done again. `nil`
+    /// The earliest end of the revocation answers that the validations rest on, when they must be done again. `nil`
     /// when they rest on none.
     public internal(set) var validUntil: Date?
     /// What fails the signature beside the validations, at every level: it could not be fetched, it is about another

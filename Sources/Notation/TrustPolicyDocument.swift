@@ -78,14 +78,13 @@ public struct TrustPolicyDocument: Sendable {
     ///
     /// - Throws: ``TrustPolicyError`` when there is none: the artifact is untrusted then.
     public func statement(for reference: ImageReference) throws(TrustPolicyError) -> TrustPolicyStatement {
-        // What the specification has no words for, an IPv6 address, has no statement, not even "*". All other
-        // references are in the grammar of scopes.
+        // The specification's grammar of scopes has no IPv6 addresses. An image at one has no statement, not even "*".
         if reference.written.isIPv6 { _ = try RegistryScope(parsing: reference.scopeName) }
         return try statement(for: RegistryScope(of: reference), over: reference.transport)
     }
 
-    /// The statement for a repository, `registry/repository`. The registry counts in any spelling,
-    /// over https; `nginx` alone is no repository here.
+    /// The statement for a repository, `registry/repository`, over https. The registry may have any of its spellings;
+    /// `nginx` alone is not a repository here.
     public func statement(forScope scope: String) throws(TrustPolicyError) -> TrustPolicyStatement {
         try statement(for: RegistryScope(parsing: scope), over: .https)
     }

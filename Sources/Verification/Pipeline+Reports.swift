@@ -4,7 +4,7 @@ import StrictJSON
 
 /// Reports of the pipeline itself.
 extension Pipeline {
-    /// What a fault of the store means: a verdict when it is definite, a passing fault when it is not.
+    /// The result of an error of the store: a denial when the error is definite, a passing fault when it is not.
     func failed(
         _ reference: ImageReference, digest: Digest?, stage: PassingFault.Stage, _ error: RegistryError
     ) -> PipelineResult {
@@ -41,7 +41,7 @@ extension Pipeline {
         return report
     }
 
-    /// What a verifier wanted to judge and did not find: it has failed.
+    /// The reports on artifacts that a verifier requires and did not find.
     ///
     /// - Parameter isAlone: whether no other verifier is there to be told apart.
     func absences(
@@ -98,7 +98,7 @@ extension Pipeline {
         return report
     }
 
-    /// Types that the policy asks for and nobody judges.
+    /// The reports on types that the policy requires and no verifier judges.
     func unjudged(_ evidence: [VerifierEvidence], _ reference: ImageReference) -> [VerifierReport] {
         snapshot.policy.unjudgedTypes(in: evidence).map { type in
             var report = VerifierReport(
