@@ -14,10 +14,6 @@ enum CertificateTimestampCheck {
         _ leaf: Certificate, issuer: Certificate, root: TrustedRoot, threshold: Int, memory: CertificateMemory
     ) throws(CertificateTimestampError) -> [String] {
         let timestamps = try SignedCertificateTimestamp.list(in: leaf)
-        let precertificate: [UInt8]
-        do { precertificate = try SignedCertificateTimestamp.precertificate(of: leaf) } catch {
-            throw CertificateTimestampError(.malformed, "the signing certificate cannot be taken apart: \(error)")
-        }
         var verified: [(log: String, key: LogKey)] = []
         var outside: CertificateTimestampError?
         for timestamp in timestamps {
@@ -32,9 +28,10 @@ enum CertificateTimestampCheck {
                     continue
                 }
                 let isSigned = memory.isPromised(leaf, issuer, timestamp, by: key) {
-                    key.isValid(
-                        timestamp.signature,
-                        over: timestamp.signedData(precertificate: precertificate, issuer: issuer))
+                    // Taken apart only for a promise that was not seen before.
+                    guard let part = try? SignedCertificateTimestamp.precertificate(of: leaf) else { return false }
+                    let signed = timestamp.signedData(precertificate: part, issuer: issuer)
+                    return key.isValid(timestamp.signature, over: signed)
                 }
                 guard timestamp.names(key), isSigned
                 else {

@@ -1,8 +1,5 @@
 /// The limits of what is accepted. Bundles come from a registry that a stranger may write to: everything is bounded
 /// before it is read.
-///
-/// The costs at these limits: a bundle of 5 MiB takes 40 ms to read and 60 MB while that goes on; ten log entries with
-/// ten timestamps are fifty signature checks, 10 ms.
 public enum SigstoreLimits {
     /// The bytes of a bundle.
     public static let bundleBytes = 5 << 20
