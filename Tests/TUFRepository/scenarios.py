@@ -250,6 +250,16 @@ def rollback_of_the_timestamp(run):
 
 
 @scenario
+def rollback_of_the_timestamp_alone(run):
+    r = run.repository()
+    old = copy.deepcopy(r.timestamp)
+    r.advance(targets=False, snapshot=False)
+    run.good(r)
+    r.timestamp = old
+    run.refused(r, "5.4.3", "timestamp", "rollback", at=2)
+
+
+@scenario
 def rollback_of_the_snapshot(run):
     r = run.repository()
     r.advance()
