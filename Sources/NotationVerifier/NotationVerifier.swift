@@ -42,7 +42,7 @@ package struct NotationVerifier: ArtifactVerifier {
         do { statement = try policy.statement(for: reference) } catch {
             var report = report(on: artifact, of: reference, isSuccess: false)
             report.errorReason = error.description
-            report.failureClass = "trust policy"
+            report.failureClass = .trustPolicy
             report.remediation =
                 "Add the repository to a statement of trustPolicyDoc, or use an image from one that it names"
             return .judged(report, validUntil: nil)
@@ -81,11 +81,15 @@ package struct NotationVerifier: ArtifactVerifier {
         if let refusal = outcome.refusal {
             report.errorReason = refusal.description
             report.remediation = outcome.remediation
-            report.contradictsDescriptor = refusal.contradictsDescriptor
             report.isConfiguration = refusal.isConfiguration
-            // Beside the validations: it could not be read, is about something else, lacks what is demanded.
             report.failureClass =
-                outcome.failure == nil ? outcome.results.first(where: \.isCritical)?.type.rawValue : "signature"
+                if refusal.contradictsDescriptor {
+                    .contradiction
+                } else if outcome.failure != nil {
+                    .signature
+                } else {
+                    outcome.results.first(where: \.isCritical).map { FailureClass($0.type) }
+                }
         }
         if let content = outcome.content {
             // Only what integrity has proven: the chain inside a broken signature is anybody's.
@@ -107,5 +111,19 @@ package struct NotationVerifier: ArtifactVerifier {
         // What had passed already was only logged, and changes nothing any more. What has passed since then, be it that
         // the clock was set, ends the verdict at once.
         return dates.filter { $0 > verified }.min()
+    }
+}
+
+extension FailureClass {
+    /// A validation that failed.
+    fileprivate init(_ validation: ValidationType) {
+        self =
+            switch validation {
+            case .integrity: .integrity
+            case .authenticity: .authenticity
+            case .authenticTimestamp: .authenticTimestamp
+            case .expiry: .expiry
+            case .revocation: .revocation
+            }
     }
 }

@@ -24,8 +24,10 @@ package struct Decision: Sendable, Hashable {
     /// The reports of an answer as JSON text, made once: one decision answers many requests.
     package let reportsJSON: [UInt8]
 
-    /// The reason for metrics, in one of a few words: `verified`, `stale`, or why the first failed report failed.
-    package let reasonClass: String
+    /// Why the first failed report failed, which refusals are counted by; `nil` for an image that is admitted.
+    package let failureClass: FailureClass?
+    /// Whether an earlier verification stands in for one that a fault prevented.
+    package let isStale: Bool
 
     /// The whole outcomes of the verifiers, for the command line.
     package private(set) var details: [JSONValue]
@@ -44,15 +46,13 @@ package struct Decision: Sendable, Hashable {
         self.isSuccess = isSuccess
         self.reference = reference
         self.digest = digest
-        contradictsDescriptor = all.contains(where: \.contradictsDescriptor)
+        contradictsDescriptor = all.contains { $0.failureClass == .contradiction }
         details = all.compactMap(\.details)
         var all = all
         if !details.isEmpty { for index in all.indices { all[index].details = nil } }
         (reports, self.leftOut) = Decision.trimmed(all, leftOut)
-        self.reasonClass =
-            isSuccess
-            ? reports.contains { $0.extensions["stale"] != nil } ? "stale" : "verified"
-            : reports.first { !$0.isSuccess }?.failureClass ?? "policy"
+        failureClass = isSuccess ? nil : reports.first { !$0.isSuccess }?.failureClass ?? .policy
+        isStale = isSuccess && reports.contains { $0.extensions["stale"] != nil }
         self.reportsJSON = JSONValue.array(Decision.answered(reports, self.leftOut).map(\.json)).bytes
     }
 

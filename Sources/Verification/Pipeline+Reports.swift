@@ -21,7 +21,7 @@ extension Pipeline {
             subject: reference.description, isSuccess: false,
             message: "failed to verify artifact: \(reference)", errorReason: error.description,
             remediation: remediation)
-        report.failureClass = error.kind == .notFound ? "not found" : "registry"
+        report.failureClass = error.kind == .notFound ? .notFound : .registry
         return .decided(
             Decision(isSuccess: false, reference: reference.description, digest: digest, reports: [report]),
             validUntil: nil)
@@ -67,7 +67,7 @@ extension Pipeline {
                 "the policy requires an artifact of type \(type.quoted), and none is associated with \"\(name(reference, digest))\"",
             remediation: "Attach it to the image, or remove the type from artifactVerificationPolicies",
             extensions: about(digest))
-        report.failureClass = "unsigned"
+        report.failureClass = .unsigned
         return report
     }
 
@@ -94,7 +94,7 @@ extension Pipeline {
                 ? "Sign the image with notation or countersign sign, and push the signature to the same repository"
                 : "Attach such an artifact to the image, in the same repository",
             extensions: about(digest))
-        report.failureClass = "unsigned"
+        report.failureClass = .unsigned
         return report
     }
 
@@ -107,7 +107,7 @@ extension Pipeline {
                 errorReason: "the policy requires an artifact of type \(type.quoted), and no verifier judges that type",
                 remediation:
                     "Add the type to a verifier's artifactTypes, or remove it from artifactVerificationPolicies")
-            report.failureClass = "policy"
+            report.failureClass = .policy
             return report
         }
     }

@@ -135,7 +135,7 @@ package final class PipelineService: VerificationService {
     }
 
     private func count(_ answer: KeyAnswer) {
-        if case .decided(let decision) = answer, decision.isSuccess, decision.reasonClass == "verified" {
+        if case .decided(let decision) = answer, decision.isSuccess, !decision.isStale {
             return admissions.count()
         }
         metrics.count(answer)

@@ -88,6 +88,7 @@ extension VerifierReport {
         object["extensions"] = .object(extensions)
         object["signingChain"] = .array(signingChain.map(JSONValue.string))
         object["isUndetermined"] = .bool(isUndetermined)
+        object["failureClass"] = failureClass.map { .string($0.rawValue) }
         object["nestedResults"] = .array(nestedResults.map(\.sharedForm))
         return .object(object)
     }
@@ -107,5 +108,9 @@ extension VerifierReport {
             remediation: value["remediation"]?.string, extensions: extensions, nestedResults: nestedResults)
         signingChain = chain
         self.isUndetermined = isUndetermined
+        if let member = value["failureClass"] {
+            guard let failure = member.string.flatMap(FailureClass.init(rawValue:)) else { return nil }
+            failureClass = failure
+        }
     }
 }

@@ -16,7 +16,8 @@ extension MetricsRegistry {
     package func count(_ answer: KeyAnswer) {
         let (verdict, reason) =
             switch answer {
-            case .decided(let decision): (decision.isSuccess ? "pass" : "fail", decision.reasonClass)
+            case .decided(let decision):
+                decision.failureClass.map { ("fail", $0.label) } ?? ("pass", decision.isStale ? "stale" : "verified")
             case .refused: ("refused", "reference")
             case .fault(let fault): ("fault", fault.stageName)
             }

@@ -31,17 +31,14 @@ package struct VerifierReport: Sendable, Hashable {
     package var signingChain: [String] = []
     /// Whether the artifact could not be judged this time.
     package var isUndetermined = false
-    /// Whether it failed because the registry and the signature describe the same digest in two ways. Not part of the
-    /// answer.
-    package var contradictsDescriptor = false
     /// Whether it failed because what is configured cannot be used, and says nothing of the artifact. Not part of the
     /// answer.
     package var isConfiguration = false
     /// The verifier's whole outcome, for the command line; not part of the answer to Gatekeeper. A ``Decision`` has
     /// those of all its reports.
     package var details: JSONValue?
-    /// What it failed by, for meters: one of a few words, such as "revocation" or "unsigned". Not part of the answer.
-    package var failureClass: String?
+    /// What it failed by, when it did and this is known. Not part of the answer.
+    package var failureClass: FailureClass?
 
     /// How the reason begins when an image has no signature at all: the reference verifier's words.
     package static let unsigned = "no signature is associated with"

@@ -70,8 +70,9 @@ import Testing
                 isAboutImage: Int.random(in: 0..<8, using: &generator) == 0)
             if !report.isSuccess, report.referenceDigest != nil {
                 report.isUndetermined = Int.random(in: 0..<20, using: &generator) == 0
-                report.contradictsDescriptor = Int.random(in: 0..<20, using: &generator) == 0
-                report.failureClass = ["signature", "revocation"].randomElement(using: &generator)
+                let isContradiction = Int.random(in: 0..<20, using: &generator) == 0
+                report.failureClass =
+                    isContradiction ? .contradiction : [.signature, .revocation].randomElement(using: &generator)
             }
             return report
         }
@@ -82,18 +83,40 @@ import Testing
         #expect(decision.reports.count + decision.leftOut.reports == all.count)
         #expect(decision.reports.first { !$0.isSuccess } == all.first { !$0.isSuccess })
         #expect(decision.reports.first(where: \.isUndetermined) == all.first(where: \.isUndetermined))
-        #expect(decision.contradictsDescriptor == all.contains(where: \.contradictsDescriptor))
+        #expect(decision.contradictsDescriptor == all.contains { $0.failureClass == .contradiction })
         #expect(decision.reason == all.first { !$0.isSuccess }?.reason)
         #expect(self.reasons(decision.reports).prefix(3) == self.reasons(all).prefix(3))
         #expect(self.reasons(decision.reports).count + decision.leftOut.reasons == self.reasons(all).count)
         // By way of another replica, and as one that stands in for a fault, it says the same.
         let shared = try #require(Decision(sharedForm: try StrictJSON.parse(decision.sharedForm.bytes)))
         #expect(shared.reportsJSON == decision.reportsJSON && shared.leftOut == decision.leftOut)
+        #expect(shared.failureClass == decision.failureClass && shared.isStale == decision.isStale)
         let again = Decision(
             isSuccess: decision.isSuccess, reference: decision.reference, digest: nil, reports: decision.reports,
             leftOut: decision.leftOut)
         #expect(again.reports == decision.reports && again.leftOut == decision.leftOut)
         #expect(again.reportsJSON == decision.reportsJSON)
+    }
+
+    /// The words that dashboards ask for (docs/metrics.md).
+    @Test func refusalsAreCountedByTheseWords() {
+        #expect(
+            Set(FailureClass.allCases.map(\.label)) == [
+                "unsigned", "not found", "registry", "trust policy", "integrity", "authenticity", "authenticTimestamp",
+                "expiry", "revocation", "signature", "policy",
+            ])
+    }
+
+    /// What is no word of ours is no decision of a replica of this version.
+    @Test func aSharedDecisionWithAnotherWordIsNone() throws {
+        var report = report(1)
+        report.failureClass = .revocation
+        let text = String(decoding: decision([report]).sharedForm.bytes, as: UTF8.self)
+        func read(_ text: String) throws -> Decision? { Decision(sharedForm: try StrictJSON.parse(Array(text.utf8))) }
+        #expect(try read(text)?.failureClass == .revocation)
+        for other in [#""revoked""#, "1", "null"] {
+            #expect(try read(text.replacing(#""revocation""#, with: other)) == nil)
+        }
     }
 
     /// Details are the command line's alone, and those of all reports.

@@ -56,7 +56,7 @@ import Testing
                 #expect(decision.reason?.contains("\"strict\"") == true)
                 let own = try #require(decision.reports.first { $0.verifierName == "strict" })
                 #expect(!own.isSuccess && own.referenceDigest == nil)
-                #expect(decision.reasonClass == "unsigned")
+                #expect(decision.failureClass == .unsigned)
             }
         }
     }
