@@ -7,11 +7,11 @@ extension AzureEmulator {
     /// The only scope that registries take.
     private static let registryResource = "https://containerregistry.azure.net"
 
-    private static func json(_ status: Int, _ body: JSONValue) -> RegistryAnswer {
-        RegistryAnswer(status: status, headers: [("Content-Type", "application/json")], body: body.bytes)
+    private static func json(_ status: Int, _ body: JSONValue) -> EmulatorAnswer {
+        EmulatorAnswer(status: status, headers: [("Content-Type", "application/json")], body: body.bytes)
     }
 
-    private static func refusal(_ status: Int, _ error: String, _ description: String) -> RegistryAnswer {
+    private static func refusal(_ status: Int, _ error: String, _ description: String) -> EmulatorAnswer {
         json(
             status,
             [
@@ -20,15 +20,15 @@ extension AzureEmulator {
             ])
     }
 
-    private static func form(_ request: FaultyRegistry.Request) -> [String: String]? {
+    private static func form(_ request: EmulatorRequest) -> [String: String]? {
         guard request.method == "POST",
             request.header("Content-Type")?.hasPrefix("application/x-www-form-urlencoded") == true
         else { return nil }
-        return FaultyRegistry.Request.parameters(of: String(decoding: request.body, as: UTF8.self))
+        return request.form
     }
 
     /// Client credentials with a client assertion.
-    func accessToken(_ request: FaultyRegistry.Request, _ state: inout State) -> RegistryAnswer {
+    func accessToken(_ request: EmulatorRequest, _ state: inout State) -> EmulatorAnswer {
         guard let form = Self.form(request), form["grant_type"] == "client_credentials" else {
             return Self.refusal(
                 400, "unsupported_grant_type", "AADSTS70003: The app requested an unsupported grant type.")
@@ -55,12 +55,12 @@ extension AzureEmulator {
     }
 
     /// Whether there is something that tokens can be for.
-    private func isKnown(_ resource: String, _ request: FaultyRegistry.Request) -> Bool {
+    private func isKnown(_ resource: String, _ request: EmulatorRequest) -> Bool {
         resource == Self.registryResource || resource == "https://vault.\(request.header("Host") ?? "")"
     }
 
     /// The metadata service.
-    func metadata(_ request: FaultyRegistry.Request, _ state: inout State) -> RegistryAnswer {
+    func metadata(_ request: EmulatorRequest, _ state: inout State) -> EmulatorAnswer {
         guard request.method == "GET", request.header("Metadata") == "true", request.header("X-Forwarded-For") == nil,
             request.query["api-version"] == "2018-02-01"
         else { return Self.refusal(400, "invalid_request", "Required metadata header not specified") }
@@ -73,7 +73,7 @@ extension AzureEmulator {
         return issue(&state, for: resource, numbersAsText: true)
     }
 
-    private func issue(_ state: inout State, for resource: String, numbersAsText: Bool) -> RegistryAnswer {
+    private func issue(_ state: inout State, for resource: String, numbersAsText: Bool) -> EmulatorAnswer {
         state.counter += 1
         let token = "eyJhbGciOiJub25lIn0.access-token-\(state.counter).x"
         state.accessTokens[token] = Issued(resource, seconds: state.settings.accessTokenLifetime)
@@ -89,7 +89,7 @@ extension AzureEmulator {
     }
 
     /// An access token for a refresh token.
-    func exchange(_ request: FaultyRegistry.Request, _ state: inout State) -> RegistryAnswer {
+    func exchange(_ request: EmulatorRequest, _ state: inout State) -> EmulatorAnswer {
         guard let form = Self.form(request), form["grant_type"] == "access_token",
             form["service"] == request.header("Host"), form["tenant"] == state.settings.tenant
         else { return .error(400, "BAD_REQUEST") }
@@ -111,7 +111,7 @@ extension AzureEmulator {
     }
 
     /// A refresh token for a token that allows pulling one repository.
-    func pullToken(_ request: FaultyRegistry.Request, _ state: inout State) -> RegistryAnswer {
+    func pullToken(_ request: EmulatorRequest, _ state: inout State) -> EmulatorAnswer {
         guard let form = Self.form(request), form["grant_type"] == "refresh_token",
             form["service"] == request.header("Host"), let token = form["refresh_token"],
             state.refreshTokens[token]?.isGood(for: "refresh") == true
@@ -126,7 +126,7 @@ extension AzureEmulator {
     }
 
     /// The registry itself: nothing without a token for the very repository.
-    func contents(_ request: FaultyRegistry.Request, _ state: State) -> RegistryAnswer {
+    func contents(_ request: EmulatorRequest, _ state: State) -> EmulatorAnswer {
         let name = request.path.dropFirst(4)
         let end = ["/manifests/", "/blobs/", "/referrers/"].compactMap { name.range(of: $0)?.lowerBound }.min()
         let repository = String(name[..<(end ?? name.endIndex)])

@@ -8,27 +8,27 @@ extension AzureEmulator {
         "2016-10-01", "7.0", "7.1", "7.2", "7.3", "7.4", "7.5", "7.6", "2025-07-01", "2026-04-01",
     ]
 
-    private static func json(_ body: JSONValue) -> RegistryAnswer {
-        RegistryAnswer(status: 200, headers: [("Content-Type", "application/json; charset=utf-8")], body: body.bytes)
+    private static func json(_ body: JSONValue) -> EmulatorAnswer {
+        EmulatorAnswer(status: 200, headers: [("Content-Type", "application/json; charset=utf-8")], body: body.bytes)
     }
 
     static func vaultFault(
         _ status: Int, _ code: String, _ message: String, inner: String? = nil,
         headers: [(name: String, value: String)] = []
-    ) -> RegistryAnswer {
+    ) -> EmulatorAnswer {
         var error: JSONObject = ["code": .string(code), "message": .string(message)]
         if let inner { error["innererror"] = ["code": .string(inner)] }
-        return RegistryAnswer(
+        return EmulatorAnswer(
             status: status, headers: [("Content-Type", "application/json; charset=utf-8")] + headers,
             body: JSONValue.object(["error": .object(error)]).bytes)
     }
 
     /// Whether a request is for the vault.
-    static func isForVault(_ request: FaultyRegistry.Request) -> Bool {
+    static func isForVault(_ request: EmulatorRequest) -> Bool {
         request.header("Host")?.contains(".vault.localhost") == true
     }
 
-    func vault(_ request: FaultyRegistry.Request, _ state: inout State) -> RegistryAnswer {
+    func vault(_ request: EmulatorRequest, _ state: inout State) -> EmulatorAnswer {
         let base = "https://\(request.header("Host") ?? "")"
         let own = "https://" + base.split(separator: ".").dropFirst().joined(separator: ".")
         let authorization = request.header("Authorization") ?? ""
@@ -89,9 +89,9 @@ extension AzureEmulator {
     }
 
     private func list(
-        _ collection: String, _ name: String, _ all: [KeyVaultContents.Version], _ request: FaultyRegistry.Request,
+        _ collection: String, _ name: String, _ all: [KeyVaultContents.Version], _ request: EmulatorRequest,
         _ base: String, _ vault: KeyVaultContents
-    ) -> RegistryAnswer {
+    ) -> EmulatorAnswer {
         let start = min(max(0, Int(request.query["$skiptoken"] ?? "") ?? 0), all.count)
         let size = min(vault.pageSize, Int(request.query["maxresults"] ?? "") ?? vault.pageSize)
         let page = all[start...].prefix(size)
@@ -184,8 +184,8 @@ extension AzureEmulator {
 
     /// Signs a digest, as a vault does: the key's kind, the algorithm and the length of the digest must go together.
     private func sign(
-        _ request: FaultyRegistry.Request, _ version: KeyVaultContents.Version, _ name: String, _ base: String
-    ) -> RegistryAnswer {
+        _ request: EmulatorRequest, _ version: KeyVaultContents.Version, _ name: String, _ base: String
+    ) -> EmulatorAnswer {
         guard version.isEnabled else {
             return Self.vaultFault(
                 403, "Forbidden", "Operation sign is not allowed on a disabled key.", inner: "KeyDisabled")

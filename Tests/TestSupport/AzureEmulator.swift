@@ -1,8 +1,4 @@
 import Foundation
-import NIOCore
-import NIOHTTP1
-import NIOPosix
-import NIOSSL
 import StrictJSON
 import Synchronization
 
@@ -55,7 +51,7 @@ package final class AzureEmulator: Sendable {
 
     struct State {
         var settings: Settings
-        var requests: [FaultyRegistry.Request] = []
+        var requests: [EmulatorRequest] = []
         var faults: [RegistryFault] = []
         /// Issued access tokens, for the resource that they are for.
         var accessTokens: [String: Issued] = [:]
@@ -66,71 +62,45 @@ package final class AzureEmulator: Sendable {
         var counter = 0
         /// How often the registry may be asked.
         var limit: RequestLimit?
-        var listener: (any Channel)?
-        var serving: [Task<Void, Never>] = []
     }
-
-    private typealias Connection = NIOAsyncChannel<HTTPServerRequestPart, HTTPServerResponsePart>
 
     /// What the registry holds.
     package let registry: FaultyRegistry
     /// The authority that vouches for the emulator, as PEM.
     package let authorityPEM: String
+    private let server: EmulatorServer
     let state: Mutex<State>
 
     /// `localhost:port`
-    package var host: String { "localhost:\(state.withLock { $0.listener?.localAddress?.port } ?? 0)" }
+    package var host: String { "localhost:\(server.port)" }
     /// `https://localhost:port`
     package var url: String { "https://\(host)" }
 
-    private init(_ settings: Settings, registry: FaultyRegistry, authorityPEM: String) {
-        self.registry = registry
-        self.authorityPEM = authorityPEM
+    private init(_ settings: Settings, port: Int) async throws {
+        let authority = try CertificateAuthority(name: "emulator authority \(UUID().uuidString.prefix(8))")
+        let identity = try authority.issue(.server("localhost", dns: ["localhost", "*.vault.localhost"]))
+        authorityPEM = authority.certificate.pem
+        server = try EmulatorServer(tls: (identity.chainPEM, identity.keyPEM))
+        registry = try await FaultyRegistry.start()
         state = Mutex(State(settings: settings))
+        try await server.up(port: port) { try await self.answer($0, $1) }
     }
 
     /// Starts an emulator, on any port unless one is given.
     package static func start(_ settings: Settings = .init(), port: Int = 0) async throws -> AzureEmulator {
-        let authority = try CertificateAuthority(name: "emulator authority \(UUID().uuidString.prefix(8))")
-        let identity = try authority.issue(.server("localhost", dns: ["localhost", "*.vault.localhost"]))
-        let chain = try NIOSSLCertificate.fromPEMBytes(Array(identity.chainPEM.utf8))
-        let context = try NIOSSLContext(
-            configuration: .makeServerConfiguration(
-                certificateChain: chain.map { .certificate($0) },
-                privateKey: .privateKey(try NIOSSLPrivateKey(bytes: Array(identity.keyPEM.utf8), format: .pem))))
-        let emulator = AzureEmulator(
-            settings, registry: try await FaultyRegistry.start(), authorityPEM: authority.certificate.pem)
-        let listener = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
-            .serverChannelOption(.backlog, value: 512)
-            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: context))
-                    try channel.pipeline.syncOperations.configureHTTPServerPipeline(withErrorHandling: true)
-                    let connection = try Connection(wrappingChannelSynchronously: channel)
-                    let task = Task { await emulator.serve(connection) }
-                    emulator.state.withLock { $0.serving.append(task) }
-                }
-            }
-            .bind(host: "127.0.0.1", port: port).get()
-        emulator.state.withLock { $0.listener = listener }
-        return emulator
+        try await AzureEmulator(settings, port: port)
     }
 
     /// Breaks every connection and stops listening.
     package func stop() async {
-        let listener = state.withLock { $0.listener }
-        try? await listener?.close().get()
-        let serving = state.withLock { $0.serving }
-        for task in serving { task.cancel() }
-        for task in serving { await task.value }
+        await server.down()
         await registry.stop()
     }
 
     // MARK: For tests
 
     /// Every request so far.
-    package var requests: [FaultyRegistry.Request] { state.withLock { $0.requests } }
+    package var requests: [EmulatorRequest] { state.withLock { $0.requests } }
 
     /// How many requests came for a path, as `/oauth2/exchange`.
     package func count(_ path: String) -> Int { requests.count { $0.path == path } }
@@ -177,51 +147,25 @@ package final class AzureEmulator: Sendable {
 
     // MARK: Serving
 
-    private func serve(_ connection: Connection) async {
-        try? await connection.executeThenClose { inbound, outbound in
-            var head: HTTPRequestHead?
-            var body: [UInt8] = []
-            for try await part in inbound {
-                switch part {
-                case .head(let value):
-                    head = value
-                    body = []
-                case .body(let buffer): body += buffer.readableBytesView
-                case .end:
-                    guard let head else { return }
-                    try await answer(FaultyRegistry.Request(head: head, body: body), outbound)
-                }
-            }
-        }
-    }
-
-    private func answer(
-        _ request: FaultyRegistry.Request, _ outbound: NIOAsyncChannelOutboundWriter<HTTPServerResponsePart>
-    ) async throws {
+    private func answer(_ request: EmulatorRequest, _ exchange: EmulatorExchange) async throws {
         let fault = state.withLock { state -> RegistryFault.Kind? in
             state.requests.append(request)
             if request.path.hasPrefix("/v2/") || request.path.hasPrefix("/oauth2/"), let wait = state.limit?.take() {
                 return .tooManyRequests(retryAfter: String(wait))
             }
-            guard let index = state.faults.firstIndex(where: { $0.matches(request) }) else { return nil }
-            if let remaining = state.faults[index].remaining { state.faults[index].remaining = remaining - 1 }
-            return state.faults[index].kind
+            return state.faults.take { $0.matches(request) }
         }
-        var answer: RegistryAnswer
+        var answer: EmulatorAnswer
         switch fault {
         case .delay(let time):
             try await Task.sleep(for: time)
             answer = respond(to: request)
         case .tooManyRequests, .status:
-            answer = RegistryAnswer(status: 500)
+            answer = EmulatorAnswer(status: 500)
             if let fault { answer.apply(fault, to: request) }
         default:
             answer = respond(to: request)
             if let fault { answer.apply(fault, to: request) }
-        }
-        var headers = HTTPHeaders(answer.headers.map { ($0.name, $0.value) })
-        if !headers.contains(name: "Content-Length") {
-            headers.add(name: "Content-Length", value: String(answer.body.count))
         }
         let skew = state.withLock { $0.settings.clockSkew }
         if skew != 0 {
@@ -229,16 +173,13 @@ package final class AzureEmulator: Sendable {
             format.locale = Locale(identifier: "en_US_POSIX")
             format.timeZone = .gmt
             format.dateFormat = "EEE, dd MMM yyyy HH:mm:ss 'GMT'"
-            let date = format.string(from: Date(timeIntervalSinceNow: TimeInterval(skew)))
-            headers.replaceOrAdd(name: "Date", value: date)
+            answer.remove(header: "Date")
+            answer.headers.append(("Date", format.string(from: Date(timeIntervalSinceNow: TimeInterval(skew)))))
         }
-        try await outbound.write(
-            .head(HTTPResponseHead(version: .http1_1, status: .init(statusCode: answer.status), headers: headers)))
-        if request.method != "HEAD" { try await outbound.write(.body(.byteBuffer(ByteBuffer(bytes: answer.body)))) }
-        try await outbound.write(.end(nil))
+        try await exchange.send(answer)
     }
 
-    private func respond(to request: FaultyRegistry.Request) -> RegistryAnswer {
+    private func respond(to request: EmulatorRequest) -> EmulatorAnswer {
         state.withLock { state in
             if Self.isForVault(request) { return vault(request, &state) }
             switch request.path {

@@ -5,7 +5,7 @@ import StrictJSON
 /// The endpoints of the distribution specification 1.1 that a verifier and a signer need ("Endpoints", end-1 to
 /// end-7 and end-12).
 extension FaultyRegistry {
-    func respond(to request: Request, _ state: inout State) -> RegistryAnswer {
+    func respond(to request: EmulatorRequest, _ state: inout State) -> EmulatorAnswer {
         if request.path == "/token" { return issueToken(request, &state) }
         guard request.path == "/v2/" || request.path.hasPrefix("/v2/") else { return .error(404, "NOT_FOUND") }
         let segments = request.path.split(separator: "/").dropFirst().map(String.init)
@@ -14,7 +14,7 @@ extension FaultyRegistry {
         let kindIndex = isUpload ? segments.lastIndex(of: "blobs") : segments.count - 2
         let repository = kindIndex.map { segments.prefix(max(0, $0)).joined(separator: "/") } ?? ""
         if let refusal = authorize(request, repository: repository, state) { return refusal }
-        if segments.isEmpty { return RegistryAnswer(status: 200, body: Array("{}".utf8)) }
+        if segments.isEmpty { return EmulatorAnswer(status: 200, body: Array("{}".utf8)) }
         guard let kindIndex, kindIndex > 0, let reference = segments.last else { return .error(404, "NAME_UNKNOWN") }
         if isUpload { return upload(request, repository, session: reference, &state) }
         switch (segments[kindIndex], request.method) {
@@ -26,11 +26,11 @@ extension FaultyRegistry {
         }
     }
 
-    private func manifest(_ reference: String, _ repository: String, _ state: State) -> RegistryAnswer {
+    private func manifest(_ reference: String, _ repository: String, _ state: State) -> EmulatorAnswer {
         guard let manifest = state.contents.manifest(reference, in: repository) else {
             return .error(404, "MANIFEST_UNKNOWN")
         }
-        return RegistryAnswer(
+        return EmulatorAnswer(
             status: 200,
             headers: [
                 ("Content-Type", manifest.mediaType), ("Docker-Content-Digest", manifest.digest.description),
@@ -38,11 +38,11 @@ extension FaultyRegistry {
             ], body: manifest.content)
     }
 
-    private func blob(_ digest: String, _ repository: String, _ state: State) -> RegistryAnswer {
+    private func blob(_ digest: String, _ repository: String, _ state: State) -> EmulatorAnswer {
         guard let content = state.contents.repositories[repository]?.blobs[digest] else {
             return .error(404, "BLOB_UNKNOWN")
         }
-        return RegistryAnswer(
+        return EmulatorAnswer(
             status: 200,
             headers: [
                 ("Content-Type", "application/octet-stream"), ("Docker-Content-Digest", digest),
@@ -51,8 +51,8 @@ extension FaultyRegistry {
     }
 
     private func storeManifest(
-        _ request: Request, _ reference: String, _ repository: String, _ state: inout State
-    ) -> RegistryAnswer {
+        _ request: EmulatorRequest, _ reference: String, _ repository: String, _ state: inout State
+    ) -> EmulatorAnswer {
         guard (try? StrictJSON.parse(request.body)) != nil else { return .error(400, "MANIFEST_INVALID") }
         var tag: String? = reference
         if reference.contains(":") {
@@ -70,17 +70,17 @@ extension FaultyRegistry {
         ]
         // "Pushing Manifests with Subject": the header tells that the registry keeps the list of referrers itself.
         if options.referrersAPI, let subject = stored.subject { headers.append(("OCI-Subject", subject)) }
-        return RegistryAnswer(status: 201, headers: headers)
+        return EmulatorAnswer(status: 201, headers: headers)
     }
 
     private func upload(
-        _ request: Request, _ repository: String, session: String, _ state: inout State
-    ) -> RegistryAnswer {
-        func finish(_ content: [UInt8]) -> RegistryAnswer {
+        _ request: EmulatorRequest, _ repository: String, session: String, _ state: inout State
+    ) -> EmulatorAnswer {
+        func finish(_ content: [UInt8]) -> EmulatorAnswer {
             guard let digest = request.query["digest"].flatMap({ try? Digest(parsing: $0) }), digest.matches(content)
             else { return .error(400, "DIGEST_INVALID") }
             state.contents.repositories[repository, default: .init()].blobs[digest.description] = content
-            return RegistryAnswer(
+            return EmulatorAnswer(
                 status: 201,
                 headers: [
                     ("Location", "/v2/\(repository)/blobs/\(digest)"), ("Docker-Content-Digest", digest.description),
@@ -92,7 +92,7 @@ extension FaultyRegistry {
             let name = "session-\(state.counter)"
             state.contents.repositories[repository, default: .init()].uploads[name] = []
             // A query of the registry's own must survive when the client adds the digest.
-            return RegistryAnswer(
+            return EmulatorAnswer(
                 status: 202, headers: [("Location", "/v2/\(repository)/blobs/uploads/\(name)?state=kept")])
         }
         guard let begun = state.contents.repositories[repository]?.uploads[session], request.query["state"] == "kept"
@@ -101,7 +101,7 @@ extension FaultyRegistry {
         switch request.method {
         case "PATCH":
             state.contents.repositories[repository]?.uploads[session] = content
-            return RegistryAnswer(
+            return EmulatorAnswer(
                 status: 202,
                 headers: [
                     ("Location", "/v2/\(repository)/blobs/uploads/\(session)?state=kept"),
@@ -116,8 +116,8 @@ extension FaultyRegistry {
     }
 
     private func referrers(
-        _ request: Request, of digest: String, _ repository: String, _ state: State
-    ) -> RegistryAnswer {
+        _ request: EmulatorRequest, of digest: String, _ repository: String, _ state: State
+    ) -> EmulatorAnswer {
         guard options.referrersAPI else { return .error(404, "NOT_FOUND") }
         guard (try? Digest(parsing: digest)) != nil else { return .error(400, "DIGEST_INVALID") }
         let artifactType = request.query["artifactType"]
@@ -138,6 +138,6 @@ extension FaultyRegistry {
             }
             headers.append(("Link", "<\(options.absoluteLinks ? url : "")\(target)>; rel=\"next\""))
         }
-        return RegistryAnswer(status: 200, headers: headers, body: index.bytes)
+        return EmulatorAnswer(status: 200, headers: headers, body: index.bytes)
     }
 }

@@ -42,7 +42,7 @@ extension FaultyRegistry {
     }
 
     /// The refusal of a request, `nil` when it may go on.
-    func authorize(_ request: Request, repository: String, _ state: State) -> RegistryAnswer? {
+    func authorize(_ request: EmulatorRequest, repository: String, _ state: State) -> EmulatorAnswer? {
         let authorization = request.header("Authorization")
         switch options.authentication {
         case .none: return nil
@@ -66,15 +66,13 @@ extension FaultyRegistry {
         }
     }
 
-    func issueToken(_ request: Request, _ state: inout State) -> RegistryAnswer {
+    func issueToken(_ request: EmulatorRequest, _ state: inout State) -> EmulatorAnswer {
         guard
             case .token(let user, let initial, let refreshToken, let anonymousPull, let lifetime) = options
                 .authentication
         else { return .error(404, "NOT_FOUND") }
         let password = state.password ?? initial
-        let form =
-            request.method == "POST"
-            ? Request.parameters(of: String(decoding: request.body, as: UTF8.self)) : request.query
+        let form = request.method == "POST" ? request.form : request.query
         let scopes = (form["scope"] ?? "").split(separator: " ").map(String.init)
         let authorization = request.header("Authorization")
         var account: String?
@@ -110,7 +108,7 @@ extension FaultyRegistry {
         state.tokens[token] = RegistryToken(scopes: granted, expires: .now + .seconds(lifetime))
         let name = request.method == "POST" ? "access_token" : "token"
         let body: JSONValue = .object([name: .string(token), "expires_in": .number(String(lifetime))])
-        return RegistryAnswer(status: 200, headers: [("Content-Type", "application/json")], body: body.bytes)
+        return EmulatorAnswer(status: 200, headers: [("Content-Type", "application/json")], body: body.bytes)
     }
 
     private static func basic(_ user: String, _ password: String) -> String {

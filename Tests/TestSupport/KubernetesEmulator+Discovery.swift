@@ -40,20 +40,20 @@ extension KubernetesEmulator {
     }()
 
     /// What clients ask to learn which types there are.
-    func discovery(_ request: Request, _ state: State) -> KubernetesAnswer? {
+    func discovery(_ request: EmulatorRequest, _ state: State) -> EmulatorAnswer? {
         guard request.method == "GET" else { return nil }
         let parts = request.path.split(separator: "/").map(String.init)
         switch parts.count {
-        case 1 where ["healthz", "livez", "readyz"].contains(parts[0]): return KubernetesAnswer(200, Array("ok".utf8))
+        case 1 where ["healthz", "livez", "readyz"].contains(parts[0]): return EmulatorAnswer(200, Array("ok".utf8))
         case 1 where parts[0] == "version":
-            return KubernetesAnswer(
+            return EmulatorAnswer(
                 200,
                 ["major": "1", "minor": "34", "gitVersion": "v1.34.0", "platform": "linux/amd64", "goVersion": "none"])
         case 1 where parts[0] == "api":
-            return KubernetesAnswer(200, ["kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []])
+            return EmulatorAnswer(200, ["kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []])
         case 1 where parts[0] == "apis":
             let groups = Set(state.types.map(\.group)).subtracting([""]).sorted()
-            return KubernetesAnswer(
+            return EmulatorAnswer(
                 200,
                 [
                     "kind": "APIGroupList", "apiVersion": "v1",
@@ -62,7 +62,7 @@ extension KubernetesEmulator {
         case 2 where parts[0] == "api": return resources("", parts[1], state)
         case 2 where parts[0] == "apis":
             guard state.types.contains(where: { $0.group == parts[1] }) else { return nil }
-            return KubernetesAnswer(200, group(parts[1], state))
+            return EmulatorAnswer(200, group(parts[1], state))
         case 3 where parts[0] == "apis": return resources(parts[1], parts[2], state)
         default: return nil
         }
@@ -79,7 +79,7 @@ extension KubernetesEmulator {
         ]
     }
 
-    private func resources(_ group: String, _ version: String, _ state: State) -> KubernetesAnswer? {
+    private func resources(_ group: String, _ version: String, _ state: State) -> EmulatorAnswer? {
         let types = state.types.filter { $0.group == group && $0.version == version }
         guard let first = types.first else { return nil }
         var resources: [JSONValue] = []
@@ -99,7 +99,7 @@ extension KubernetesEmulator {
                 ])
             }
         }
-        return KubernetesAnswer(
+        return EmulatorAnswer(
             200,
             [
                 "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": .string(first.apiVersion),

@@ -38,7 +38,7 @@ extension KubernetesEmulator {
     }
 
     private func read(
-        _ request: Request, _ type: ResourceType, namespace: String?
+        _ request: EmulatorRequest, _ type: ResourceType, namespace: String?
     ) -> Result<JSONObject, ResponseFault> {
         func fault(_ message: String) -> Result<JSONObject, ResponseFault> {
             .failure(ResponseFault(.status(400, "BadRequest", message)))
@@ -59,18 +59,18 @@ extension KubernetesEmulator {
     }
 
     struct ResponseFault: Error {
-        let response: KubernetesAnswer
-        init(_ response: KubernetesAnswer) { self.response = response }
+        let response: EmulatorAnswer
+        init(_ response: EmulatorAnswer) { self.response = response }
     }
 
-    private func refused(_ type: ResourceType, _ object: JSONObject, _ state: State) -> KubernetesAnswer? {
+    private func refused(_ type: ResourceType, _ object: JSONObject, _ state: State) -> EmulatorAnswer? {
         guard let reason = state.admission?(type, object) else { return nil }
         return .status(
             422, "Invalid", "\(type.kind).\(type.group) \"\(object.resourceKey?.name ?? "")\" is invalid: \(reason)")
     }
 
-    func create(_ request: Request, _ type: ResourceType, _ namespace: String?, _ state: inout State)
-        -> KubernetesAnswer
+    func create(_ request: EmulatorRequest, _ type: ResourceType, _ namespace: String?, _ state: inout State)
+        -> EmulatorAnswer
     {
         var object: JSONObject
         switch read(request, type, namespace: namespace) {
@@ -97,12 +97,13 @@ extension KubernetesEmulator {
         if state.withStatus.contains(type) { object["status"] = nil }
         if let refusal = refused(type, object, state) { return refusal }
         KubernetesEmulator.complete(&object, former: nil)
-        return KubernetesAnswer(201, state.commit(type, key, "ADDED", object, nil))
+        return EmulatorAnswer(201, state.commit(type, key, "ADDED", object, nil))
     }
 
     func replace(
-        _ request: Request, _ type: ResourceType, _ key: ResourceKey, _ subresource: String?, _ state: inout State
-    ) -> KubernetesAnswer {
+        _ request: EmulatorRequest, _ type: ResourceType, _ key: ResourceKey, _ subresource: String?,
+        _ state: inout State
+    ) -> EmulatorAnswer {
         switch read(request, type, namespace: key.namespace) {
         case .failure(let fault): return fault.response
         case .success(let object):
@@ -114,8 +115,9 @@ extension KubernetesEmulator {
     }
 
     func patch(
-        _ request: Request, _ type: ResourceType, _ key: ResourceKey, _ subresource: String?, _ state: inout State
-    ) -> KubernetesAnswer {
+        _ request: EmulatorRequest, _ type: ResourceType, _ key: ResourceKey, _ subresource: String?,
+        _ state: inout State
+    ) -> EmulatorAnswer {
         let kind = request.header("Content-Type")?.split(separator: ";").first.map(String.init) ?? ""
         let isOwn = KubernetesEmulator.builtIn.contains(type)
         guard
@@ -148,7 +150,7 @@ extension KubernetesEmulator {
 
     private func update(
         _ type: ResourceType, _ key: ResourceKey, _ subresource: String?, _ given: JSONObject, _ state: inout State
-    ) -> KubernetesAnswer {
+    ) -> EmulatorAnswer {
         guard let former = state.objects[type]?[key] else {
             return .status(404, "NotFound", "\(type) \"\(key.name)\" not found")
         }
@@ -176,11 +178,12 @@ extension KubernetesEmulator {
         metadata["resourceVersion"] = former["metadata"]?["resourceVersion"]
         object["metadata"] = .object(metadata)
         // What changes nothing is no change.
-        if object == former { return KubernetesAnswer(200, former) }
-        return KubernetesAnswer(200, state.commit(type, key, "MODIFIED", object, former))
+        if object == former { return EmulatorAnswer(200, former) }
+        return EmulatorAnswer(200, state.commit(type, key, "MODIFIED", object, former))
     }
 
-    func delete(_ request: Request, _ type: ResourceType, _ key: ResourceKey, _ state: inout State) -> KubernetesAnswer
+    func delete(_ request: EmulatorRequest, _ type: ResourceType, _ key: ResourceKey, _ state: inout State)
+        -> EmulatorAnswer
     {
         guard let former = state.objects[type]?[key] else {
             return .status(404, "NotFound", "\(type) \"\(key.name)\" not found")
@@ -197,7 +200,7 @@ extension KubernetesEmulator {
             }
         }
         state.commit(type, key, "DELETED", former, former)
-        return KubernetesAnswer(
+        return EmulatorAnswer(
             200,
             [
                 "kind": "Status", "apiVersion": "v1", "metadata": [:], "status": "Success",

@@ -11,14 +11,14 @@ extension KubernetesEmulator {
         var subresource: String?
     }
 
-    func respond(to request: Request) -> KubernetesReply {
+    func respond(to request: EmulatorRequest) -> KubernetesReply {
         state.withLock { state in
             let token = request.header("Authorization").map { $0.hasPrefix("Bearer ") ? String($0.dropFirst(7)) : $0 }
             guard let user = state.users[token ?? ""], user.audiences.contains(KubernetesEmulator.audience) else {
                 return .response(.status(401, "Unauthorized", "Unauthorized"))
             }
             if let answer = discovery(request, state) { return .response(answer) }
-            guard let place = place(request.path, state) else {
+            guard let place = place(request.path.removingPercentEncoding ?? request.path, state) else {
                 return .response(.status(404, "NotFound", "the server could not find the requested resource"))
             }
             let key = ResourceKey(namespace: place.namespace, name: place.name ?? "")
@@ -37,7 +37,7 @@ extension KubernetesEmulator {
             case "list": return .response(list(request, place, state))
             case "get":
                 guard let object = state.objects[place.type]?[key] else { return .response(missing(place)) }
-                return .response(KubernetesAnswer(200, object))
+                return .response(EmulatorAnswer(200, object))
             case "create": return .response(create(request, place.type, place.namespace, &state))
             case "update": return .response(replace(request, place.type, key, place.subresource, &state))
             case "patch": return .response(patch(request, place.type, key, place.subresource, &state))
@@ -75,7 +75,7 @@ extension KubernetesEmulator {
         return Place(type: type, namespace: namespace, name: name, subresource: subresource)
     }
 
-    private func verb(_ request: Request, _ place: Place) -> String {
+    private func verb(_ request: EmulatorRequest, _ place: Place) -> String {
         switch (request.method, place.name) {
         case ("GET", nil): request.isWatch ? "watch" : "list"
         case ("GET", _?): request.isWatch ? "watch" : "get"
@@ -87,17 +87,17 @@ extension KubernetesEmulator {
         }
     }
 
-    private func missing(_ place: Place) -> KubernetesAnswer {
+    private func missing(_ place: Place) -> EmulatorAnswer {
         .status(404, "NotFound", "\(place.type) \"\(place.name ?? "")\" not found")
     }
 
-    private func selection(_ request: Request, _ place: Place) -> ObjectSelection {
+    private func selection(_ request: EmulatorRequest, _ place: Place) -> ObjectSelection {
         var query = request.query
         if let name = place.name { query["fieldSelector"] = "metadata.name=\(name)" }
         return ObjectSelection(namespace: place.namespace, query: query)
     }
 
-    private func watch(_ request: Request, _ place: Place, _ state: State) -> KubernetesReply {
+    private func watch(_ request: EmulatorRequest, _ place: Place, _ state: State) -> KubernetesReply {
         .watch(
             EmulatedWatch(
                 type: place.type, selection: selection(request, place), version: request.query["resourceVersion"] ?? "",
@@ -105,7 +105,7 @@ extension KubernetesEmulator {
                 seconds: request.query["timeoutSeconds"].flatMap { Int($0) } ?? 1800))
     }
 
-    private func list(_ request: Request, _ place: Place, _ state: State) -> KubernetesAnswer {
+    private func list(_ request: EmulatorRequest, _ place: Place, _ state: State) -> EmulatorAnswer {
         let selection = selection(request, place)
         let limit = request.query["limit"].flatMap { Int($0) }.flatMap { $0 > 0 ? $0 : nil } ?? .max
         var version = state.version
@@ -142,7 +142,7 @@ extension KubernetesEmulator {
             }
             return .object(object)
         }
-        return KubernetesAnswer(
+        return EmulatorAnswer(
             200,
             [
                 "kind": .string(place.type.kind + "List"), "apiVersion": .string(place.type.apiVersion),
@@ -153,7 +153,7 @@ extension KubernetesEmulator {
     /// A name that sorts as lists do.
     private func name(_ key: ResourceKey) -> String { "\(key.namespace ?? "")/\(key.name)" }
 
-    private func review(_ request: Request, _ state: State) -> KubernetesAnswer {
+    private func review(_ request: EmulatorRequest, _ state: State) -> EmulatorAnswer {
         guard var review = (try? StrictJSON.parse(request.body))?.object, let token = review["spec"]?["token"]?.string
         else { return .status(400, "BadRequest", "the body is no TokenReview with a token") }
         let wanted = review["spec"]?["audiences"]?.strings ?? [KubernetesEmulator.audience]
@@ -170,6 +170,6 @@ extension KubernetesEmulator {
         } else {
             review["status"] = ["authenticated": false, "error": "[invalid bearer token]"]
         }
-        return KubernetesAnswer(201, review)
+        return EmulatorAnswer(201, review)
     }
 }

@@ -1,7 +1,6 @@
 import Foundation
 import Kubernetes
 import NIOCore
-import NIOHTTP1
 import StrictJSON
 
 /// A watch as it was asked for.
@@ -62,29 +61,24 @@ struct ObjectSelection: Sendable {
 
 extension KubernetesEmulator {
     /// Sends events until the watch's time is over, it is told to end, or the client leaves.
-    func serve(_ watch: EmulatedWatch, _ outbound: Writer, _ channel: any Channel) async throws {
+    func serve(_ watch: EmulatedWatch, _ exchange: EmulatorExchange) async throws {
         let (signals, signal) = AsyncStream<EmulatedWatcher.Signal>.makeStream()
         let number = state.withLock { state in
             state.watchersMade += 1
-            state.watchers[state.watchersMade] = EmulatedWatcher(signal: signal, channel: channel)
+            state.watchers[state.watchersMade] = EmulatedWatcher(signal: signal, channel: exchange.channel)
             return state.watchersMade
         }
         defer { state.withLock { $0.watchers[number] = nil } }
-        channel.closeFuture.whenComplete { _ in signal.finish() }
+        exchange.channel.closeFuture.whenComplete { _ in signal.finish() }
         let timer = Task {
             try await Task.sleep(for: .seconds(watch.seconds))
             signal.yield(.end)
         }
         defer { timer.cancel() }
-        try await outbound.write(
-            .head(
-                HTTPResponseHead(
-                    version: .http1_1, status: .ok,
-                    headers: ["Content-Type": "application/json", "Transfer-Encoding": "chunked"])))
+        try await exchange.begin(200, ["Content-Type": "application/json", "Transfer-Encoding": "chunked"])
         func send(_ kind: String, _ object: JSONObject) async throws {
             let event: JSONObject = ["type": .string(kind), "object": .object(object)]
-            let bytes = JSONValue.object(event).bytes + [0x0A]
-            try await outbound.write(.body(.byteBuffer(ByteBuffer(bytes: bytes))))
+            try await exchange.write(JSONValue.object(event).bytes + [0x0A])
         }
         var position: UInt64
         if let version = UInt64(watch.version), version > 0 {
@@ -109,7 +103,7 @@ extension KubernetesEmulator {
             if isForgotten {
                 try await send(
                     "ERROR",
-                    KubernetesAnswer.failure(
+                    EmulatorAnswer.failure(
                         410, "Expired", "too old resource version: \(position) (\(version))"))
                 break
             }
@@ -134,7 +128,7 @@ extension KubernetesEmulator {
                     ])
             }
         }
-        try await outbound.write(.end(nil))
+        try await exchange.end()
     }
 }
 

@@ -1,8 +1,6 @@
 import Foundation
 import Kubernetes
 import NIOCore
-import NIOPosix
-import NIOSSL
 import PKI
 import StrictJSON
 import Synchronization
@@ -40,23 +38,6 @@ package final class KubernetesEmulator: Sendable {
         }
     }
 
-    /// A request as it arrived.
-    package struct Request: Sendable {
-        package let method: String
-        /// The path, decoded, without the query.
-        package let path: String
-        /// The query's parameters, decoded.
-        package let query: [String: String]
-        package let headers: [(name: String, value: String)]
-        package let body: [UInt8]
-
-        package var isWatch: Bool { ["true", "1"].contains(query["watch"]) }
-        /// The first header of this name, without regard to case.
-        package func header(_ name: String) -> String? {
-            headers.first { $0.name.lowercased() == name.lowercased() }?.value
-        }
-    }
-
     /// What goes wrong with a request.
     package enum Fault: Sendable {
         /// This status instead of an answer.
@@ -89,16 +70,12 @@ package final class KubernetesEmulator: Sendable {
         /// Changes up to this version are forgotten.
         var compacted: UInt64 = 0
         var users: [String: User]
-        var requests: [Request] = []
-        var faults: [(matches: @Sendable (Request) -> Bool, fault: Fault, left: Int?)] = []
+        var requests: [EmulatorRequest] = []
+        var faults: [(matches: @Sendable (EmulatorRequest) -> Bool, fault: Fault, left: Int?)] = []
         var forbidden: [@Sendable (String, ResourceType, ResourceKey) -> Bool] = []
         var admission: (@Sendable (ResourceType, JSONObject) -> String?)?
         var watchers: [Int: EmulatedWatcher] = [:]
         var watchersMade = 0
-        var listener: (any Channel)?
-        var channels: [ObjectIdentifier: any Channel] = [:]
-        var serving: [Int: Task<Void, Never>] = [:]
-        var connections = 0
     }
 
     /// The audience of tokens for the API server itself.
@@ -107,17 +84,16 @@ package final class KubernetesEmulator: Sendable {
     /// The authority that vouches for the emulator, as PEM.
     package let authorityPEM: String
     /// The port; it stays over ``down()`` and ``up()``.
-    package let port: Int
+    package var port: Int { server.port }
     /// A token that may do everything.
     package let token = "eyJhbGciOiJub25lIn0.emulator-administrator.signature"
     let state: Mutex<State>
-    let context: NIOSSLContext
+    let server: EmulatorServer
     let authority: CertificateAuthority
 
-    private init(_ authority: CertificateAuthority, _ context: NIOSSLContext, port: Int) {
+    private init(_ authority: CertificateAuthority, _ server: EmulatorServer) {
         self.authority = authority
-        self.context = context
-        self.port = port
+        self.server = server
         authorityPEM = authority.certificate.pem
         state = Mutex(State(users: [token: User("administrator", groups: ["system:masters"])]))
         for name in ["default", "kube-system"] { put(.namespace, ["metadata": ["name": .string(name)]]) }
@@ -134,23 +110,13 @@ package final class KubernetesEmulator: Sendable {
     ) async throws -> KubernetesEmulator {
         let authority = try CertificateAuthority(name: "cluster authority")
         let identity = try authority.issue(.server("kube-apiserver", dns: serverNames))
-        let chain = try NIOSSLCertificate.fromPEMBytes(Array(identity.chainPEM.utf8))
-        var configuration = TLSConfiguration.makeServerConfiguration(
-            certificateChain: chain.map { .certificate($0) },
-            privateKey: .privateKey(try NIOSSLPrivateKey(bytes: Array(identity.keyPEM.utf8), format: .pem)))
-        if requiresClientCertificate {
-            let roots = try NIOSSLCertificate.fromPEMBytes(Array(authority.certificate.pem.utf8))
-            configuration.trustRoots = .certificates(roots)
-            configuration.certificateVerification = .noHostnameVerification
-        }
-        // The port is needed before the emulator that serves it.
-        let reserved = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
-            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1).bind(host: "127.0.0.1", port: port).get()
-        let port = reserved.localAddress?.port ?? 0
-        try await reserved.close()
-        let emulator = KubernetesEmulator(authority, try NIOSSLContext(configuration: configuration), port: port)
+        let emulator = KubernetesEmulator(
+            authority,
+            try EmulatorServer(
+                tls: (identity.chainPEM, identity.keyPEM),
+                clientAuthority: requiresClientCertificate ? authority.certificate.pem : nil))
         if requiresClientCertificate { emulator.state.withLock { $0.users[""] = User("client") } }
-        try await emulator.up()
+        try await emulator.up(port: port)
         return emulator
     }
 
@@ -268,11 +234,11 @@ package final class KubernetesEmulator: Sendable {
     }
 
     /// Every request so far.
-    package var requests: [Request] { state.withLock { $0.requests } }
+    package var requests: [EmulatorRequest] { state.withLock { $0.requests } }
     /// How many watches are open.
     package var openWatches: Int { state.withLock { $0.watchers.count } }
     /// How many connections were accepted so far.
-    package var connections: Int { state.withLock { $0.connections } }
+    package var connections: Int { server.connections }
 
     /// Forgets the past: watches from an earlier version, and pages of earlier lists, get 410.
     package func compact() {
@@ -296,7 +262,7 @@ package final class KubernetesEmulator: Sendable {
 
     /// Makes requests fail, `count` times or for good.
     package func inject(
-        _ fault: Fault, count: Int? = nil, where matches: @escaping @Sendable (Request) -> Bool = { _ in true }
+        _ fault: Fault, count: Int? = nil, where matches: @escaping @Sendable (EmulatorRequest) -> Bool = { _ in true }
     ) {
         state.withLock { $0.faults.append((matches, fault, count)) }
     }

@@ -47,7 +47,7 @@ package struct RegistryFault: Sendable {
     /// How many more times it happens; `nil` = always.
     package var remaining: Int?
 
-    func matches(_ request: FaultyRegistry.Request) -> Bool {
+    func matches(_ request: EmulatorRequest) -> Bool {
         remaining != 0 && (method == nil || method == request.method)
             && query.allSatisfy { request.query[$0.key] == $0.value }
             && RegistryFault.matches(Substring(request.path), pattern: Substring(path))
@@ -72,5 +72,14 @@ package struct RegistryFault: Sendable {
         let after = pattern[pattern.index(after: star)...]
         if after.isEmpty { return true }
         return rest.indices.contains { matches(rest[$0...], pattern: after) }
+    }
+}
+
+extension [RegistryFault] {
+    /// What the first that is meant does, once less from now on.
+    mutating func take(where isMeant: (RegistryFault) -> Bool) -> RegistryFault.Kind? {
+        guard let index = firstIndex(where: isMeant) else { return nil }
+        if let remaining = self[index].remaining { self[index].remaining = remaining - 1 }
+        return self[index].kind
     }
 }

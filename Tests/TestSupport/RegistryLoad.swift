@@ -8,7 +8,7 @@ struct RegistryLoad {
     private(set) var mostUnderWay: [String: Int] = [:]
 
     /// Takes a request in, or gives its refusal.
-    mutating func begin(_ request: FaultyRegistry.Request) -> RegistryAnswer? {
+    mutating func begin(_ request: EmulatorRequest) -> EmulatorAnswer? {
         let key = "\(request.method) \(request.path)"
         underWay[key, default: 0] += 1
         mostUnderWay[key] = max(mostUnderWay[key] ?? 0, underWay[key] ?? 0)
@@ -18,7 +18,7 @@ struct RegistryLoad {
     }
 
     /// Takes the end of a request.
-    mutating func end(_ request: FaultyRegistry.Request) {
+    mutating func end(_ request: EmulatorRequest) {
         underWay["\(request.method) \(request.path)", default: 0] -= 1
     }
 }

@@ -1,27 +1,19 @@
 import OCI
 import StrictJSON
 
-/// An answer of a ``FaultyRegistry`` before it is sent.
-struct RegistryAnswer: Sendable {
-    var status: Int
-    var headers: [(name: String, value: String)] = []
-    var body: [UInt8] = []
-    /// Sends the body in pieces, with time between them.
-    var pace: (bytes: Int, every: Duration)?
-    /// Announces more than it sends, then ends the connection.
-    var isCutShort = false
-
+/// What registries answer.
+extension EmulatorAnswer {
     /// An error as the distribution specification writes it ("Error Codes").
-    static func error(_ status: Int, _ code: String, headers: [(name: String, value: String)] = []) -> RegistryAnswer {
+    static func error(_ status: Int, _ code: String, headers: [(name: String, value: String)] = []) -> EmulatorAnswer {
         let body: JSONValue = ["errors": [["code": .string(code), "message": .string("this registry says \(code)")]]]
-        return RegistryAnswer(
+        return EmulatorAnswer(
             status: status, headers: [("Content-Type", "application/json")] + headers, body: body.bytes)
     }
 
     mutating func remove(header name: String) { headers.removeAll { $0.name.lowercased() == name.lowercased() } }
 
     /// Turns a good answer into what the fault makes of it.
-    mutating func apply(_ fault: RegistryFault.Kind, to request: FaultyRegistry.Request) {
+    mutating func apply(_ fault: RegistryFault.Kind, to request: EmulatorRequest) {
         switch fault {
         case .tooManyRequests(let retryAfter):
             self = .error(429, "TOOMANYREQUESTS", headers: retryAfter.map { [("Retry-After", $0)] } ?? [])
@@ -38,7 +30,7 @@ struct RegistryAnswer: Sendable {
             remove(header: "Content-Length")
             headers.append(("Content-Encoding", encoding))
         case .redirect(let base):
-            self = RegistryAnswer(status: 307, headers: [("Location", "\(base)\(request.path)?signature=secret")])
+            self = EmulatorAnswer(status: 307, headers: [("Location", "\(base)\(request.path)?signature=secret")])
         case .truncatedJSON:
             body = Array(body.prefix(body.count / 2))
             remove(header: "Content-Length")
