@@ -72,10 +72,12 @@ var targets: [Target] = [
     room("StrictJSON", ["Encoding", "Quotation"]),
     room("YAML", ["CYAML", "Quotation", "StrictJSON"]),
     room("IPAddresses"),
+    room("ChildProcess", ["Quotation", subprocess]),
     room("HTTP", ["CCurl", "Concurrency", "Encoding", "IPAddresses", "Quotation"]),
     room("OCI", ["Concurrency", "Encoding", "IPAddresses", "Quotation", "StrictJSON", crypto]),
     room(
-        "OCIRegistry", ["Concurrency", "Encoding", "HTTP", "IPAddresses", "OCI", "Quotation", "StrictJSON", subprocess]),
+        "OCIRegistry",
+        ["ChildProcess", "Concurrency", "Encoding", "HTTP", "IPAddresses", "OCI", "Quotation", "StrictJSON"]),
     room("PKI", ["COpenSSL", "Encoding", "Quotation", crypto, cryptoExtras]),
     room("Notation", ["Concurrency", "Encoding", "OCI", "PKI", "Quotation", "StrictJSON", crypto, cryptoExtras]),
     room("NotationOnline", ["Concurrency", "Encoding", "HTTP", "IPAddresses", "Notation", "PKI", "Quotation", crypto]),
@@ -98,7 +100,10 @@ var targets: [Target] = [
         ["Concurrency", "Encoding", "HTTP", "KeyManagement", "OCI", "OCIRegistry", "PKI", "Quotation", "StrictJSON"]),
     room(
         "Kubernetes",
-        ["Concurrency", "Encoding", "HTTP", "OCI", "OCIRegistry", "PKI", "Quotation", "StrictJSON", "YAML", subprocess]),
+        [
+            "ChildProcess", "Concurrency", "Encoding", "HTTP", "OCI", "OCIRegistry", "PKI", "Quotation", "StrictJSON",
+            "YAML",
+        ]),
     room("ServiceMetrics", ["Concurrency"]),
     room("ConfigurationModel", ["Concurrency", "Quotation", "StrictJSON"]),
     room(
@@ -199,6 +204,7 @@ var targets: [Target] = [
     tests("QuotationTests", ["Quotation"]),
     tests("ConcurrencyTests", ["Concurrency", "TestSupport"]),
     tests("IPAddressesTests", ["IPAddresses"]),
+    tests("ChildProcessTests", ["ChildProcess", "TestSupport"]),
     tests("ServiceMetricsTests", ["Concurrency", "ServiceMetrics"]),
     tests("ConfigurationModelTests", ["ConfigurationModel", "StrictJSON", "Verification"]),
     tests("StrictJSONTests", ["StrictJSON"]),
@@ -274,9 +280,9 @@ var targets: [Target] = [
 // built: a fuzzer of a parser does not wait for a server to compile.
 if Context.environment["COUNTERSIGN_FUZZ"] != nil {
     let rooms = [
-        "Encoding", "Quotation", "Concurrency", "StrictJSON", "YAML", "IPAddresses", "HTTP", "OCI", "OCIRegistry",
-        "PKI", "Notation", "NotationOnline", "KeyManagement", "ServiceMetrics", "ConfigurationModel", "Verification",
-        "Gatekeeper", "Sigstore", "TUF",
+        "Encoding", "Quotation", "Concurrency", "StrictJSON", "YAML", "IPAddresses", "ChildProcess", "HTTP", "OCI",
+        "OCIRegistry", "PKI", "Notation", "NotationOnline", "KeyManagement", "ServiceMetrics", "ConfigurationModel",
+        "Verification", "Gatekeeper", "Sigstore", "TUF",
     ]
     let instrumented = ["-sanitize=fuzzer,address", "-O", "-enable-testing"]
     targets.removeAll { !(rooms + ["CCurl", "COpenSSL", "CYAML"]).contains($0.name) }

@@ -1,7 +1,7 @@
+import ChildProcess
 import FoundationEssentials
 import Quotation
 import StrictJSON
-import Subprocess
 
 /// A program of a kubeconfig that prints a token (client.authentication.k8s.io), as `kubelogin` or `aws`.
 package struct ExecPlugin: Sendable {
@@ -46,23 +46,23 @@ package struct ExecPlugin: Sendable {
         installHint = value["installHint"]?.string
     }
 
-    private enum Ending: Sendable {
-        case output([UInt8], isSuccess: Bool, status: String)
-        case fault(String)
-        case timeout
-        case cancelled
-    }
-
-    /// Runs the program. Its error output goes nowhere: it may hold secrets.
+    /// Runs the program.
     func token(deadline: ContinuousClock.Instant) async throws(KubernetesError) -> Token {
         func fault(_ kind: KubernetesError.Kind, _ problem: String) -> KubernetesError {
             let hint = installHint.map { "; \($0.quoted)" } ?? ""
             return KubernetesError(kind, detail: "the exec plugin \(command.quotedPath) \(problem)\(hint)")
         }
-        switch await run(until: deadline) {
+        let information: JSONValue = [
+            "apiVersion": .string(apiVersion), "kind": "ExecCredential", "spec": ["interactive": false],
+        ]
+        let program = ChildProcess(
+            command, arguments: arguments,
+            environment: ["KUBERNETES_EXEC_INFO": information.text].merging(environment) { $1 },
+            outputLimit: 256 * 1024)
+        switch await program.run(until: deadline) {
         case .timeout: throw fault(.unavailable, "did not answer in time")
         case .cancelled: throw KubernetesError(.cancelled, detail: "the call was cancelled")
-        case .fault(let problem): throw fault(.configuration, "cannot be run: \(problem)")
+        case .fault(let problem, _): throw fault(.configuration, problem)
         case .output(let output, let isSuccess, let status):
             guard isSuccess else { throw fault(.unauthorized, "ended with \(status)") }
             guard let answer = try? StrictJSON.parse(output), answer["kind"]?.string == "ExecCredential",
@@ -73,44 +73,6 @@ package struct ExecPlugin: Sendable {
             }
             let expires = status["expirationTimestamp"]?.string.flatMap { try? Date($0, strategy: .iso8601) }
             return Token(text: token, expires: expires)
-        }
-    }
-
-    private func run(until deadline: ContinuousClock.Instant) async -> Ending {
-        var options = PlatformOptions()
-        options.createSession = true
-        options.teardownSequence = [
-            .send(signal: .kill, toProcessGroup: true, allowedDurationToNextStep: .milliseconds(100))
-        ]
-        let information: JSONValue = [
-            "apiVersion": .string(apiVersion), "kind": "ExecCredential", "spec": ["interactive": false],
-        ]
-        var variables: [Environment.Key: String?] = ["KUBERNETES_EXEC_INFO": information.text]
-        for (name, value) in environment { variables[Environment.Key(stringLiteral: name)] = value }
-        let executable: Executable = command.contains("/") ? .path(.init(command)) : .name(command)
-        let arguments = Arguments(arguments)
-        return await withTaskGroup(of: Ending.self) { [options, variables] group in
-            group.addTask {
-                do {
-                    let result = try await Subprocess.run(
-                        executable, arguments: arguments, environment: .inherit.updating(variables),
-                        platformOptions: options, input: .none, output: .bytes(limit: 256 * 1024), error: .discarded)
-                    return .output(
-                        result.standardOutput, isSuccess: result.terminationStatus.isSuccess,
-                        status: "\(result.terminationStatus)")
-                } catch {
-                    return Task.isCancelled ? .cancelled : .fault("\(error)".withoutFinalStop)
-                }
-            }
-            group.addTask {
-                do {
-                    try await Task.sleep(until: deadline, clock: .continuous)
-                    return .timeout
-                } catch { return .cancelled }
-            }
-            let first = await group.next() ?? .cancelled
-            group.cancelAll()
-            return first
         }
     }
 }
