@@ -136,8 +136,8 @@ var targets: [Target] = [
     room(
         "NotationVerifier",
         [
-            "KeyManagement", "Notation", "NotationOnline", "OCI", "PKI", "Quotation", "ServiceMetrics", "StrictJSON",
-            "Verification", lifecycle,
+            "Encoding", "KeyManagement", "Notation", "NotationOnline", "OCI", "PKI", "Quotation", "ServiceMetrics",
+            "StrictJSON", "Verification", lifecycle,
         ]),
     room(
         "CustomResources",
@@ -173,7 +173,8 @@ var targets: [Target] = [
     .target(
         name: "TestSupport",
         dependencies: [
-            "COpenSSL", "PKI", "OCI", "OCIRegistry", "HTTP", "Kubernetes", "Notation", "ServiceLogging", "StrictJSON",
+            "COpenSSL", "Encoding", "PKI", "OCI", "OCIRegistry", "HTTP", "Kubernetes", "Notation", "ServiceLogging",
+            "StrictJSON",
             nio, nioPosix,
             nioHTTP1, nioSSL, logging,
         ],
@@ -200,7 +201,7 @@ var targets: [Target] = [
         ],
         path: "Benchmarks", exclude: ["Micro"], swiftSettings: strict),
 
-    tests("EncodingTests", ["Encoding", "TestSupport"]),
+    tests("EncodingTests", ["Encoding", "PKI", "TestSupport"]),
     tests("QuotationTests", ["Quotation"]),
     tests("ConcurrencyTests", ["Concurrency", "TestSupport"]),
     tests("IPAddressesTests", ["IPAddresses"]),

@@ -1,3 +1,4 @@
+import Encoding
 import FoundationEssentials
 
 /// Writes DER, innermost first: `DERWriter.sequence([DERWriter.integer(1), …])`.

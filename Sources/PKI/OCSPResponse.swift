@@ -1,3 +1,4 @@
+import Encoding
 import FoundationEssentials
 
 /// An OCSP response (RFC 6960, section 4.2): what a responder says of certificates. Nothing in it may be relied on

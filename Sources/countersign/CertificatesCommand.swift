@@ -1,3 +1,4 @@
+import Encoding
 import ConfigurationModel
 import ServiceMetrics
 import ArgumentParser
