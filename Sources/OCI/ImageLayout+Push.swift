@@ -1,3 +1,4 @@
+import Files
 import Quotation
 import StrictJSON
 

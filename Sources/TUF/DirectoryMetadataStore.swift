@@ -1,3 +1,4 @@
+import Files
 import FoundationEssentials
 
 #if canImport(Glibc)
@@ -17,12 +18,18 @@ package struct DirectoryMetadataStore: MetadataStore {
     private func file(_ item: StoredItem) -> String { "\(path)/\(item.fileName)" }
 
     package func load(_ item: StoredItem, maximumLength: Int) throws -> [UInt8]? {
-        try WholeFile.read(file(item), maximumLength: maximumLength)
+        do throws(FileAccess.Fault) {
+            return try FileAccess.read(file(item), maximumBytes: maximumLength, followsLinks: false)
+        } catch {
+            // Nothing is there, or what is there is no file, or longer than it may be: none of ours.
+            guard error.isMissing || error.isOfAnotherKind else { throw error }
+            return nil
+        }
     }
 
     package func store(_ bytes: [UInt8], as item: StoredItem) throws {
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-        try WholeFile.write(bytes, to: file(item))
+        try FileAccess.write(bytes, to: file(item))
     }
 
     package func remove(_ item: StoredItem) throws { try unlinkFile(item.fileName) }
@@ -37,7 +44,7 @@ package struct DirectoryMetadataStore: MetadataStore {
 
     private func unlinkFile(_ name: String) throws {
         guard unlink("\(path)/\(name)") == 0 || errno == ENOENT || errno == ENOTDIR else {
-            throw WholeFile.Fault("remove", "\(path)/\(name)", errno)
+            throw FileAccess.Fault("remove", "\(path)/\(name)", errno)
         }
     }
 

@@ -1,3 +1,4 @@
+import Files
 import Encoding
 import ArgumentParser
 import CountersignService
@@ -102,7 +103,7 @@ struct TrustCommand: AsyncParsableCommand {
             for fault in await repository.storeFaults {
                 Terminal.complain("\(fault); the next run may accept what is older")
             }
-            do { try WholeFile.write(fetched.bytes, to: output) } catch { throw CommandFailure(.usage, "\(error)") }
+            do { try FileAccess.write(fetched.bytes, to: output) } catch { throw CommandFailure(.usage, "\(error)") }
             let versions = ["root", "timestamp", "snapshot", "targets"].compactMap { role in
                 fetched.versions[role].map { "\(role) \($0)" }
             }

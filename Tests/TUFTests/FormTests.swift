@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import StrictJSON
 import TestSupport
@@ -101,7 +102,7 @@ import Testing
         let store = DirectoryMetadataStore(path: directory.path)
         try FileManager.default.createSymbolicLink(
             atPath: directory.path("timestamp.json"), withDestinationPath: directory.write("x", to: "other"))
-        #expect(throws: WholeFile.Fault.self) { try store.load(.timestamp, maximumLength: 100) }
+        #expect(throws: FileAccess.Fault.self) { try store.load(.timestamp, maximumLength: 100) }
         try FileManager.default.createDirectory(
             atPath: directory.path("3.snapshot.json"), withIntermediateDirectories: true)
         #expect(try store.load(.snapshot(version: 3), maximumLength: 100) == nil)

@@ -19,7 +19,7 @@ package enum FileAccess {
     }
 
     /// Why a file cannot be used.
-    package struct Fault: Error, CustomStringConvertible {
+    package struct Fault: Error, Hashable, Sendable, CustomStringConvertible {
         package let code: Int32
         package let description: String
 
@@ -30,6 +30,9 @@ package enum FileAccess {
         package var isLasting: Bool {
             isMissing || [0, EACCES, EPERM, EISDIR, ELOOP, ENAMETOOLONG, EROFS, EINVAL].contains(code)
         }
+
+        /// Whether it is none that may be read: no regular file, or too long.
+        package var isOfAnotherKind: Bool { code == 0 }
 
         package static func meansMissing(_ code: Int32) -> Bool { code == ENOENT || code == ENOTDIR }
 
@@ -69,9 +72,13 @@ package enum FileAccess {
     }
 
     /// The whole content of a regular file of at most so many bytes.
-    package static func read(_ path: String, maximumBytes: Int) throws(Fault) -> [UInt8] {
+    ///
+    /// - Parameter followsLinks: whether a symbolic link at its place leads to it.
+    package static func read(
+        _ path: String, maximumBytes: Int, followsLinks: Bool = true
+    ) throws(Fault) -> [UInt8] {
         // Not blocking: opening a named pipe would wait for its other end.
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | (followsLinks ? 0 : O_NOFOLLOW))
         guard descriptor >= 0 else { throw Fault("read", path, errno) }
         defer { close(descriptor) }
         var status = stat()
@@ -101,8 +108,13 @@ package enum FileAccess {
         return content
     }
 
-    /// Replaces a file at once: whoever reads it sees the old content or the new one, never a part.
+    /// Replaces a file at once: whoever reads it sees the old content or the new one, never a part. What is there and
+    /// is no file, as a device, is left as it is.
     package static func write(_ content: [UInt8], to path: String) throws(Fault) {
+        var status = stat()
+        guard stat(path, &status) != 0 || status.st_mode & S_IFMT == S_IFREG else {
+            throw Fault("replace", path, status.st_mode & S_IFMT == S_IFDIR ? EISDIR : EINVAL)
+        }
         let temporary = "\(path).\(UInt64.random(in: 0...UInt64.max)).tmp"
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o644)
         guard descriptor >= 0 else { throw Fault("write", temporary, errno) }
