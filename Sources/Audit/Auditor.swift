@@ -58,7 +58,7 @@ package struct Auditor: Sendable {
         }
         var pause = Duration.milliseconds(500)
         for attempt in 1... {
-            switch await service.verify(key, traceID: "audit", deadline: .now + timeout) {
+            switch await service.verify(key, deadline: .now + timeout) {
             case .decided(let decision):
                 return AuditedImage(
                     image: image, verdict: decision.isSuccess ? .admitted : .denied, digest: decision.digest,

@@ -63,7 +63,7 @@ package final class ExternalDataHandler: Sendable {
             let query = VerifyQuery(service: service, parsed: parsed, metrics: metrics, traceID: traceID)
             return answer(request, query, arrival: arrival, traceID: traceID, eventLoop)
         case .mutate:
-            let query = MutateQuery(service: service, parsed: parsed, traceID: traceID)
+            let query = MutateQuery(service: service, parsed: parsed)
             return answer(request, query, arrival: arrival, traceID: traceID, eventLoop)
         }
     }
@@ -75,13 +75,13 @@ package final class ExternalDataHandler: Sendable {
     ) -> ResponseAction {
         let start = ContinuousClock.now
         var missing: [Int] = []
-        var keys: [VerificationKey] = []
+        var questions: [PendingQuestion] = []
         let known = request.keys.enumerated().map { index, text -> FanOut<Query.Answer>.Timed? in
             switch query.read(text) {
             case .answered(let answer): return FanOut.Timed(answer: answer, duration: .now - start)
-            case .open(let key):
+            case .pending(let question):
                 missing.append(index)
-                keys.append(key)
+                questions.append(question)
                 return nil
             }
         }
@@ -89,8 +89,8 @@ package final class ExternalDataHandler: Sendable {
             return .now(write(known, to: request, query, arrival: arrival, traceID: traceID))
         }
         let (deadline, grace) = deadlines.deadline(arrival, timeout: query.timeout)
-        return .later { [self, missing, keys] in
-            let found = await FanOut.ask(keys, until: deadline + grace, on: eventLoop) {
+        return .later { [self, missing, questions] in
+            let found = await FanOut.ask(questions, until: deadline + grace, on: eventLoop) {
                 await query.ask($0, deadline: deadline)
             }
             var answers = known

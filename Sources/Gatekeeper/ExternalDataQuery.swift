@@ -14,19 +14,13 @@ protocol ExternalDataQuery: Sendable {
     static var bytesPerKey: Int { get }
 
     /// Reads a key, without waiting.
-    func read(_ text: String) -> ExternalDataKey<Answer>
-    /// Asks about a key whose answer is not at hand.
-    func ask(_ key: VerificationKey, deadline: ContinuousClock.Instant) async -> Answer
+    func read(_ text: String) -> FirstLook<Answer>
+    /// Waits for an answer that is not at hand.
+    func ask(_ question: PendingQuestion, deadline: ContinuousClock.Instant) async -> Answer
     /// What the answer to a key means; writes its item where the key has a value.
     func write(
         _ answer: Answer, to key: String, timestamp: String, in writer: inout ProviderResponseWriter
     ) -> ExternalDataOutcome
-}
-
-/// A key that was read: its answer where it is at hand, else what to ask.
-enum ExternalDataKey<Answer> {
-    case answered(Answer)
-    case open(VerificationKey)
 }
 
 /// What is told of a key, besides its value.
@@ -51,19 +45,16 @@ struct VerifyQuery: ExternalDataQuery {
     var timeout: Duration { service.settings.verificationTimeout }
 
     /// The policy may have put a namespace in front of the key.
-    func read(_ text: String) -> ExternalDataKey<KeyAnswer> {
-        do {
-            let key = try parsed.key(text)
-            return service.verdictAtHand(key).map(ExternalDataKey.answered) ?? .open(key)
-        } catch {
+    func read(_ text: String) -> FirstLook<KeyAnswer> {
+        do { return service.verdictAtHand(try parsed.key(text)) } catch {
             let answer = KeyAnswer.refused(error.description.boundedQuote)
             metrics.count(answer)
             return .answered(answer)
         }
     }
 
-    func ask(_ key: VerificationKey, deadline: ContinuousClock.Instant) async -> KeyAnswer {
-        await service.verify(key, traceID: traceID, deadline: deadline)
+    func ask(_ question: PendingQuestion, deadline: ContinuousClock.Instant) async -> KeyAnswer {
+        await service.verify(question, deadline: deadline)
     }
 
     func write(
@@ -84,7 +75,6 @@ struct VerifyQuery: ExternalDataQuery {
 struct MutateQuery: ExternalDataQuery {
     let service: any VerificationService
     let parsed: ParsedKeys
-    let traceID: String
 
     static let bytesPerKey = 512
     var operation: ExternalDataHandler.Operation { .mutate }
@@ -92,15 +82,14 @@ struct MutateQuery: ExternalDataQuery {
 
     /// Gatekeeper's mutation sends the image as the pod has it, and nothing else: what a pod's author wrote in front of
     /// it chooses nobody's configuration. The answer would not even show it.
-    func read(_ text: String) -> ExternalDataKey<MutationAnswer> {
-        do {
-            let key = try parsed.image(text)
-            return service.referenceAtHand(key).map(ExternalDataKey.answered) ?? .open(key)
-        } catch { return .answered(.refused(error.description.boundedQuote)) }
+    func read(_ text: String) -> FirstLook<MutationAnswer> {
+        do { return service.referenceAtHand(try parsed.image(text)) } catch {
+            return .answered(.refused(error.description.boundedQuote))
+        }
     }
 
-    func ask(_ key: VerificationKey, deadline: ContinuousClock.Instant) async -> MutationAnswer {
-        await service.mutate(key, traceID: traceID, deadline: deadline)
+    func ask(_ question: PendingQuestion, deadline: ContinuousClock.Instant) async -> MutationAnswer {
+        await service.mutate(question, deadline: deadline)
     }
 
     func write(

@@ -101,7 +101,7 @@ struct KyvernoHandler: Sendable {
         }
         let (deadline, grace) = deadlines.deadline(arrival, timeout: service.settings.verificationTimeout)
         let answers = await FanOut.ask(questions, until: deadline + grace, on: eventLoop) { key in
-            await verdict(key, request: request, traceID: traceID, deadline: deadline)
+            await verdict(key, request: request, deadline: deadline)
         }
         let late = KyvernoVerdict.error(deadlines.unanswered(arrival))
         var lines = records.lines(traceID: traceID)
@@ -128,17 +128,17 @@ struct KyvernoHandler: Sendable {
     }
 
     private func verdict(
-        _ key: VerificationKey, request: KyvernoRequest, traceID: String, deadline: ContinuousClock.Instant
+        _ key: VerificationKey, request: KyvernoRequest, deadline: ContinuousClock.Instant
     ) async -> KyvernoVerdict {
         let reference = key.reference
-        switch await service.verify(key, traceID: traceID, deadline: deadline) {
+        switch await service.verify(key, deadline: deadline) {
         case .refused(let reason): return .failed(reason)
         case .fault(let fault): return .error(fault.description)
         case .decided(let decision):
             var resolved: Digest?
             // A waiver looks at nothing: the digest is resolved for the patch alone.
             if decision.isSuccess, decision.digest == nil, reference.digest == nil, request.mutatesDigest {
-                switch await service.mutate(key, traceID: traceID, deadline: deadline) {
+                switch await service.mutate(key, deadline: deadline) {
                 case .reference(let text): resolved = (try? ImageReference(parsing: text))?.digest
                 case .refused(let reason): return .failed(reason)
                 case .fault(let fault): return .error(fault.description)

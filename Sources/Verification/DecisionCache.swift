@@ -74,13 +74,6 @@ package final class DecisionCache: Sendable {
         entries.value(for: key, now: now) { $0.holds(now, time) ? .hit : .expired }?.decision
     }
 
-    /// The same, without counting a miss: for a caller that goes on to ``decision(for:now:time:)`` when there is none.
-    package func decisionAtHand(
-        for key: Key, now: ContinuousClock.Instant = .now, time: Date = Date()
-    ) -> Decision? {
-        entries.value(for: key, now: now, countsMisses: false) { $0.holds(now, time) ? .hit : .expired }?.decision
-    }
-
     /// The same, without counting a hit or a miss: for work that was begun because of a miss, which was counted.
     func decisionKeptMeanwhile(
         for key: Key, now: ContinuousClock.Instant = .now, time: Date = Date()

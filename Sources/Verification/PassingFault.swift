@@ -44,6 +44,11 @@ package struct PassingFault: Error, Sendable, Hashable, CustomStringConvertible 
         self.cause = cause.boundedQuote
     }
 
+    /// There is no configuration to answer with.
+    init(_ error: ConfigurationUnavailable) {
+        self.init(stage: .configuration, host: nil, cause: error.description)
+    }
+
     /// What to do.
     package var remediation: String {
         isConfiguration

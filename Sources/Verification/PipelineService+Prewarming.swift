@@ -1,5 +1,3 @@
-import OCI
-
 /// The outcome of verifying an image before a request asks for it.
 package enum PrewarmingOutcome: Sendable {
     /// A verdict is known, and holds for so long.
@@ -16,8 +14,8 @@ extension PipelineService {
 
     /// How much longer the verdict on a key is kept; `nil` when there is none.
     package func remainingLife(of key: VerificationKey) -> Duration? {
-        guard case .success(let snapshot) = source.snapshot(for: key.namespace) else { return nil }
-        return cache.remainingLife(for: cacheKey(key.over(snapshot.transport), snapshot))
+        guard let question = try? question(key) else { return nil }
+        return cache.remainingLife(for: question.cacheKey)
     }
 
     /// Reaches the verdict on a key as a request would, and keeps it, if nobody's request is held up by that.
@@ -29,25 +27,21 @@ extension PipelineService {
     package func prewarm(
         _ key: VerificationKey, ahead: Duration, deadline: ContinuousClock.Instant
     ) async -> PrewarmingOutcome {
-        let snapshot: ConfigurationSnapshot
-        switch source.snapshot(for: key.namespace) {
-        case .success(let value): snapshot = value
-        case .failure(let error):
-            return .fault(PassingFault(stage: .configuration, host: nil, cause: error.description))
+        let question: PendingQuestion
+        do { question = try self.question(key) } catch { return .fault(PassingFault(error)) }
+        let reference = question.key.reference
+        guard question.snapshot.stores.allSatisfy({ $0.degradedReason(for: reference) == nil }) else {
+            return .postponed
         }
-        let key = key.over(snapshot.transport)
-        guard snapshot.stores.allSatisfy({ $0.degradedReason(for: key.reference) == nil }) else { return .postponed }
-        let cacheKey = cacheKey(key, snapshot)
-        let host = key.reference.endpoint
-        let result = await limiter.workIfIdle(at: host, limits: snapshot.settings.limits) {
-            await verdict(on: key, cacheKey, snapshot, deadline: deadline, ahead: ahead)
-                ?? .fault(PipelineService.late(.verify, key, snapshot))
+        let result = await limiter.workIfIdle(at: reference.endpoint, limits: question.snapshot.settings.limits) {
+            await verdict(on: question, deadline: deadline, ahead: ahead)
+                ?? .fault(PipelineService.late(.verify, question))
         }
         switch result {
         case nil: return .postponed
         case .fault(let fault): return .fault(fault)
         case .decided(let decision, _):
-            return .kept(isSuccess: decision.isSuccess, life: cache.remainingLife(for: cacheKey) ?? .zero)
+            return .kept(isSuccess: decision.isSuccess, life: cache.remainingLife(for: question.cacheKey) ?? .zero)
         }
     }
 }

@@ -57,17 +57,12 @@ package final class PipelineService: VerificationService {
         case fault(PassingFault)
     }
 
-    struct FlightKey: Hashable, Sendable {
-        let decision: DecisionCache.Key
-        let isMutation: Bool
-    }
-
     let source: any ConfigurationSource
     let cache: DecisionCache
     private let shared: (any SharedDecisions)?
     let metrics: MetricsRegistry
-    let verifications: SingleFlight<FlightKey, PipelineResult, Never>
-    let resolutions: SingleFlight<FlightKey, Resolution, Never>
+    let verifications: SingleFlight<DecisionCache.Key, PipelineResult, Never>
+    let resolutions: SingleFlight<DecisionCache.Key, Resolution, Never>
     /// The counter of the most frequent answer, looked up once.
     private let admissions: MetricCounter
     let limiter = ConcurrencyLimiter()
@@ -75,7 +70,7 @@ package final class PipelineService: VerificationService {
     let asked: (verify: WaitingCount, mutate: WaitingCount) = (WaitingCount(), WaitingCount())
     let verified: VerifiedImages
     /// The current step of each verification under way, for the fault of a caller whose deadline passes first.
-    private let stages = Mutex<[FlightKey: PassingFault.Stage]>([:])
+    private let stages = Mutex<[DecisionCache.Key: PassingFault.Stage]>([:])
 
     /// How long shared work goes on at least when those who asked for it have given up: long enough for a slow
     /// registry to answer, so that the next try finds the verdict ready.
@@ -115,57 +110,39 @@ package final class PipelineService: VerificationService {
 
     package var settings: ServiceSettings { source.settings }
 
-    package func verdictAtHand(_ key: VerificationKey) -> KeyAnswer? {
-        guard case .success(let snapshot) = source.snapshot(for: key.namespace),
-            let decision = cache.decisionAtHand(for: cacheKey(key.over(snapshot.transport), snapshot))
-        else { return nil }
-        let answer = KeyAnswer.decided(decision)
-        count(answer)
-        return answer
+    package func verdictAtHand(_ key: VerificationKey) -> FirstLook<KeyAnswer> {
+        let question: PendingQuestion
+        do { question = try self.question(key) } catch { return .answered(counted(.fault(PassingFault(error)))) }
+        guard let decision = cache.decision(for: question.cacheKey) else { return .pending(question) }
+        return .answered(counted(.decided(decision)))
     }
 
-    package func verify(
-        _ key: VerificationKey, traceID: String, deadline: ContinuousClock.Instant
-    ) async -> KeyAnswer {
+    package func verify(_ question: PendingQuestion, deadline: ContinuousClock.Instant) async -> KeyAnswer {
         asked.verify.begin()
         defer { asked.verify.end() }
-        let answer = await answer(key, deadline)
-        count(answer)
-        return answer
-    }
-
-    private func count(_ answer: KeyAnswer) {
-        if case .decided(let decision) = answer, decision.isSuccess, !decision.isStale {
-            return admissions.count()
-        }
-        metrics.count(answer)
-    }
-
-    /// The key under which the current configuration's decision about an image is cached.
-    func cacheKey(_ key: VerificationKey, _ snapshot: ConfigurationSnapshot) -> DecisionCache.Key {
-        DecisionCache.Key(
-            generation: snapshot.generation, trustGeneration: source.trustGeneration(for: key.namespace),
-            namespace: key.namespace, reference: key.name)
-    }
-
-    private func answer(_ key: VerificationKey, _ deadline: ContinuousClock.Instant) async -> KeyAnswer {
-        let snapshot: ConfigurationSnapshot
-        switch source.snapshot(for: key.namespace) {
-        case .success(let value): snapshot = value
-        case .failure(let error):
-            return .fault(PassingFault(stage: .configuration, host: nil, cause: error.description))
-        }
-        let key = key.over(snapshot.transport)
-        let cacheKey = cacheKey(key, snapshot)
-        if let decision = cache.decision(for: cacheKey) { return .decided(decision) }
-
-        switch await verdict(on: key, cacheKey, snapshot, deadline: deadline) {
-        case .decided(let decision, _): return .decided(decision)
-        case .fault(let fault): return earlier(cacheKey, key, snapshot, fault)
+        switch await verdict(on: question, deadline: deadline) {
+        case .decided(let decision, _): return counted(.decided(decision))
+        case .fault(let fault): return counted(earlier(question, fault))
         case nil:
-            let stage = stages.withLock { $0[FlightKey(decision: cacheKey, isMutation: false)] } ?? .verify
-            return earlier(cacheKey, key, snapshot, PipelineService.late(stage, key, snapshot))
+            let stage = stages.withLock { $0[question.cacheKey] } ?? .verify
+            return counted(earlier(question, PipelineService.late(stage, question)))
         }
+    }
+
+    /// The question about a key, to the configuration that is in force now.
+    func question(_ key: VerificationKey) throws(ConfigurationUnavailable) -> PendingQuestion {
+        PendingQuestion(
+            key, try source.snapshot(for: key.namespace).get(),
+            trustGeneration: source.trustGeneration(for: key.namespace))
+    }
+
+    private func counted(_ answer: KeyAnswer) -> KeyAnswer {
+        if case .decided(let decision) = answer, decision.isSuccess, !decision.isStale {
+            admissions.count()
+        } else {
+            metrics.count(answer)
+        }
+        return answer
     }
 
     /// The verdict on an image: from the flight that is under way, or a new one for all who ask meanwhile. `nil` when
@@ -174,31 +151,31 @@ package final class PipelineService: VerificationService {
     /// - Parameter ahead: for prewarming: a verdict of another replica is taken only if it holds for longer than this,
     ///   and the caller has a place of the limiter already. `nil` for a request.
     func verdict(
-        on key: VerificationKey, _ cacheKey: DecisionCache.Key, _ snapshot: ConfigurationSnapshot,
-        deadline: ContinuousClock.Instant, ahead: Duration? = nil
+        on question: PendingQuestion, deadline: ContinuousClock.Instant, ahead: Duration? = nil
     ) async -> PipelineResult? {
-        let flightKey = FlightKey(decision: cacheKey, isMutation: false)
-        return await verifications.value(for: flightKey, deadline: deadline) { [self] in
-            // A flight that landed between the look into the cache and here has left its decision there.
+        let (key, cacheKey, snapshot) = (question.key, question.cacheKey, question.snapshot)
+        return await verifications.value(for: cacheKey, deadline: deadline) { [self] in
+            // The first look and the way into a flight are two steps: a request waits for a thread between them. A
+            // flight that lands meanwhile has left its decision in the cache, and is not there to be joined any more.
             if ahead == nil, let decision = cache.decisionKeptMeanwhile(for: cacheKey) {
                 return .decided(decision, validUntil: nil)
             }
-            let sharedKey = self.sharedKey(snapshot, key)
+            let sharedKey = self.sharedKey(question)
             if let shared, let sharedKey, let known = await shared.decision(for: sharedKey),
                 known.life > ahead ?? .zero
             {
                 // Only a verification of our own lets an image stand in for later ones; a denial counts whoever reached
                 // it.
-                if !known.decision.isSuccess { deny(known.decision, key, cacheKey, snapshot) }
+                if !known.decision.isSuccess { deny(known.decision, question) }
                 cache.keep(known.decision, for: cacheKey, validFor: known.life)
                 return .decided(known.decision, validUntil: nil)
             }
             metrics.count("countersign_verifications_total", help: "Images taken through the whole pipeline.")
             let time = max(snapshot.settings.verificationTimeout * 2, PipelineService.minimumFlightTime)
-            stages.withLock { $0[flightKey] = .queue }
-            defer { stages.withLock { $0[flightKey] = nil } }
+            stages.withLock { $0[cacheKey] = .queue }
+            defer { stages.withLock { $0[cacheKey] = nil } }
             let pipeline = Pipeline(snapshot: snapshot, metrics: metrics) { [self] stage in
-                stages.withLock { $0[flightKey] = stage }
+                stages.withLock { $0[cacheKey] = stage }
             }
             let began = ContinuousClock.now
             let end = began + time
@@ -216,11 +193,11 @@ package final class PipelineService: VerificationService {
             }
             if case .decided(let decision, let validUntil) = result {
                 let life = validUntil.map { Duration.seconds($0.timeIntervalSinceNow) }
-                note(decision, key, cacheKey, snapshot, validUntil: validUntil, began: began)
+                note(decision, question, validUntil: validUntil, began: began)
                 cache.keep(decision, for: cacheKey, validFor: life)
                 // Trust that changed meanwhile may have changed the verdict: it is not shared under what was trusted
                 // before.
-                if let shared, let sharedKey, sharedKey == self.sharedKey(snapshot, key),
+                if let shared, let sharedKey, sharedKey == self.sharedKey(question),
                     cacheKey.trustGeneration == source.trustGeneration(for: key.namespace)
                 {
                     shared.keep(decision, for: sharedKey, life: life ?? cache.timeToLive)
@@ -233,71 +210,57 @@ package final class PipelineService: VerificationService {
     /// Takes note of a verdict for later outages. Before it is kept: what stands in for it meanwhile is then replaced
     /// by it.
     private func note(
-        _ decision: Decision, _ key: VerificationKey, _ cacheKey: DecisionCache.Key, _ snapshot: ConfigurationSnapshot,
-        validUntil: Date?, began: ContinuousClock.Instant
+        _ decision: Decision, _ question: PendingQuestion, validUntil: Date?, began: ContinuousClock.Instant
     ) {
-        guard decision.isSuccess else { return deny(decision, key, cacheKey, snapshot) }
-        guard snapshot.settings.staleIfError > .zero, let digest = decision.digest else { return }
+        guard decision.isSuccess else { return deny(decision, question) }
+        let window = question.snapshot.settings.staleIfError
+        guard window > .zero, let digest = decision.digest else { return }
         verified.note(
-            decision, for: cacheKey.by(digest, of: key.reference), validUntil: validUntil,
-            window: snapshot.settings.staleIfError, began: began)
+            decision, for: question.cacheKey(by: digest), validUntil: validUntil, window: window, began: began)
     }
 
     /// Forgets that an image was admitted, by whatever name: it has been denied since.
-    private func deny(
-        _ decision: Decision, _ key: VerificationKey, _ cacheKey: DecisionCache.Key, _ snapshot: ConfigurationSnapshot
-    ) {
+    private func deny(_ decision: Decision, _ question: PendingQuestion) {
         guard let digest = decision.digest else { return }
-        let pinned = cacheKey.by(digest, of: key.reference)
-        if snapshot.settings.staleIfError > .zero { verified.deny(pinned) }
+        let pinned = question.cacheKey(by: digest)
+        if question.snapshot.settings.staleIfError > .zero { verified.deny(pinned) }
         cache.removeAdmission(for: pinned)
     }
 
     /// What is answered instead of a fault: an earlier admission of this very digest, if the configuration allows it.
-    private func earlier(
-        _ cacheKey: DecisionCache.Key, _ key: VerificationKey, _ snapshot: ConfigurationSnapshot, _ fault: PassingFault
-    ) -> KeyAnswer {
-        guard snapshot.settings.staleIfError > .zero, let digest = key.reference.digest,
+    private func earlier(_ question: PendingQuestion, _ fault: PassingFault) -> KeyAnswer {
+        let window = question.snapshot.settings.staleIfError
+        guard window > .zero, let digest = question.key.reference.digest,
             let (decision, _) = verified.decision(
-                for: cacheKey.by(digest, of: key.reference), insteadOf: fault, window: snapshot.settings.staleIfError,
+                for: question.cacheKey(by: digest), insteadOf: fault, window: window,
                 // Kept as others are, so that a registry that hangs does not hold up every pod for the whole deadline.
-                keep: { cache.keep($0, for: cacheKey, validFor: $1) })
+                keep: { cache.keep($0, for: question.cacheKey, validFor: $1) })
         else { return .fault(fault) }
         return .decided(decision)
     }
 
     /// What a decision is shared under; `nil` when it is not.
-    private func sharedKey(_ snapshot: ConfigurationSnapshot, _ key: VerificationKey) -> SharedDecisionKey? {
-        guard shared != nil, let configuration = snapshot.fingerprint,
+    private func sharedKey(_ question: PendingQuestion) -> SharedDecisionKey? {
+        let key = question.key
+        guard shared != nil, let configuration = question.snapshot.fingerprint,
             let trust = source.trustFingerprint(for: key.namespace)
         else { return nil }
         return SharedDecisionKey(
             fingerprint: "\(configuration) \(trust)", namespace: key.namespace, reference: key.name)
     }
 
-    package func referenceAtHand(_ key: VerificationKey) -> MutationAnswer? {
+    package func referenceAtHand(_ key: VerificationKey) -> FirstLook<MutationAnswer> {
         // Idempotent, and never a registry call, for what is pinned already.
-        key.reference.digest != nil ? .reference(key.text) : nil
+        guard key.reference.digest == nil else { return .answered(.reference(key.text)) }
+        do { return .pending(try question(key)) } catch { return .answered(.fault(PassingFault(error))) }
     }
 
-    package func mutate(
-        _ key: VerificationKey, traceID: String, deadline: ContinuousClock.Instant
-    ) async -> MutationAnswer {
-        if let pinned = referenceAtHand(key) { return pinned }
+    package func mutate(_ question: PendingQuestion, deadline: ContinuousClock.Instant) async -> MutationAnswer {
         asked.mutate.begin()
         defer { asked.mutate.end() }
-        let snapshot: ConfigurationSnapshot
-        switch source.snapshot(for: key.namespace) {
-        case .success(let value): snapshot = value
-        case .failure(let error):
-            return .fault(PassingFault(stage: .configuration, host: nil, cause: error.description))
-        }
-        let key = key.over(snapshot.transport)
-        let flightKey = FlightKey(
-            decision: DecisionCache.Key(
-                generation: snapshot.generation, trustGeneration: 0, namespace: key.namespace, reference: key.name),
-            isMutation: true)
-        let resolution = await resolutions.value(for: flightKey, deadline: deadline) { [metrics, limiter] in
+        let (key, snapshot) = (question.key, question.snapshot)
+        let resolution = await resolutions.value(for: question.resolutionKey, deadline: deadline) {
+            [metrics, limiter] in
             let end = ContinuousClock.now + PipelineService.minimumFlightTime
             return await limiter.work(
                 at: key.reference.endpoint, limits: snapshot.settings.limits, callerDeadline: deadline, deadline: end,
@@ -321,20 +284,19 @@ package final class PipelineService: VerificationService {
         case .digest(let digest): .reference("\(key.reference.writtenScopeName)@\(digest)")
         case .refused(let reason): .refused(reason)
         case .fault(let fault): .fault(fault)
-        case nil: .fault(PipelineService.late(.resolve, key, snapshot))
+        case nil: .fault(PipelineService.late(.resolve, question))
         }
     }
 
-    static func late(
-        _ stage: PassingFault.Stage, _ key: VerificationKey, _ snapshot: ConfigurationSnapshot
-    ) -> PassingFault {
-        if let degradedReason = snapshot.stores.lazy.compactMap({ $0.degradedReason(for: key.reference) }).first {
+    static func late(_ stage: PassingFault.Stage, _ question: PendingQuestion) -> PassingFault {
+        let reference = question.key.reference
+        if let degradedReason = question.snapshot.stores.lazy.compactMap({ $0.degradedReason(for: reference) }).first {
             return PassingFault(
-                stage: stage, host: key.reference.endpoint,
+                stage: stage, host: reference.endpoint,
                 cause: "no answer in time: \(degradedReason); the work goes on, ask again in a moment")
         }
         return PassingFault(
-            stage: stage, host: key.reference.endpoint,
+            stage: stage, host: reference.endpoint,
             cause:
                 "no answer in time; the work goes on, ask again in a moment (or raise executor.verificationRequestTimeout and the Provider's timeout)"
         )

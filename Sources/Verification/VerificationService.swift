@@ -53,20 +53,22 @@ package enum Readiness: Sendable, Equatable {
 
 /// What the provider asks: is this image trusted, and what is its digest.
 ///
-/// Both calls answer by the deadline with what is known, and stop early when their task is cancelled.
+/// A question takes two steps: the first look, without waiting, and what it left pending, which a task waits for. Both
+/// waits answer by the deadline with what is known, and stop early when their task is cancelled.
 package protocol VerificationService: Sendable {
-    /// The verdict on an image.
-    func verify(_ key: VerificationKey, traceID: String, deadline: ContinuousClock.Instant) async -> KeyAnswer
+    /// The verdict on an image where it is at hand: known from memory, without work and without waiting. Else the
+    /// question for ``verify(_:deadline:)-(PendingQuestion,_)``.
+    func verdictAtHand(_ key: VerificationKey) -> FirstLook<KeyAnswer>
 
-    /// The answer to the same question if it is in memory: it needs no work and does not wait. `nil` means only that
-    /// the caller must call ``verify(_:traceID:deadline:)``.
-    func verdictAtHand(_ key: VerificationKey) -> KeyAnswer?
+    /// The verdict that the first look did not find.
+    func verify(_ question: PendingQuestion, deadline: ContinuousClock.Instant) async -> KeyAnswer
 
-    /// The answer to ``mutate(_:traceID:deadline:)`` if it is known without work.
-    func referenceAtHand(_ key: VerificationKey) -> MutationAnswer?
+    /// The digest form of an image's reference where it is at hand: one that has a digest comes back unchanged, without
+    /// asking a registry. Else the question for ``mutate(_:deadline:)-(PendingQuestion,_)``.
+    func referenceAtHand(_ key: VerificationKey) -> FirstLook<MutationAnswer>
 
-    /// The digest form of an image's reference; one that has a digest comes back unchanged, without asking a registry.
-    func mutate(_ key: VerificationKey, traceID: String, deadline: ContinuousClock.Instant) async -> MutationAnswer
+    /// The reference that the first look did not find.
+    func mutate(_ question: PendingQuestion, deadline: ContinuousClock.Instant) async -> MutationAnswer
 
     /// Whether configuration and trust stores are loaded.
     var readiness: Readiness { get async }
@@ -76,9 +78,19 @@ package protocol VerificationService: Sendable {
 }
 
 extension VerificationService {
-    /// Nothing is at hand.
-    package func verdictAtHand(_ key: VerificationKey) -> KeyAnswer? { nil }
+    /// Both steps, for whoever waits in any case.
+    package func verify(_ key: VerificationKey, deadline: ContinuousClock.Instant) async -> KeyAnswer {
+        switch verdictAtHand(key) {
+        case .answered(let answer): answer
+        case .pending(let question): await verify(question, deadline: deadline)
+        }
+    }
 
-    /// Nothing is at hand.
-    package func referenceAtHand(_ key: VerificationKey) -> MutationAnswer? { nil }
+    /// Both steps, for whoever waits in any case.
+    package func mutate(_ key: VerificationKey, deadline: ContinuousClock.Instant) async -> MutationAnswer {
+        switch referenceAtHand(key) {
+        case .answered(let answer): answer
+        case .pending(let question): await mutate(question, deadline: deadline)
+        }
+    }
 }

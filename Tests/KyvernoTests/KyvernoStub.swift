@@ -24,14 +24,18 @@ final class KyvernoStub: VerificationService {
     /// The keys it was asked about.
     var keys: [String] { asked.withLock { $0 } }
 
-    func verify(_ question: VerificationKey, traceID: String, deadline: ContinuousClock.Instant) async -> KeyAnswer {
-        let key = question.description
+    func verdictAtHand(_ key: VerificationKey) -> FirstLook<KeyAnswer> { .pending(PendingQuestion(key)) }
+
+    func referenceAtHand(_ key: VerificationKey) -> FirstLook<MutationAnswer> { .pending(PendingQuestion(key)) }
+
+    func verify(_ question: PendingQuestion, deadline: ContinuousClock.Instant) async -> KeyAnswer {
+        let key = question.key.description
         asked.withLock { $0.append(key) }
         if key.contains("down") {
             return .fault(PassingFault(stage: .referrers, host: "registry.example", cause: "connection refused"))
         }
         if key.contains("stuck") { await Gate().wait() }
-        let reference = question.reference.description
+        let reference = question.key.reference.description
         var report = VerifierReport(
             subject: reference, isSuccess: true, verifierName: "notation", referenceDigest: "sha256:1",
             message: "verified", extensions: ["SN": "CN=release", "Issuer": "CN=ca"])
@@ -55,8 +59,9 @@ final class KyvernoStub: VerificationService {
                 reports: [report] + (second.map { [$0] } ?? [])))
     }
 
-    func mutate(_ key: VerificationKey, traceID: String, deadline: ContinuousClock.Instant) async -> MutationAnswer {
-        .reference("\(key.text.drop { $0 != "/" }.isEmpty ? "x" : "registry.example/app")@\(KyvernoStub.digest)")
+    func mutate(_ question: PendingQuestion, deadline: ContinuousClock.Instant) async -> MutationAnswer {
+        .reference(
+            "\(question.key.text.drop { $0 != "/" }.isEmpty ? "x" : "registry.example/app")@\(KyvernoStub.digest)")
     }
 }
 

@@ -37,8 +37,8 @@ package final class StubService: VerificationService {
     /// The digest of every image.
     package static let digest = "sha256:" + String(repeating: "a", count: 64)
 
-    package func verify(_ key: VerificationKey, traceID: String, deadline: ContinuousClock.Instant) async -> KeyAnswer {
-        let key = key.description
+    package func verify(_ question: PendingQuestion, deadline: ContinuousClock.Instant) async -> KeyAnswer {
+        let key = question.key.description
         asked.withLock { $0.append(key) }
         if key.hasPrefix("blank") { return .refused(" ") }
         if key.hasPrefix("down") {
@@ -51,10 +51,12 @@ package final class StubService: VerificationService {
         return verdict(key)
     }
 
-    package func verdictAtHand(_ key: VerificationKey) -> KeyAnswer? {
-        let key = key.description
-        guard hasVerdicts, key.hasPrefix("signed") || key.hasPrefix("unsigned") else { return nil }
-        return verdict(key)
+    package func verdictAtHand(_ key: VerificationKey) -> FirstLook<KeyAnswer> {
+        let text = key.description
+        guard hasVerdicts, text.hasPrefix("signed") || text.hasPrefix("unsigned") else {
+            return .pending(PendingQuestion(key))
+        }
+        return .answered(verdict(text))
     }
 
     private func verdict(_ key: String) -> KeyAnswer {
@@ -71,15 +73,25 @@ package final class StubService: VerificationService {
                 ]))
     }
 
-    package func mutate(_ key: VerificationKey, traceID: String, deadline: ContinuousClock.Instant) async
-        -> MutationAnswer
-    {
-        let key = key.description
+    package func referenceAtHand(_ key: VerificationKey) -> FirstLook<MutationAnswer> { .pending(PendingQuestion(key)) }
+
+    package func mutate(_ question: PendingQuestion, deadline: ContinuousClock.Instant) async -> MutationAnswer {
+        let key = question.key.description
         asked.withLock { $0.append(key) }
         if key.hasPrefix("down") {
             return .fault(PassingFault(stage: .resolve, host: "registry.example", cause: "status 503"))
         }
         if key.hasPrefix("slow") { try? await Task.sleep(for: .seconds(60)) }
         return .reference("\(key)@\(StubService.digest)")
+    }
+}
+
+extension PendingQuestion {
+    /// The question about a key to a service that has no configuration.
+    package init(_ key: VerificationKey) {
+        let snapshot = ConfigurationSnapshot(
+            generation: 0, stores: [], verifiers: [], policy: ConfigPolicy(defaultRule: .any),
+            settings: ServiceSettings())
+        self.init(key, snapshot, trustGeneration: 0)
     }
 }

@@ -221,13 +221,32 @@ struct ScriptedVerifier: ArtifactVerifier {
         func snapshot(for namespace: String?) -> Result<ConfigurationSnapshot, ConfigurationUnavailable> { current }
     }
 
-    private func service(_ store: ScriptedStore, _ verifier: ScriptedVerifier = ScriptedVerifier()) -> PipelineService {
+    /// Counts how often it is asked for the configuration.
+    final class CountingSource: ConfigurationSource {
+        private let asked = Mutex(0)
+        private let current: ConfigurationSnapshot
+
+        init(_ current: ConfigurationSnapshot) { self.current = current }
+
+        var snapshots: Int { asked.withLock { $0 } }
+        var readiness: Readiness { get async { .ready } }
+        func trustGeneration(for namespace: String?) -> UInt64 { 1 }
+        func snapshot(for namespace: String?) -> Result<ConfigurationSnapshot, ConfigurationUnavailable> {
+            asked.withLock { $0 += 1 }
+            return .success(current)
+        }
+    }
+
+    private func service(
+        _ store: ScriptedStore, _ verifier: ScriptedVerifier = ScriptedVerifier(),
+        metrics: MetricsRegistry = MetricsRegistry()
+    ) -> PipelineService {
         let snapshot = ConfigurationSnapshot(
             generation: 1, stores: [store], verifiers: [verifier], policy: ConfigPolicy(defaultRule: .any),
             settings: ServiceSettings())
         return PipelineService(
             source: Source(current: .success(snapshot)), cache: DecisionCache(timeToLive: .seconds(10)),
-            metrics: MetricsRegistry())
+            metrics: metrics)
     }
 
     @Test func fiveHundredRequestsForOneImageAreOneVerification() async throws {
@@ -239,7 +258,7 @@ struct ScriptedVerifier: ArtifactVerifier {
             for _ in 0..<500 {
                 group.addTask {
                     let answer = await service.verify(
-                        key, traceID: "t", deadline: .now + .seconds(10))
+                        key, deadline: .now + .seconds(10))
                     guard case .decided(let decision) = answer, decision.isSuccess else {
                         Issue.record("not admitted: \(answer)")
                         return
@@ -256,7 +275,7 @@ struct ScriptedVerifier: ArtifactVerifier {
         for _ in 0..<3 {
             guard
                 case .fault = await service.verify(
-                    try VerificationKey(parsing: "r.example/a"), traceID: "t", deadline: .now + .seconds(5))
+                    try VerificationKey(parsing: "r.example/a"), deadline: .now + .seconds(5))
             else {
                 Issue.record("kept as a verdict")
                 return
@@ -271,7 +290,7 @@ struct ScriptedVerifier: ArtifactVerifier {
         let service = service(store)
         guard
             case .fault(let fault) = try await service.verify(
-                VerificationKey(parsing: "r.example/a:v1"), traceID: "t", deadline: .now + .milliseconds(100))
+                VerificationKey(parsing: "r.example/a:v1"), deadline: .now + .milliseconds(100))
         else {
             Issue.record("decided before the store answered")
             return
@@ -281,7 +300,7 @@ struct ScriptedVerifier: ArtifactVerifier {
         gate.open()
         guard
             case .decided = await service.verify(
-                try VerificationKey(parsing: "r.example/a:v1"), traceID: "t", deadline: .now + .seconds(300))
+                try VerificationKey(parsing: "r.example/a:v1"), deadline: .now + .seconds(300))
         else {
             Issue.record("the finished work was thrown away")
             return
@@ -300,7 +319,7 @@ struct ScriptedVerifier: ArtifactVerifier {
         var times: [Duration] = []
         for time in [Duration.seconds(1), .seconds(100), .seconds(100)] {
             let start = ContinuousClock.now
-            guard case .fault(let fault) = await service.verify(key, traceID: "t", deadline: start + time) else {
+            guard case .fault(let fault) = await service.verify(key, deadline: start + time) else {
                 Issue.record("decided before the store answered")
                 return
             }
@@ -313,7 +332,7 @@ struct ScriptedVerifier: ArtifactVerifier {
         times = []
         for time in [Duration.seconds(1), .seconds(100)] {
             let start = ContinuousClock.now
-            guard case .fault = await service.mutate(key, traceID: "t", deadline: start + time) else {
+            guard case .fault = await service.mutate(key, deadline: start + time) else {
                 Issue.record("resolved before the store answered")
                 return
             }
@@ -322,7 +341,7 @@ struct ScriptedVerifier: ArtifactVerifier {
         #expect(times[0] >= .seconds(1) && times[1] < .seconds(50), "another question has its own time")
         gate.open()
         while true {
-            switch await service.verify(key, traceID: "t", deadline: .now + .seconds(100)) {
+            switch await service.verify(key, deadline: .now + .seconds(100)) {
             case .fault: continue
             case .decided(let decision): #expect(!decision.isSuccess)
             case .refused(let reason): Issue.record("\(reason)")
@@ -345,18 +364,18 @@ struct ScriptedVerifier: ArtifactVerifier {
             return PipelineService(source: Source(current: .success(snapshot)), cache: cache, metrics: metrics)
         }
         let first = service(generation: 1)
-        #expect(try !first.hasAtHand("r.example/a:v1"))
         // Whoever finds nothing at hand asks on: that is one miss, not two.
-        guard
-            case .decided = await first.verify(
-                try VerificationKey(parsing: "r.example/a:v1"), traceID: "t", deadline: .now + .seconds(60))
+        guard case .pending(let question) = try first.verdictAtHand(VerificationKey(parsing: "r.example/a:v1")),
+            case .decided = await first.verify(question, deadline: .now + .seconds(60))
         else {
             Issue.record("no verdict")
             return
         }
         let misses = cache.counts.misses
         #expect(misses == 1)
-        guard case .decided(let decision) = try first.verdictAtHand(VerificationKey(parsing: "r.example/a:v1")) else {
+        guard
+            case .answered(.decided(let decision)) = try first.verdictAtHand(VerificationKey(parsing: "r.example/a:v1"))
+        else {
             Issue.record("the verdict is not at hand")
             return
         }
@@ -369,6 +388,60 @@ struct ScriptedVerifier: ArtifactVerifier {
         #expect(store.log.count { $0 == "resolve" } == 1)
     }
 
+    /// Requests that look at a key before the first of them has its verdict, and take it up after that: the flight has
+    /// landed, and what they would join is gone.
+    @Test func aVerdictReachedAfterTheFirstLookIsNotReachedAgain() async throws {
+        let artifact = ScriptedStore.signature("s")
+        let store = ScriptedStore(listing: .success([artifact]))
+        let metrics = MetricsRegistry()
+        let service = service(
+            store, ScriptedVerifier(outcomes: [artifact.digest: ScriptedVerifier.good()]), metrics: metrics)
+        let key = try VerificationKey(parsing: "r.example/a:v1")
+        let looks = (0..<3).map { _ in service.verdictAtHand(key) }
+        for look in looks {
+            guard case .pending(let question) = look,
+                case .decided(let decision) = await service.verify(question, deadline: .now + .seconds(60))
+            else {
+                Issue.record("no verdict")
+                return
+            }
+            #expect(decision.isSuccess)
+        }
+        #expect(store.log.count { $0 == "resolve" } == 1)
+        #expect(service.cache.counts.misses == 3 && service.cache.counts.hits == 0, "each has asked the cache once")
+        let text = metrics.render()
+        #expect(text.contains("countersign_verifications_total 1"))
+        #expect(text.contains(#"countersign_verdicts_total{verdict="pass",reason="verified"} 3"#))
+    }
+
+    /// A question is answered by the configuration that it was looked at with, to the end.
+    @Test func aQuestionAsksForTheConfigurationOnce() async throws {
+        let artifact = ScriptedStore.signature("s")
+        let store = ScriptedStore(listing: .success([artifact]))
+        let snapshot = ConfigurationSnapshot(
+            generation: 1, stores: [store],
+            verifiers: [ScriptedVerifier(outcomes: [artifact.digest: ScriptedVerifier.good()])],
+            policy: ConfigPolicy(defaultRule: .any), settings: ServiceSettings())
+        let source = CountingSource(snapshot)
+        let service = PipelineService(
+            source: source, cache: DecisionCache(timeToLive: .seconds(10)), metrics: MetricsRegistry())
+        let key = try VerificationKey(parsing: "r.example/a:v1")
+        guard case .pending(let question) = service.verdictAtHand(key),
+            case .decided = await service.verify(question, deadline: .now + .seconds(60))
+        else {
+            Issue.record("no verdict")
+            return
+        }
+        #expect(source.snapshots == 1)
+        guard case .pending(let tag) = service.referenceAtHand(key),
+            case .reference = await service.mutate(tag, deadline: .now + .seconds(60))
+        else {
+            Issue.record("no digest")
+            return
+        }
+        #expect(source.snapshots == 2)
+    }
+
     /// What is kept of an image is kept under its registry's one name; what is handed back to be pulled has the name
     /// that was asked for.
     @Test(arguments: [(RegistryTransport.https, ":443", ":80"), (.http, ":80", ":443")])
@@ -378,14 +451,14 @@ struct ScriptedVerifier: ArtifactVerifier {
         let service = service(store)
         for name in ["r.example", "r.example\(port)", "R.Example\(port)"] {
             let key = try VerificationKey(parsing: "\(name)/a:v1")
-            guard case .decided(let decision) = await service.verify(key, traceID: "t", deadline: .now + .seconds(60))
+            guard case .decided(let decision) = await service.verify(key, deadline: .now + .seconds(60))
             else {
                 Issue.record("no verdict on \(name)")
                 return
             }
             #expect(decision.reference == "r.example/a:v1")
             guard
-                case .reference(let pinned) = await service.mutate(key, traceID: "t", deadline: .now + .seconds(60))
+                case .reference(let pinned) = await service.mutate(key, deadline: .now + .seconds(60))
             else {
                 Issue.record("\(name) was not resolved")
                 return
@@ -394,34 +467,38 @@ struct ScriptedVerifier: ArtifactVerifier {
         }
         #expect(store.log.count { $0.hasPrefix("referrers") } == 1)
         _ = await service.verify(
-            try VerificationKey(parsing: "r.example\(other)/a:v1"), traceID: "t", deadline: .now + .seconds(60))
+            try VerificationKey(parsing: "r.example\(other)/a:v1"), deadline: .now + .seconds(60))
         #expect(store.log.count { $0.hasPrefix("referrers") } == 2)
     }
 
     @Test func whatIsPinnedIsAtHand() throws {
         let service = service(ScriptedStore())
         let pinned = "r.example/a@\(ScriptedStore.image.digest)"
-        guard case .reference(pinned) = try service.referenceAtHand(VerificationKey(parsing: pinned)) else {
+        guard case .answered(.reference(pinned)) = try service.referenceAtHand(VerificationKey(parsing: pinned)) else {
             Issue.record("a pinned reference needs an answer from elsewhere")
             return
         }
-        if try service.referenceAtHand(VerificationKey(parsing: "r.example/a:v1")) != nil {
+        if case .answered = try service.referenceAtHand(VerificationKey(parsing: "r.example/a:v1")) {
             Issue.record("a tag was not resolved")
         }
     }
 
     @Test func noConfigurationIsAPassingFault() async throws {
+        let metrics = MetricsRegistry()
         let service = PipelineService(
             source: Source(current: .failure(ConfigurationUnavailable("still loading"))),
-            cache: DecisionCache(timeToLive: .seconds(10)), metrics: MetricsRegistry())
-        guard
-            case .fault(let fault) = await service.verify(
-                try VerificationKey(parsing: "a"), traceID: "t", deadline: .now + .seconds(1))
-        else {
+            cache: DecisionCache(timeToLive: .seconds(10)), metrics: metrics)
+        let key = try VerificationKey(parsing: "a")
+        guard case .fault(let fault) = await service.verify(key, deadline: .now + .seconds(1)) else {
             Issue.record("answered without a configuration")
             return
         }
         #expect(fault.cause == "still loading")
+        #expect(metrics.render().contains(#"countersign_verdicts_total{verdict="fault",reason="configuration"} 1"#))
+        guard case .fault(fault) = await service.mutate(key, deadline: .now + .seconds(1)) else {
+            Issue.record("resolved without a configuration")
+            return
+        }
     }
 
     @Test func mutationPinsTagsAndLeavesDigestsAlone() async throws {
@@ -429,7 +506,7 @@ struct ScriptedVerifier: ArtifactVerifier {
         let service = service(store)
         let digest = ScriptedStore.image.digest
         func mutate(_ key: String) async throws -> String {
-            switch try await service.mutate(VerificationKey(parsing: key), traceID: "t", deadline: .now + .seconds(5)) {
+            switch try await service.mutate(VerificationKey(parsing: key), deadline: .now + .seconds(5)) {
             case .reference(let reference): reference
             case .refused(let error): "refused: \(error)"
             case .fault(let fault): "fault: \(fault)"
@@ -447,6 +524,6 @@ struct ScriptedVerifier: ArtifactVerifier {
 
 extension PipelineService {
     fileprivate func hasAtHand(_ key: String) throws -> Bool {
-        try verdictAtHand(VerificationKey(parsing: key)) != nil
+        if case .answered = try verdictAtHand(VerificationKey(parsing: key)) { true } else { false }
     }
 }
