@@ -76,7 +76,9 @@ var targets: [Target] = [
     room("ChildProcess", ["Quotation", subprocess]),
     room("HTTP", ["CCurl", "Concurrency", "Encoding", "IPAddresses", "Quotation"]),
     room("OCI", ["Concurrency", "Encoding", "Files", "IPAddresses", "Quotation", "StrictJSON", crypto]),
-    room("OCIRegistry", ["ChildProcess", "Concurrency", "Encoding", "Files", "HTTP", "IPAddresses", "OCI", "Quotation", "StrictJSON"]),
+    room(
+        "OCIRegistry",
+        ["ChildProcess", "Concurrency", "Encoding", "Files", "HTTP", "IPAddresses", "OCI", "Quotation", "StrictJSON"]),
     room("PKI", ["COpenSSL", "Encoding", "Quotation", crypto, cryptoExtras]),
     room("Notation", ["Concurrency", "Encoding", "OCI", "PKI", "Quotation", "StrictJSON", crypto, cryptoExtras]),
     room("NotationOnline", ["Concurrency", "Encoding", "HTTP", "IPAddresses", "Notation", "PKI", "Quotation", crypto]),
@@ -94,20 +96,73 @@ var targets: [Target] = [
     room("KeyManagement", ["Encoding", "PKI", "Quotation", crypto]),
     room("ServiceLogging", ["Encoding", "StrictJSON", nioPosix, logging]),
     room("Redis", ["Quotation", nio, nioPosix, nioSSL, logging]),
-    room("Azure", ["Concurrency", "Encoding", "HTTP", "KeyManagement", "OCI", "OCIRegistry", "PKI", "Quotation", "StrictJSON"]),
-    room("Kubernetes", ["ChildProcess", "Concurrency", "Encoding", "HTTP", "OCI", "OCIRegistry", "PKI", "Quotation", "StrictJSON", "YAML"]),
+    room(
+        "Azure",
+        ["Concurrency", "Encoding", "HTTP", "KeyManagement", "OCI", "OCIRegistry", "PKI", "Quotation", "StrictJSON"]),
+    room(
+        "Kubernetes",
+        [
+            "ChildProcess", "Concurrency", "Encoding", "HTTP", "OCI", "OCIRegistry", "PKI", "Quotation", "StrictJSON",
+            "YAML",
+        ]),
     room("ServiceMetrics", ["Concurrency"]),
     room("ConfigurationModel", ["Concurrency", "Quotation", "StrictJSON"]),
-    room("Verification", ["Concurrency", "ConfigurationModel", "KeyManagement", "OCI", "Quotation", "ServiceMetrics", "StrictJSON", logging]),
-    room("Audit", ["Encoding", "KeyManagement", "Kubernetes", "OCI", "PKI", "Quotation", "StrictJSON", "Verification", "YAML"]),
-    room("ProviderServer", ["Concurrency", "Encoding", "OCI", "PKI", "Quotation", "ServiceLogging", "ServiceMetrics", "StrictJSON", "Verification", httpTypes, nio, nioPosix, nioHTTP1, nioExtras, nioTLS, nioSSL, lifecycle, logging]),
-    room("Gatekeeper", ["Concurrency", "ProviderServer", "Quotation", "ServiceLogging", "ServiceMetrics", "StrictJSON", "Verification", httpTypes, nio, nioHTTP1, logging]),
-    room("Kyverno", ["Concurrency", "OCI", "PKI", "ProviderServer", "Quotation", "ServiceMetrics", "StrictJSON", "Verification", httpTypes, nio, nioHTTP1, nioSSL, logging]),
-    room("NotationVerifier", ["Encoding", "KeyManagement", "Notation", "NotationOnline", "OCI", "PKI", "Quotation", "ServiceMetrics", "StrictJSON", "Verification", lifecycle]),
-    room("CustomResources", ["Concurrency", "ConfigurationModel", "KeyManagement", "Kubernetes", "OCI", "Quotation", "ServiceMetrics", "StrictJSON", "Verification", "YAML", lifecycle, logging]),
-    room("SharedCache", ["ConfigurationModel", "Encoding", "OCI", "OCIRegistry", "Redis", "ServiceMetrics", "StrictJSON", "Verification", crypto, lifecycle, logging]),
-    room("Prewarming", ["Audit", "ConfigurationModel", "Kubernetes", "ServiceMetrics", "Verification", lifecycle, logging]),
-    room("CountersignService", ["Azure", "CMemory", "Concurrency", "ConfigurationModel", "CustomResources", "Gatekeeper", "HTTP", "IPAddresses", "KeyManagement", "Kubernetes", "Kyverno", "Notation", "NotationOnline", "NotationVerifier", "OCI", "OCIRegistry", "PKI", "Prewarming", "ProviderServer", "Quotation", "ServiceLogging", "ServiceMetrics", "SharedCache", "StrictJSON", "Verification", lifecycle, logging]),
+    room(
+        "Verification",
+        [
+            "Concurrency", "ConfigurationModel", "KeyManagement", "OCI", "Quotation", "ServiceMetrics", "StrictJSON",
+            logging,
+        ]),
+    room(
+        "Audit",
+        ["Encoding", "KeyManagement", "Kubernetes", "OCI", "PKI", "Quotation", "StrictJSON", "Verification", "YAML"]),
+    room(
+        "ProviderServer",
+        [
+            "Concurrency", "Encoding", "OCI", "PKI", "Quotation", "ServiceLogging", "ServiceMetrics", "StrictJSON",
+            "Verification", httpTypes, nio, nioPosix, nioHTTP1, nioExtras, nioTLS, nioSSL, lifecycle, logging,
+        ]),
+    room(
+        "Gatekeeper",
+        [
+            "Concurrency", "ProviderServer", "Quotation", "ServiceLogging", "ServiceMetrics", "StrictJSON",
+            "Verification", httpTypes, nio, nioHTTP1, logging,
+        ]),
+    room(
+        "Kyverno",
+        [
+            "Concurrency", "OCI", "PKI", "ProviderServer", "Quotation", "ServiceMetrics", "StrictJSON", "Verification",
+            httpTypes, nio, nioHTTP1, nioSSL, logging,
+        ]),
+    room(
+        "NotationVerifier",
+        [
+            "Encoding", "KeyManagement", "Notation", "NotationOnline", "OCI", "PKI", "Quotation", "ServiceMetrics",
+            "StrictJSON", "Verification", lifecycle,
+        ]),
+    room(
+        "CustomResources",
+        [
+            "Concurrency", "ConfigurationModel", "KeyManagement", "Kubernetes", "OCI", "Quotation", "ServiceMetrics",
+            "StrictJSON", "Verification", "YAML", lifecycle, logging,
+        ]),
+    room(
+        "SharedCache",
+        [
+            "ConfigurationModel", "Encoding", "OCI", "OCIRegistry", "Redis", "ServiceMetrics", "StrictJSON",
+            "Verification", crypto, lifecycle, logging,
+        ]),
+    room(
+        "Prewarming",
+        ["Audit", "ConfigurationModel", "Kubernetes", "ServiceMetrics", "Verification", lifecycle, logging]),
+    room(
+        "CountersignService",
+        [
+            "Azure", "CMemory", "Concurrency", "ConfigurationModel", "CustomResources", "Gatekeeper", "HTTP",
+            "IPAddresses", "KeyManagement", "Kubernetes", "Kyverno", "Notation", "NotationOnline", "NotationVerifier",
+            "OCI", "OCIRegistry", "PKI", "Prewarming", "ProviderServer", "Quotation", "ServiceLogging",
+            "ServiceMetrics", "SharedCache", "StrictJSON", "Verification", lifecycle, logging,
+        ]),
     .executableTarget(
         name: "countersign",
         dependencies: [
@@ -173,16 +228,54 @@ var targets: [Target] = [
     tests("AzureTests", ["Azure", "HTTP", "KeyManagement", "OCI", "OCIRegistry", "PKI", "StrictJSON", "TestSupport"]),
     tests("ServiceLoggingTests", ["ServiceLogging", "StrictJSON", "TestSupport", logging]),
     tests("RedisTests", ["Redis", "TestSupport", logging, nio]),
-    tests("VerificationTests", ["ConfigurationModel", "KeyManagement", "OCI", "PKI", "Quotation", "ServiceMetrics", "StrictJSON", "TestSupport", "Verification"]),
-    tests("ProviderServerTests", ["Gatekeeper", "ProviderServer", "ProviderTestSupport", "ServiceMetrics", "StrictJSON", "TestSupport", nio, nioPosix, nioEmbedded, nioExtras, nioHTTP1, nioSSL, logging]),
-    tests("GatekeeperTests", ["Gatekeeper", "ProviderServer", "ProviderTestSupport", "ServiceMetrics", "StrictJSON", "TestSupport", nioPosix]),
-    tests("KyvernoTests", ["ConfigurationModel", "CountersignService", "Kyverno", "OCI", "OCIRegistry", "PKI", "ProviderServer", "ProviderTestSupport", "ServiceMetrics", "StrictJSON", "TestSupport", "Verification", lifecycle, logging]),
-    tests("CustomResourcesTests", ["ConfigurationModel", "CountersignService", "CustomResources", "KeyManagement", "Kubernetes", "Notation", "NotationOnline", "NotationVerifier", "OCI", "PKI", "ServiceMetrics", "StrictJSON", "TestSupport", "Verification", logging]),
+    tests(
+        "VerificationTests",
+        [
+            "ConfigurationModel", "KeyManagement", "OCI", "PKI", "Quotation", "ServiceMetrics", "StrictJSON",
+            "TestSupport", "Verification",
+        ]),
+    tests(
+        "ProviderServerTests",
+        [
+            "Gatekeeper", "ProviderServer", "ProviderTestSupport", "ServiceMetrics", "StrictJSON", "TestSupport", nio,
+            nioPosix, nioEmbedded, nioExtras, nioHTTP1, nioSSL, logging,
+        ]),
+    tests(
+        "GatekeeperTests",
+        [
+            "Gatekeeper", "ProviderServer", "ProviderTestSupport", "ServiceMetrics", "StrictJSON", "TestSupport",
+            nioPosix,
+        ]),
+    tests(
+        "KyvernoTests",
+        [
+            "ConfigurationModel", "CountersignService", "Kyverno", "OCI", "OCIRegistry", "PKI", "ProviderServer",
+            "ProviderTestSupport", "ServiceMetrics", "StrictJSON", "TestSupport", "Verification", lifecycle, logging,
+        ]),
+    tests(
+        "CustomResourcesTests",
+        [
+            "ConfigurationModel", "CountersignService", "CustomResources", "KeyManagement", "Kubernetes", "Notation",
+            "NotationOnline", "NotationVerifier", "OCI", "PKI", "ServiceMetrics", "StrictJSON", "TestSupport",
+            "Verification", logging,
+        ]),
     tests("NotationVerifierTests", ["KeyManagement", "Notation", "NotationVerifier", "PKI", "TestSupport"]),
     tests("SharedCacheTests", ["ConfigurationModel", "OCI", "OCIRegistry", "SharedCache", "StrictJSON", crypto]),
     tests("PrewarmingTests", ["Prewarming", "TestSupport", "Verification"]),
-    tests("CountersignServiceTests", ["ConfigurationModel", "CountersignService", "OCI", "OCIRegistry", "ServiceMetrics", "StrictJSON", "Verification", logging]),
-    tests("IntegrationTests", ["Concurrency", "ConfigurationModel", "CountersignService", "CustomResources", "HTTP", "Kubernetes", "Kyverno", "Notation", "NotationOnline", "OCI", "OCIRegistry", "PKI", "ProviderServer", "Redis", "ServiceLogging", "ServiceMetrics", "SharedCache", "StrictJSON", "TestSupport", "Verification", lifecycle, logging, nio, nioSSL]),
+    tests(
+        "CountersignServiceTests",
+        [
+            "ConfigurationModel", "CountersignService", "OCI", "OCIRegistry", "ServiceMetrics", "StrictJSON",
+            "Verification", logging,
+        ]),
+    tests(
+        "IntegrationTests",
+        [
+            "Concurrency", "ConfigurationModel", "CountersignService", "CustomResources", "HTTP", "Kubernetes",
+            "Kyverno", "Notation", "NotationOnline", "OCI", "OCIRegistry", "PKI", "ProviderServer", "Redis",
+            "ServiceLogging", "ServiceMetrics", "SharedCache", "StrictJSON", "TestSupport", "Verification", lifecycle,
+            logging, nio, nioSSL,
+        ]),
 ]
 
 // `COUNTERSIGN_FUZZ=1 swift build --product countersign-fuzz` (scripts/fuzz): the fuzzers, and the rooms that they

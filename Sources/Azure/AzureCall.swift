@@ -2,7 +2,7 @@ import Encoding
 import HTTP
 import StrictJSON
 
-/// Sends requests to one of Azure's endpoints, again after passing faults, and tells of each fault as it happens.
+/// Sends requests to one of Azure's endpoints, again after transient faults, and tells of each fault as it happens.
 struct AzureCall: Sendable {
     let http: any HTTPSending
     /// The host, for messages.
@@ -49,7 +49,7 @@ struct AzureCall: Sendable {
                     code: complaint.code, retryAfter: response.retryAfter)
             } catch {
                 fault = AzureError(error, endpoint: endpoint, purpose: purpose)
-                guard fault.isPassing, fault.kind != .cancelled, .now < deadline else { throw fault }
+                guard fault.isTransient, fault.kind != .cancelled, .now < deadline else { throw fault }
             }
             note(fault)
             let wait = max(backoff * Double.random(in: 0.5...1), fault.retryAfter ?? .zero)

@@ -51,7 +51,7 @@ package struct AzureError: Error, Hashable, Sendable, CustomStringConvertible {
     }
 
     /// Whether the same request may well succeed in a moment. A federated token may just be on its way to its file.
-    package var isPassing: Bool {
+    package var isTransient: Bool {
         switch kind {
         case .assertion, .throttled, .unavailable, .timeout, .cancelled: true
         case .configuration, .refused, .missing, .disabled, .malformed: false

@@ -67,7 +67,7 @@ package struct ConfigurationBuilder: Sendable {
         azure = AzureAccess(metrics: metrics)
         clients = HTTPClients(logger: logger)
         metrics.collect { [revocation] metrics in revocation.report(to: metrics) }
-        metrics.collect { metrics in ConfigurationBuilder.report(BodyBudget.process, to: metrics) }
+        metrics.collect { metrics in ConfigurationBuilder.report(ResponseBodyBudget.process, to: metrics) }
         metrics.caches.add("revocation", of: revocation.cache, maximumBytes: { $0.maximumBytes }) { $0.counts }
         metrics.caches.add("chains", of: chains, maximumBytes: { $0.maximumBytes }) { $0.counts }
         metrics.caches.add("content", of: contents, maximumBytes: { _ in contentBytes }) { $0.counts }
@@ -106,12 +106,12 @@ package struct ConfigurationBuilder: Sendable {
             settings: configuration.settings,
             fingerprint: fingerprint(of: content, stores: configuration.stores.map(\.type)))
         warnings += snapshot.unjudgedTypes.map { "policy.plugin.artifactVerificationPolicies.\($0)" }
-        BodyBudget.process.maximumBytes = configuration.settings.maximumDownloadBytes
+        ResponseBodyBudget.process.maximumBytes = configuration.settings.maximumDownloadBytes
         return BuiltConfiguration(
             snapshot: snapshot, trusted: trusted, logger: configuration.logger, warnings: warnings)
     }
 
-    private static func report(_ budget: BodyBudget, to metrics: MetricsRegistry) {
+    private static func report(_ budget: ResponseBodyBudget, to metrics: MetricsRegistry) {
         let counts = budget.counts
         metrics.gauge(
             "countersign_download_bytes", [], Double(counts.bytes),

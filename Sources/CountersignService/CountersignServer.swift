@@ -204,7 +204,7 @@ package final class CountersignServer: Sendable {
         let home = environment["RATIFY_NAMESPACE"].flatMap { $0.isEmpty ? nil : $0 } ?? client.configuration.namespace
         let resources = ResourceConfiguration(parts: builder, home: home, metrics: metrics, logger: logger)
         let file = SettingsFile(path: path, logger: logger) { settings in
-            BodyBudget.process.maximumBytes = settings.maximumDownloadBytes
+            ResponseBodyBudget.process.maximumBytes = settings.maximumDownloadBytes
             resources.use(settings)
         }
         do { try file.load() } catch { throw CountersignServerError(description: "\(path.quotedPath): \(error)") }

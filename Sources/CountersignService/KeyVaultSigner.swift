@@ -64,7 +64,7 @@ package struct KeyVaultSigner: Sendable {
             case .certificates:
                 return try await client.certificate(identifier.object, version: "", deadline: deadline).version
             }
-        } catch { throw SigningError("\(error)", isPassing: error.isPassing) }
+        } catch { throw SigningError("\(error)", isTransient: error.isTransient) }
     }
 
     private func vaultChain(
@@ -96,7 +96,7 @@ package struct KeyVaultSigner: Sendable {
                 )
             }
             return (path, own.version)
-        } catch { throw SigningError("\(error)", isPassing: error.isPassing) }
+        } catch { throw SigningError("\(error)", isTransient: error.isTransient) }
     }
 }
 
@@ -112,6 +112,6 @@ private struct KeyVaultKeySigner: RemoteSigningKey {
         do throws(AzureError) {
             return try await client.signature(
                 ofDigest: digest, algorithm: algorithm.jwsName, key: object, version: version, deadline: deadline)
-        } catch { throw SigningError("\(error)", isPassing: error.isPassing) }
+        } catch { throw SigningError("\(error)", isTransient: error.isTransient) }
     }
 }

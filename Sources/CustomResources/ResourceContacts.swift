@@ -57,7 +57,7 @@ struct ResourceContacts {
         let text = "custom resources: what is in force stays, \(kind.rawValue) cannot be watched: \(error)"
         let telling: Outage.Telling
         var lines: [Line] = []
-        if error.isPassing {
+        if error.isTransient {
             away.insert(kind)
             telling = absence.fails(error.detail, at: now)
         } else {

@@ -128,7 +128,7 @@ final class ResourceStatusWriter: Sendable {
                 recovered(writing.id)
                 return error.kind != .cancelled
             }
-            let isAway = error.isPassing
+            let isAway = error.isTransient
             said.withLock { said in
                 guard var entry = said[writing.id] else { return }
                 if isAway {

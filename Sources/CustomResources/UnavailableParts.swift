@@ -37,12 +37,12 @@ struct UnavailableVerifier: ArtifactVerifier {
 
     func waiver(for reference: ImageReference) -> VerifierReport? { nil }
 
-    var degradedReason: PassingFault? { PassingFault(stage: .configuration, host: nil, cause: reason) }
+    var degradedReason: TransientFault? { TransientFault(stage: .configuration, host: nil, cause: reason) }
 
     func verify(
         artifact: Descriptor, subject: Descriptor, reference: ImageReference, store: any ReferrerStore,
         deadline: ContinuousClock.Instant
     ) async -> ArtifactOutcome {
-        .fault(PassingFault(stage: .configuration, host: nil, cause: reason))
+        .fault(TransientFault(stage: .configuration, host: nil, cause: reason))
     }
 }

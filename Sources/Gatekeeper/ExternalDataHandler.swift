@@ -103,7 +103,7 @@ package final class ExternalDataHandler: Sendable {
     private func write<Query: ExternalDataQuery>(
         _ answers: [FanOut<Query.Answer>.Timed?], to request: ProviderRequest, _ query: Query,
         arrival: ContinuousClock.Instant, traceID: String
-    ) -> JSONAnswer {
+    ) -> HTTPAnswer {
         let timestamp = Timestamp.now()
         let operation = query.operation
         var writer = ProviderResponseWriter(
@@ -132,16 +132,16 @@ package final class ExternalDataHandler: Sendable {
             }
         }
         lines.write()
-        let answer = JSONAnswer(
+        let answer = HTTPAnswer(
             status: .ok, body: writer.finish(systemError: systemError(faults, traceID: traceID)), traceID: traceID)
         (operation == .verify ? verification : mutation).observe((.now - arrival).milliseconds)
         return answer
     }
 
     /// A complete answer to a request that cannot be answered key by key, counted.
-    func refuse(_ error: ProviderRequestError, operation: Operation?, traceID: String) -> JSONAnswer {
+    func refuse(_ error: ProviderRequestError, operation: Operation?, traceID: String) -> HTTPAnswer {
         countSystemError(error.kind.rawValue)
-        return JSONAnswer(error, operation: operation, traceID: traceID)
+        return HTTPAnswer(error, operation: operation, traceID: traceID)
     }
 
     // MARK: Faults

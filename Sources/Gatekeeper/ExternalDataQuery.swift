@@ -30,7 +30,7 @@ enum ExternalDataOutcome {
     /// A definite error.
     case refused(String)
     /// Not known now.
-    case fault(PassingFault)
+    case fault(TransientFault)
 }
 
 /// Whether images are signed.

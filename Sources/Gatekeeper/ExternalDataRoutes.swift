@@ -70,7 +70,7 @@ package struct ExternalDataRoutes: ProviderResponder {
             })
     }
 
-    package func refuse(_ fault: RequestFault, traceID: String) -> JSONAnswer { JSONAnswer(fault, traceID: traceID) }
+    package func refuse(_ fault: RequestFault, traceID: String) -> HTTPAnswer { HTTPAnswer(fault, traceID: traceID) }
 
     /// The operation at a path; the match is exact.
     static func operation(_ path: String) -> ExternalDataHandler.Operation? {

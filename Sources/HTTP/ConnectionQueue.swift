@@ -25,11 +25,11 @@ struct ConnectionQueue {
     var nextDeadline: ContinuousClock.Instant? { waiting.values.lazy.flatMap { $0.lazy.map(\.deadline) }.min() }
 
     /// Whether a transfer may begin, as far as others are concerned. Whoever waits at its host goes before it.
-    func mayStart(_ transfer: Transfer, _ budget: BodyBudget) -> Bool {
+    func mayStart(_ transfer: Transfer, _ budget: ResponseBodyBudget) -> Bool {
         waiting[transfer.host] == nil && mayStart(transfer.host, budget)
     }
 
-    private func mayStart(_ host: String, _ budget: BodyBudget) -> Bool {
+    private func mayStart(_ host: String, _ budget: ResponseBodyBudget) -> Bool {
         let own = active[host] ?? 0
         // It waits for one of its host's connections, or shares it. And who is alone takes nothing away from others.
         if own >= perHost || own > 0 && active.count == 1 || connections < all / 2 { return true }
@@ -43,7 +43,7 @@ struct ConnectionQueue {
     }
 
     /// The next one that may begin; it does not wait any more.
-    mutating func next(_ budget: BodyBudget) -> Transfer? {
+    mutating func next(_ budget: ResponseBodyBudget) -> Transfer? {
         guard let index = turns.firstIndex(where: { mayStart($0, budget) }) else { return nil }
         let host = turns.remove(at: index)
         guard var own = waiting.removeValue(forKey: host), !own.isEmpty else { return nil }

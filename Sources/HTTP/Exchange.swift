@@ -47,7 +47,7 @@ struct Answer: Sendable {
     var headers: HTTPHeaders
     var body: [UInt8]
     /// The body's part of the budget.
-    var share: BodyBudget.Share?
+    var share: ResponseBodyBudget.Share?
     /// The address it came from; `nil` when a proxy knows it.
     var address: IPAddress?
 }

@@ -30,7 +30,7 @@ public struct HTTPClientConfiguration: Sendable {
     /// sent, never in the background.
     public var trustCheckInterval: Duration
     /// What the bodies of all answers may take.
-    package var budget = BodyBudget.process
+    package var budget = ResponseBodyBudget.process
     /// Told about changes of the trusted authorities and about failures to read changed files.
     public var notice: (@Sendable (HTTPClientNotice) -> Void)?
 

@@ -70,8 +70,8 @@ public struct HTTPError: Error, Sendable, Hashable, CustomStringConvertible {
     }
 
     /// Whether the same call may succeed in a moment: a fault of the way or of the host's present state, which is
-    /// never a verdict. A refused certificate counts as passing too: it says nothing about what was asked for.
-    public var isPassing: Bool {
+    /// never a verdict. A refused certificate counts as transient too: it says nothing about what was asked for.
+    public var isTransient: Bool {
         switch kind {
         case .dns, .connect, .connectionLost, .tls, .proxy, .timeout, .cancelled, .throttled, .status, .tooSlow,
             .overBudget, .protocolFault:

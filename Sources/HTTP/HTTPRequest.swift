@@ -128,7 +128,7 @@ public struct HTTPResponse: Sendable {
     /// Where it came from; `nil` when a proxy alone knows.
     var address: IPAddress?
     /// The body's part of the budget for bodies in memory: free again with the response.
-    var share: BodyBudget.Share?
+    var share: ResponseBodyBudget.Share?
     /// What was sent for it that no message may repeat: what the answer says is quoted through this.
     package var sent = SentSecrets()
     /// Whether it came from an address that is not of the public internet; `false` when a proxy alone knows.

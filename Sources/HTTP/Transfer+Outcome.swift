@@ -33,7 +33,7 @@ extension Transfer {
 
     /// There is no room for this transfer. Sent again at once, it would only be refused again.
     func noRoom(_ reason: String) -> Fault {
-        let limit = (budget?.pool.maximumBytes ?? BodyBudget.usualBytes) >> 20
+        let limit = (budget?.pool.maximumBytes ?? ResponseBodyBudget.usualBytes) >> 20
         return Fault(
             kind: .overBudget,
             detail: "\(reason): the process keeps at most \(limit) MiB of them (executor.maximumDownloadBytes)",

@@ -40,14 +40,14 @@ final class Transfer: @unchecked Sendable {
     private(set) var body: [UInt8] = []
     private var discardedBytes = 0
     /// Its part of the budget, from its first bytes on, and how many bytes were asked for.
-    private(set) var share: BodyBudget.Share?
+    private(set) var share: ResponseBodyBudget.Share?
     private var grantedBytes = 0
     /// How long the body is going to be, as its host says.
     private var expectedBytes: Int?
     /// Whether its body was freed for others: it can only end as a fault.
     private(set) var hasGivenWay = false
     /// What asks for room for it; set by its engine.
-    var budget: (pool: BodyBudget, orders: BodyBudget.Orders)?
+    var budget: (pool: ResponseBodyBudget, orders: ResponseBodyBudget.Orders)?
     /// Since when there was no room for what has come; it is not read meanwhile.
     private var waitsSince: ContinuousClock.Instant?
     /// From when on, and from how many bytes on, its rate is measured; `nil` while it is not waited for a body.
@@ -132,7 +132,7 @@ final class Transfer: @unchecked Sendable {
     func received(headerLine bytes: UnsafeRawBufferPointer) -> Bool {
         headerBytes += bytes.count
         // What is usual needs no asking. A head cannot wait.
-        guard headerBytes <= BodyBudget.step || room(for: headerBytes) == .granted else {
+        guard headerBytes <= ResponseBodyBudget.step || room(for: headerBytes) == .granted else {
             stop = .noRoom
             return false
         }
@@ -214,12 +214,13 @@ final class Transfer: @unchecked Sendable {
     }
 
     /// Whether there is room for so many bytes of this transfer in all.
-    private func room(for bytes: Int, mayWait: Bool = false) -> BodyBudget.Answer {
+    private func room(for bytes: Int, mayWait: Bool = false) -> ResponseBodyBudget.Answer {
         guard bytes > grantedBytes, let budget else { return .granted }
-        let usual = min(exchange.maximumResponseBytes, BodyBudget.usualBodyBytes)
+        let usual = min(exchange.maximumResponseBytes, ResponseBodyBudget.usualBodyBytes)
         let share = self.share ?? budget.pool.begin(host, expected: expectedBytes ?? usual, budget.orders)
         self.share = share
-        let more = (bytes - grantedBytes + BodyBudget.step - 1) / BodyBudget.step * BodyBudget.step
+        let more =
+            (bytes - grantedBytes + ResponseBodyBudget.step - 1) / ResponseBodyBudget.step * ResponseBodyBudget.step
         let answer = budget.pool.take(share, more, mayWait: mayWait)
         if answer == .granted { grantedBytes += more }
         return answer

@@ -43,14 +43,14 @@ final class TransferEngine: @unchecked Sendable {
     private var queue: ConnectionQueue
     /// When the rates of all bodies are looked at next.
     private var nextRateCheck = ContinuousClock.now
-    private let budget: BodyBudget
+    private let budget: ResponseBodyBudget
 
     private static let rateCheckInterval = Duration.milliseconds(500)
 
     /// Starts an engine and its thread.
     init(
         trust: TrustAnchors, identity: ClientIdentity?, maximumConnectionsPerHost: Int, maximumConnections: Int,
-        budget: BodyBudget
+        budget: ResponseBodyBudget
     ) throws(HTTPError) {
         guard let multi = curl_multi_init() else { throw .configuration("libcurl cannot be initialised") }
         guard let events = ccurl_events_new(multi) else {
@@ -272,7 +272,7 @@ final class TransferEngine: @unchecked Sendable {
         guard let handle = curl_easy_init() else {
             return fail("there is no memory for a request")
         }
-        let orders = BodyBudget.Orders(
+        let orders = ResponseBodyBudget.Orders(
             giveWay: { [weak self, weak transfer] in if let self, let transfer { self.giveWay(transfer) } },
             goOn: { [weak self, weak transfer] in if let self, let transfer { self.resume(transfer) } })
         transfer.budget = (budget, orders)

@@ -6,7 +6,7 @@ import StrictJSON
 
 /// Talks to an API server: get, list, create, replace, patch, delete, watch.
 ///
-/// Every call has a deadline and bounds; passing faults are tried again within it, 429 after the wait that the server
+/// Every call has a deadline and bounds; transient faults are tried again within it, 429 after the wait that the server
 /// asks for. The token goes to the configured server only: redirects are refused.
 package final class KubernetesClient: Sendable {
     /// Limits and times.
@@ -60,7 +60,7 @@ package final class KubernetesClient: Sendable {
             maximumConnectionsPerHost: 64, maximumConnections: 64, connectTimeout: options.connectTimeout,
             environment: configuration.environment, trustCheckInterval: options.trustCheckInterval, notice: notice)
         // A page of a list is large, and the API server no stranger: it competes with no registry.
-        settings.budget = BodyBudget()
+        settings.budget = ResponseBodyBudget()
         switch configuration.authorities {
         case .system: break
         case .file(let path):
@@ -145,7 +145,7 @@ package final class KubernetesClient: Sendable {
     /// Whether another token may be tried instead of a refused one.
     func mayHaveOtherToken(than token: String?) async -> Bool { await tokens.refused(token) }
 
-    /// Sends a call until there is an answer that is no passing fault, or the time is over.
+    /// Sends a call until there is an answer that is no transient fault, or the time is over.
     func send(_ call: Call) async throws(KubernetesError) -> JSONValue {
         let deadline = call.deadline ?? .now + options.timeout
         var backoff = Backoff(base: .milliseconds(200), maximum: .seconds(5), longestPause: call.longestPause)

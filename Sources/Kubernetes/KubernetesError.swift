@@ -55,7 +55,7 @@ package struct KubernetesError: Error, Sendable, Hashable, CustomStringConvertib
     }
 
     /// Whether the same call may succeed in a moment.
-    package var isPassing: Bool {
+    package var isTransient: Bool {
         switch kind {
         case .unavailable, .throttled, .cancelled, .unauthorized, .gone, .conflict, .malformed: true
         case .configuration, .forbidden, .notFound, .alreadyExists, .invalid, .tooLarge: false

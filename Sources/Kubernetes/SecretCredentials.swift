@@ -142,7 +142,7 @@ package final class SecretCredentials: RegistryCredentials {
             do throws(KubernetesError) {
                 if let found = try await part() { content.configurations.append(found) }
             } catch {
-                guard !error.isPassing else { throw error }
+                guard !error.isTransient else { throw error }
                 content.faults.append("\(error)")
             }
         }
@@ -175,7 +175,7 @@ package final class SecretCredentials: RegistryCredentials {
             return .failure(
                 RegistryError(
                     .credentials, host: endpoint, detail: "the registry credentials cannot be read: \(error)",
-                    retryAfter: error.retryAfter, isConfiguration: !error.isPassing))
+                    retryAfter: error.retryAfter, isConfiguration: !error.isTransient))
         }
     }
 

@@ -41,7 +41,7 @@ struct KyvernoHandler: Sendable {
     ///   - arrival: when the request's head came.
     func answer(
         body: [UInt8], caller: String, arrival: ContinuousClock.Instant, traceID: String, eventLoop: any EventLoop
-    ) async -> JSONAnswer {
+    ) async -> HTTPAnswer {
         let request: KyvernoRequest
         do { request = try KyvernoRequest(body: body, maximumImages: maximumImages) } catch {
             return refuse(.badRequest, "malformed request", error.description, traceID: traceID)
@@ -53,7 +53,7 @@ struct KyvernoHandler: Sendable {
             help: "Duration of Kyverno's requests in milliseconds.")
         logger.debug(
             "kyverno", metadata: ["trace-id": "\(traceID)", "caller": "\(caller)", "images": "\(verdicts.count)"])
-        return JSONAnswer(
+        return HTTPAnswer(
             status: .ok, value: KyvernoHandler.answer(request, verdicts, traceID: traceID), traceID: traceID)
     }
 
@@ -61,11 +61,11 @@ struct KyvernoHandler: Sendable {
     /// the status.
     func refuse(
         _ status: HTTPResponse.Status, _ kind: String, _ reason: String, traceID: String
-    ) -> JSONAnswer {
+    ) -> HTTPAnswer {
         metrics.count(
             "countersign_kyverno_refusals_total", [("reason", kind)],
             help: "Requests of Kyverno's route that were not answered with a verdict.")
-        return JSONAnswer(
+        return HTTPAnswer(
             status: status,
             value: [
                 "verified": false, "determined": false, "message": .string("Countersign: \(reason)"), "results": [],

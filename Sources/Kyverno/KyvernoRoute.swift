@@ -75,7 +75,7 @@ package struct KyvernoRoute: ProviderResponder {
         }
     }
 
-    package func refuse(_ fault: RequestFault, traceID: String) -> JSONAnswer {
+    package func refuse(_ fault: RequestFault, traceID: String) -> HTTPAnswer {
         handler.refuse(fault.status, fault.kind.rawValue, fault.reason, traceID: traceID)
     }
 
@@ -94,7 +94,7 @@ package struct KyvernoRoute: ProviderResponder {
             })
     }
 
-    private func refuse(_ refusal: Refusal, traceID: String) -> JSONAnswer {
+    private func refuse(_ refusal: Refusal, traceID: String) -> HTTPAnswer {
         handler.refuse(refusal.status, refusal.kind, refusal.reason, traceID: traceID)
     }
 

@@ -34,7 +34,7 @@ public struct ImageOutcome: Sendable {
     public var verdict: Verdict {
         if let statement, statement.level.isSkip { return .skipped }
         if verifiedSignature != nil { return .verified }
-        if let failure, failure.isPassing { return .undetermined(failure) }
+        if let failure, failure.isTransient { return .undetermined(failure) }
         if let refusal = signatures.first(where: \.isUndetermined)?.refusal { return .undetermined(refusal) }
         if let failure { return .notVerified(failure) }
         let refusals = signatures.compactMap(\.refusal)

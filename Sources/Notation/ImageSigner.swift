@@ -56,7 +56,7 @@ public struct ImageSigner: Sendable {
                 artifactType: MediaType.notationSignature, annotations: annotations, to: reference, deadline: deadline)
             return Signed(manifest: pushed, envelope: layer)
         } catch {
-            throw SigningError("the signature was made but not pushed: \(error)", isPassing: error.isPassing)
+            throw SigningError("the signature was made but not pushed: \(error)", isTransient: error.isTransient)
         }
     }
 

@@ -124,7 +124,7 @@ public struct ImageVerifier: Sendable {
     }
 
     /// A fetched envelope with its descriptor and its part of the budget for memory, or why there is none.
-    private typealias Fetched = Result<(Descriptor, [UInt8], BodyBudget.Share), ValidationFailure>
+    private typealias Fetched = Result<(Descriptor, [UInt8], ResponseBodyBudget.Share), ValidationFailure>
 
     /// Fetches side by side, verifies one after the other in the order of the listing, ends with the first good one.
     private func verify(
@@ -205,11 +205,11 @@ public struct ImageVerifier: Sendable {
             let envelope = try await store.blob(
                 signature.envelope, in: reference, maximumBytes: verifier.maximumEnvelopeBytes, deadline: deadline)
             // It waits for those that are listed before it, which may never come.
-            guard let share = BodyBudget.process.hold(reference.endpoint, envelope.count) else {
+            guard let share = ResponseBodyBudget.process.hold(reference.endpoint, envelope.count) else {
                 return .failure(
                     ValidationFailure(
                         "the envelope \(signature.envelope.digest) has \(envelope.count) bytes, and there is no room for it "
-                            + "beside those that wait to be judged; ask again in a moment", isPassing: true))
+                            + "beside those that wait to be judged; ask again in a moment", isTransient: true))
             }
             return .success((signature.envelope, envelope, share))
         } catch { return .failure(Self.failure(error)) }
@@ -217,7 +217,7 @@ public struct ImageVerifier: Sendable {
 
     private static func failure(_ error: RegistryError) -> ValidationFailure {
         ValidationFailure(
-            error.description, isPassing: error.isPassing, isConfiguration: error.isConfiguration)
+            error.description, isTransient: error.isTransient, isConfiguration: error.isConfiguration)
     }
 }
 

@@ -16,7 +16,7 @@ public protocol RevocationChecking: Sendable {
     ///   - now: the time of verification.
     ///   - deadline: when an answer must be there.
     /// - Returns: when the first of the answers that it rests on ends; `nil` when it rests on none.
-    /// - Throws: ``ValidationFailure`` when a certificate is revoked or its status is unknown; passing when a responder
+    /// - Throws: ``ValidationFailure`` when a certificate is revoked or its status is unknown; transient when a responder
     ///   could not be reached.
     func check(
         _ chain: [Certificate], isTrusted: Bool, authenticSigningTime: Date?, now: Date,

@@ -8,7 +8,7 @@ extension SignatureOutcome {
     /// What to do about a signature that is not good; `nil` for one that is.
     package var remediation: String? {
         guard let refusal else { return nil }
-        if refusal.isPassing, !refusal.isConfiguration { return "Ask again in a moment" }
+        if refusal.isTransient, !refusal.isConfiguration { return "Ask again in a moment" }
         // The cause, where it is known, says more than the validation that it failed.
         if let advice = refusal.advice { return advice }
         guard failure == nil, let failed = results.first(where: \.isCritical) else {

@@ -60,7 +60,7 @@ public struct SignatureOutcome: Sendable {
     }
 
     /// Whether this is no verdict: what failed it may well be gone in a moment.
-    public var isUndetermined: Bool { refusal?.isPassing == true }
+    public var isUndetermined: Bool { refusal?.isTransient == true }
 
     /// The result of a validation.
     public subscript(type: ValidationType) -> ValidationResult? { results.first { $0.type == type } }

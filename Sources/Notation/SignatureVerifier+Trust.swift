@@ -42,7 +42,7 @@ extension SignatureVerifier {
                 content.missing += part.missing
             } catch {
                 throw ValidationFailure(
-                    error.description, isPassing: error.isPassing, isConfiguration: error.isConfiguration,
+                    error.description, isTransient: error.isTransient, isConfiguration: error.isConfiguration,
                     advice:
                         "Mend the trust store \(store), or take it out of the trust policy: a store that cannot be used is no reason to sign again"
                 )
@@ -92,7 +92,7 @@ extension SignatureVerifier {
                     try await revocation.check(
                         timestamp.chain, isTrusted: true, authenticSigningTime: nil, now: now, deadline: deadline))
             } catch {
-                throw ValidationFailure("the timestamp's authority: \(error)", isPassing: error.isPassing)
+                throw ValidationFailure("the timestamp's authority: \(error)", isTransient: error.isTransient)
             }
             return nil
         } catch { return error }

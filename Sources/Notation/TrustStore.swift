@@ -98,7 +98,7 @@ public struct TrustStoreContent: Sendable, Hashable {
         let others =
             certificates.isEmpty
             ? "" : " (the \(certificates.count) trusted certificates that are there do not vouch for this signature)"
-        return ValidationFailure(missing.joined(separator: "; ") + others, isPassing: true)
+        return ValidationFailure(missing.joined(separator: "; ") + others, isTransient: true)
     }
 }
 
@@ -107,18 +107,18 @@ public struct TrustStoreError: Error, Hashable, Sendable, CustomStringConvertibl
     /// What is wrong, where, and what to do about it.
     public let description: String
     /// Whether it may well be gone in a moment: certificates that are still being fetched.
-    public let isPassing: Bool
+    public let isTransient: Bool
 
     /// Whether asking again is of no use before somebody has mended the store, or what fills it.
     public let isConfiguration: Bool
 
     /// An error.
     ///
-    /// - Parameter isConfiguration: whether the store must be mended; unless told otherwise, when it is not passing.
-    public init(_ description: String, isPassing: Bool = false, isConfiguration: Bool? = nil) {
+    /// - Parameter isConfiguration: whether the store must be mended; unless told otherwise, when it is not transient.
+    public init(_ description: String, isTransient: Bool = false, isConfiguration: Bool? = nil) {
         self.description = description
-        self.isPassing = isPassing
-        self.isConfiguration = isConfiguration ?? !isPassing
+        self.isTransient = isTransient
+        self.isConfiguration = isConfiguration ?? !isTransient
     }
 }
 

@@ -28,7 +28,7 @@ public struct ValidationFailure: Error, Hashable, Sendable, CustomStringConverti
     public let description: String
     /// Whether the same validation may well have another result in a moment: a responder that does not answer. Such a
     /// failure says nothing about the signature and must not be kept as a verdict.
-    public let isPassing: Bool
+    public let isTransient: Bool
     /// Whether the signature is about the digest of the artifact, but with another media type or size than the registry
     /// states: one of them is wrong, so callers may ask the registry once more before the failure counts.
     public let contradictsDescriptor: Bool
@@ -41,12 +41,12 @@ public struct ValidationFailure: Error, Hashable, Sendable, CustomStringConverti
 
     /// A failure with its reason.
     public init(
-        _ description: String, isPassing: Bool = false, isConfiguration: Bool = false,
+        _ description: String, isTransient: Bool = false, isConfiguration: Bool = false,
         contradictsDescriptor: Bool = false, advice: String? = nil
     ) {
         self.description = description
         self.advice = advice
-        self.isPassing = isPassing
+        self.isTransient = isTransient
         self.isConfiguration = isConfiguration
         self.contradictsDescriptor = contradictsDescriptor
     }

@@ -80,7 +80,7 @@ struct CRLSource: Sendable {
         return .unknown(
             ValidationFailure(
                 "whether the certificate \"\(certificate.subject)\" is revoked cannot be found out by revocation lists: "
-                    + reasons.description, isPassing: reasons.isPassing))
+                    + reasons.description, isTransient: reasons.isTransient))
     }
 
     private func finding(

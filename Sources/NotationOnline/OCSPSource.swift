@@ -59,7 +59,7 @@ struct OCSPSource: Sendable {
         return .unknown(
             ValidationFailure(
                 "whether the certificate \"\(certificate.subject)\" is revoked cannot be found out by OCSP: "
-                    + reasons.description, isPassing: reasons.isPassing))
+                    + reasons.description, isTransient: reasons.isTransient))
     }
 
     private func answer(
@@ -89,7 +89,7 @@ struct OCSPSource: Sendable {
             throw ValidationFailure("no OCSP request can be made: \(error)")
         }
         let body = try await url.fetch(httpRequest(request.der, url), with: http, options)
-        if let failure = Self.passingFault(body) { throw ValidationFailure("\(url): \(failure)", isPassing: true) }
+        if let failure = Self.transientFault(body) { throw ValidationFailure("\(url): \(failure)", isTransient: true) }
         let answers: [OCSPResponse.Single]
         let response: OCSPResponse
         do {
@@ -102,7 +102,7 @@ struct OCSPSource: Sendable {
             return RevocationCache.Answer(
                 content: .single(single), thisUpdate: single.thisUpdate, expires: min(nextUpdate, end ?? nextUpdate),
                 bytes: body.count + 512, isKept: single.status != .unknown)
-        } catch { throw ValidationFailure("\(url): \(error)", isPassing: error.isPassing) }
+        } catch { throw ValidationFailure("\(url): \(error)", isTransient: error.isTransient) }
     }
 
     /// Of all answers about one certificate the worst, and when the first of them ends. RFC 6960 asks for one answer;
@@ -155,7 +155,7 @@ struct OCSPSource: Sendable {
         case .good(let until): return .earliest(delegate.notAfter, until)
         case .revoked(let failure), .unknown(let failure):
             throw ValidationFailure(
-                "the responder cannot be relied on: \(failure)", isPassing: failure.isPassing)
+                "the responder cannot be relied on: \(failure)", isTransient: failure.isTransient)
         }
     }
 
@@ -176,7 +176,7 @@ struct OCSPSource: Sendable {
     static func path(_ der: [UInt8]) -> String { PercentEncoding.encode(Base64.encode(der)) }
 
     /// The answers `internalError` and `tryLater` (RFC 6960, section 2.3), which say that another time may be better.
-    private static func passingFault(_ body: [UInt8]) -> String? {
+    private static func transientFault(_ body: [UInt8]) -> String? {
         switch body {
         case [0x30, 0x03, 0x0A, 0x01, 0x02]: "the responder has an internal error"
         case [0x30, 0x03, 0x0A, 0x01, 0x03]: "the responder asks to try later"

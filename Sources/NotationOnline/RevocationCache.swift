@@ -105,7 +105,7 @@ public final class RevocationCache: Sendable {
     /// A verified answer: a kept one, or a new one. It ends when it is to be asked for anew.
     func answer(_ request: Request, fetch: @escaping Fetch) async throws(ValidationFailure) -> Answer {
         if let kept = kept(request) { return kept }
-        let late = ValidationFailure("\(request.key.url) did not answer in time; ask again", isPassing: true)
+        let late = ValidationFailure("\(request.key.url) did not answer in time; ask again", isTransient: true)
         // Nobody would wait for it.
         guard .now < request.deadline, !Task.isCancelled else { throw late }
         var answer = try await fetches.value(for: request.key, deadline: request.deadline, leavingWith: { _ in late }) {

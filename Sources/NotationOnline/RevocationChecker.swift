@@ -6,7 +6,7 @@ import PKI
 /// Checks revocation by OCSP and certificate revocation lists (trust store and trust policy specification, "Certificate
 /// Revocation Evaluation"): for each certificate OCSP first, and lists where OCSP cannot tell.
 ///
-/// A failure is passing when a source could not be reached, did not answer in time, or said that it cannot answer now:
+/// A failure is transient when a source could not be reached, did not answer in time, or said that it cannot answer now:
 /// asking again may have another outcome. Everything that a source did answer is definite, malformed, out of date and
 /// wrongly signed answers too: they deny, and do not hold up the request until it is out of time.
 ///
@@ -62,7 +62,7 @@ public struct RevocationChecker: RevocationChecking {
             }
         }
         // One certificate of which nothing will be known denies, whether or not others become known.
-        if let failure = unknown.first(where: { !$0.isPassing }) ?? unknown.first { throw failure }
+        if let failure = unknown.first(where: { !$0.isTransient }) ?? unknown.first { throw failure }
         return end
     }
 

@@ -12,10 +12,10 @@ enum RevocationStatus: Sendable {
 }
 
 extension ValidationFailure {
-    /// Several failures as one. It is passing when one of them is: the source that could not be reached may yet give
+    /// Several failures as one. It is transient when one of them is: the source that could not be reached may yet give
     /// the answer that the others did not.
     static func joined(_ failures: [ValidationFailure]) -> ValidationFailure {
         ValidationFailure(
-            failures.map(\.description).joined(separator: "; "), isPassing: failures.contains(where: \.isPassing))
+            failures.map(\.description).joined(separator: "; "), isTransient: failures.contains(where: \.isTransient))
     }
 }

@@ -31,7 +31,7 @@ struct RevocationURL: Hashable, Sendable, CustomStringConvertible {
 
     /// Fetches what is there.
     ///
-    /// - Throws: passing for whatever may be gone in a moment: no connection, no answer in time, 429, server errors.
+    /// - Throws: transient for whatever may be gone in a moment: no connection, no answer in time, 429, server errors.
     ///   Any other answer than 200 is definite.
     func fetch(
         _ request: HTTPRequest, with http: any HTTPSending, _ options: RevocationOptions
@@ -41,12 +41,12 @@ struct RevocationURL: Hashable, Sendable, CustomStringConvertible {
         request.redirectsToPrivateAddresses = options.privateAddresses
         let response: HTTPResponse
         do throws(HTTPError) { response = try await http.send(request) } catch {
-            throw ValidationFailure("\(self) cannot be asked: \(error)", isPassing: error.isPassing)
+            throw ValidationFailure("\(self) cannot be asked: \(error)", isTransient: error.isTransient)
         }
         guard response.status == 200 else {
             throw ValidationFailure(
                 "\(self) answers with the HTTP status \(response.status); ask whoever runs it",
-                isPassing: response.status == 408)
+                isTransient: response.status == 408)
         }
         return response.body
     }

@@ -44,7 +44,7 @@ public struct TimestampClient: Timestamping {
                 timestamp.chain, isTrusted: true, authenticSigningTime: nil, now: now, deadline: deadline)
         } catch {
             throw SigningError(
-                "the timestamp of \(url) would not verify: \(error)", isPassing: error.isPassing)
+                "the timestamp of \(url) would not verify: \(error)", isTransient: error.isTransient)
         }
         return token
     }
@@ -62,7 +62,7 @@ public struct TimestampClient: Timestamping {
                     ], body: request.der, maximumResponseBytes: TimestampToken.maximumBytes, deadline: deadline,
                     retry: RetryPolicy(maximumAttempts: 3, retriesNonIdempotent: true)))
         } catch {
-            throw SigningError("the timestamp authority cannot be asked: \(error)", isPassing: error.isPassing)
+            throw SigningError("the timestamp authority cannot be asked: \(error)", isTransient: error.isTransient)
         }
         guard response.status == 200 else {
             throw SigningError(

@@ -21,7 +21,7 @@ package struct ConfiguredTrustStore: TrustStore {
     package func certificates(type: TrustStoreType, named name: String) async throws(TrustStoreError) -> [Certificate] {
         let content = try await content(type: type, named: name)
         guard content.missing.isEmpty else {
-            throw TrustStoreError(content.missing.joined(separator: "; "), isPassing: true)
+            throw TrustStoreError(content.missing.joined(separator: "; "), isTransient: true)
         }
         return content.certificates
     }
@@ -42,14 +42,14 @@ package struct ConfiguredTrustStore: TrustStore {
                 let isConfiguration = error.isConfiguration && !areProvidersAwaited
                 switch error.kind {
                 case .noCertificates where isConfiguration:
-                    throw TrustStoreError("\(store): \(error)", isPassing: true, isConfiguration: true)
+                    throw TrustStoreError("\(store): \(error)", isTransient: true, isConfiguration: true)
                 case .noCertificates: content.missing.append("\(store): \(error)")
                 case .missingProvider where areProvidersAwaited:
                     content.missing.append(
                         "\(store): \(error): apply it, or take its name out of verificationCertStores")
                 case .missingProvider, .configuration, .unreadable:
                     throw TrustStoreError(
-                        "\(store): \(error)", isPassing: areProvidersAwaited, isConfiguration: isConfiguration)
+                        "\(store): \(error)", isTransient: areProvidersAwaited, isConfiguration: isConfiguration)
                 }
             }
         }

@@ -54,10 +54,10 @@ package struct NotationVerifier: ArtifactVerifier {
             return .fault(
                 // After the fetch it is not the registry that is in trouble; the cause names who is.
                 outcome.envelope == nil
-                    ? PassingFault(
+                    ? TransientFault(
                         stage: .fetch, host: reference.endpoint, cause: refusal.description,
                         isConfiguration: refusal.isConfiguration)
-                    : PassingFault(
+                    : TransientFault(
                         stage: .verify, host: nil, cause: refusal.description, isConfiguration: refusal.isConfiguration)
             )
         }

@@ -65,7 +65,7 @@ public struct RegistryError: Error, Hashable, Sendable, CustomStringConvertible 
     /// Whether the same question may well have another answer in a moment, or when somebody has mended what is
     /// configured (``isConfiguration``). Such a fault says nothing about the image
     /// and must never be kept as a verdict on it.
-    public var isPassing: Bool {
+    public var isTransient: Bool {
         switch kind {
         case .throttled, .unavailable, .timeout, .cancelled, .credentials, .storage: true
         case .notFound, .unauthorized, .forbidden, .digestMismatch, .sizeMismatch, .malformed, .tooLarge, .tooMany,

@@ -32,7 +32,7 @@ enum ConnectionAction {
 
     /// An answer, and how it is written.
     struct Response {
-        let answer: JSONAnswer
+        let answer: HTTPAnswer
         /// Whether it answers a HEAD request, and has no body.
         let isHead: Bool
         /// The field `Connection`, where there must be one.

@@ -13,7 +13,7 @@ struct ConnectionLimits: Sendable {
     /// Counts the idle connections that made room for others. Clients that never close a connection lose each one so.
     let displaced: MetricCounter
     /// The memory that the bodies of all requests share.
-    var room = RequestRoom.process
+    var room = RequestBodyBudget.process
 
     init(
         handshake: TimeAmount, idle: TimeAmount, header: TimeAmount, body: TimeAmount, isTLS: Bool,

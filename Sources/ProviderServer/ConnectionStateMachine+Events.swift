@@ -145,7 +145,7 @@ extension ConnectionStateMachine {
         if case .answering = state { enter(.answer) }
     }
 
-    mutating func answered(_ answer: JSONAnswer) {
+    mutating func answered(_ answer: HTTPAnswer) {
         guard case .answering(let request) = state else { return }
         if phase == .answer { output.isFlushDue = true }
         respond(answer, to: request, isWhole: true)

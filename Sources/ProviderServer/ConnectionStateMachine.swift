@@ -26,14 +26,14 @@ struct ConnectionStateMachine {
 
     private let timeouts: PhaseTimeouts
     private let heads: NIOHTTPDecoderLimitConfiguration
-    private let room: RequestRoom
+    private let room: RequestBodyBudget
 
     /// A connection that is not open yet.
     ///
     /// - Parameters:
     ///   - heads: the limits of the HTTP decoder, for messages about requests that exceed them.
     ///   - room: the memory that the bodies of all requests share.
-    init(timeouts: PhaseTimeouts, heads: NIOHTTPDecoderLimitConfiguration, room: RequestRoom) {
+    init(timeouts: PhaseTimeouts, heads: NIOHTTPDecoderLimitConfiguration, room: RequestBodyBudget) {
         self.timeouts = timeouts
         self.heads = heads
         self.room = room
@@ -200,7 +200,7 @@ struct ConnectionStateMachine {
         }
     }
 
-    mutating func respond(_ answer: JSONAnswer, to request: RequestHead, isWhole: Bool) {
+    mutating func respond(_ answer: HTTPAnswer, to request: RequestHead, isWhole: Bool) {
         let isLast =
             !request.isKeepAlive || answer.refusal?.isLast == true
             || ((input.isClosed || shutdown != .none) && backlog.isEmpty)

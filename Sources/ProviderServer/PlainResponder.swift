@@ -40,7 +40,7 @@ struct PlainResponder: ProviderResponder {
     /// What is at a path.
     struct Page: Sendable {
         var status: HTTPResponse.Status = .ok
-        var form = JSONAnswer.Form.text
+        var form = HTTPAnswer.Form.text
         var text: String
     }
 
@@ -85,18 +85,18 @@ struct PlainResponder: ProviderResponder {
         return .admission {
             let page = await make()
             return .answer(
-                JSONAnswer(status: page.status, body: Array(page.text.utf8), form: page.form, traceID: traceID))
+                HTTPAnswer(status: page.status, body: Array(page.text.utf8), form: page.form, traceID: traceID))
         }
     }
 
-    func refuse(_ fault: RequestFault, traceID: String) -> JSONAnswer {
+    func refuse(_ fault: RequestFault, traceID: String) -> HTTPAnswer {
         refuse(fault.status, fault.kind.rawValue, fault.reason, traceID: traceID)
     }
 
     private func refuse(
         _ status: HTTPResponse.Status, _ kind: String, _ reason: String, traceID: String
-    ) -> JSONAnswer {
-        JSONAnswer(
+    ) -> HTTPAnswer {
+        HTTPAnswer(
             status: status, body: Array("\(reason)\n".utf8), form: .text, traceID: traceID,
             refusal: Refusal(name, kind, reason))
     }

@@ -6,13 +6,13 @@ package protocol ProviderResponder: Sendable {
     /// Decides from its head what to do with a request. Called on the connection's event loop: it must not block.
     func receive(_ head: HTTPRequestHead, on channel: any Channel) -> RequestDisposition
     /// The answer to input that is not an acceptable request. Called on the event loop, too.
-    func refuse(_ fault: RequestFault, traceID: String) -> JSONAnswer
+    func refuse(_ fault: RequestFault, traceID: String) -> HTTPAnswer
 }
 
 /// What to do with a request, decided from its head.
 package enum RequestDisposition: Sendable {
     /// Answer at once. The body, if there is one, is read and dropped.
-    case answer(JSONAnswer)
+    case answer(HTTPAnswer)
     /// Read the body first.
     case body(AwaitedBody)
     /// Authenticate the caller first; the result is the next disposition. Nothing more is read from the connection
@@ -25,11 +25,11 @@ package struct AwaitedBody: Sendable {
     /// The most bytes that are accepted.
     let maximum: Int
     /// Makes the answer to a body with more bytes.
-    let tooLarge: @Sendable () -> JSONAnswer
+    let tooLarge: @Sendable () -> HTTPAnswer
     /// Answers the whole request. Called on the event loop: it must not block.
     let answer: @Sendable ([UInt8], any EventLoop) -> ResponseAction
-    /// Its share of the memory for all bodies, once it is larger than ``RequestRoom/alwaysGranted``.
-    var room: RequestRoom.Share?
+    /// Its share of the memory for all bodies, once it is larger than ``RequestBodyBudget/alwaysGranted``.
+    var room: RequestBodyBudget.Share?
 
     /// A body of at most `maximum` bytes.
     ///
@@ -37,7 +37,7 @@ package struct AwaitedBody: Sendable {
     ///   - tooLarge: makes the answer to a body with more bytes.
     ///   - answer: answers the whole request. Called on the event loop: it must not block.
     package init(
-        maximum: Int, tooLarge: @escaping @Sendable () -> JSONAnswer,
+        maximum: Int, tooLarge: @escaping @Sendable () -> HTTPAnswer,
         answer: @escaping @Sendable ([UInt8], any EventLoop) -> ResponseAction
     ) {
         self.maximum = maximum
@@ -46,9 +46,9 @@ package struct AwaitedBody: Sendable {
     }
 
     /// Whether there is memory for so many bytes of this body.
-    mutating func hasRoom(for bytes: Int, in all: RequestRoom) -> Bool {
-        guard bytes > RequestRoom.alwaysGranted else { return true }
-        let share = room ?? RequestRoom.Share(all)
+    mutating func hasRoom(for bytes: Int, in all: RequestBodyBudget) -> Bool {
+        guard bytes > RequestBodyBudget.alwaysGranted else { return true }
+        let share = room ?? RequestBodyBudget.Share(all)
         room = share
         return share.grow(to: bytes)
     }
@@ -57,9 +57,9 @@ package struct AwaitedBody: Sendable {
 /// The answer to a whole request.
 package enum ResponseAction: Sendable {
     /// The answer is known already.
-    case now(JSONAnswer)
+    case now(HTTPAnswer)
     /// The answer takes longer: it is made in a task.
-    case later(@Sendable () async -> JSONAnswer)
+    case later(@Sendable () async -> HTTPAnswer)
 }
 
 extension HTTPRequestHead {

@@ -72,7 +72,7 @@ package struct TrustedRootFault: Error, Hashable, Sendable, CustomStringConverti
     package var description: String { error.description }
 
     /// Whether the same may succeed in a moment: nobody has said anything that is wrong.
-    package var isPassing: Bool {
+    package var isTransient: Bool {
         switch error.problem {
         case .fetchFailed, .deadline, .busy, .notFound: true
         default: false

@@ -16,7 +16,7 @@ package protocol ArtifactVerifier: Sendable {
     func waiver(for reference: ImageReference) -> VerifierReport?
 
     /// Why this verifier cannot judge any artifact now; `nil` when it can.
-    var degradedReason: PassingFault? { get }
+    var degradedReason: TransientFault? { get }
 
     /// Judges one artifact.
     ///
@@ -34,7 +34,7 @@ package protocol ArtifactVerifier: Sendable {
 
 extension ArtifactVerifier {
     /// By default a verifier is never degraded.
-    package var degradedReason: PassingFault? { nil }
+    package var degradedReason: TransientFault? { nil }
 
     /// Whether this verifier judges artifacts of the type.
     package func canVerify(artifactType: String) -> Bool {
@@ -48,5 +48,5 @@ package enum ArtifactOutcome: Sendable {
     /// of the signature, the next update of a revocation list); `nil` when none is known.
     case judged(VerifierReport, validUntil: Date?)
     /// No judgement: something failed that says nothing about the artifact.
-    case fault(PassingFault)
+    case fault(TransientFault)
 }

@@ -5,7 +5,7 @@ import Synchronization
 
 /// Remembers verdicts for a short time, so that a pod's retries and its replicas cost one verification.
 ///
-/// Passing faults are never kept: only a ``Decision`` can be put in. Entries are bounded; the least recently used
+/// Transient faults are never kept: only a ``Decision`` can be put in. Entries are bounded; the least recently used
 /// goes first.
 package final class DecisionCache: Sendable {
     /// What a decision depends on: a new configuration, another namespace or another reference never sees it.

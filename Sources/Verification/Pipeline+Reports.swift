@@ -4,13 +4,13 @@ import StrictJSON
 
 /// Reports of the pipeline itself.
 extension Pipeline {
-    /// The result of an error of the store: a denial when the error is definite, a passing fault when it is not.
+    /// The result of an error of the store: a denial when the error is definite, a transient fault when it is not.
     func failed(
-        _ reference: ImageReference, digest: Digest?, stage: PassingFault.Stage, _ error: RegistryError
+        _ reference: ImageReference, digest: Digest?, stage: TransientFault.Stage, _ error: RegistryError
     ) -> PipelineResult {
-        if error.isPassing {
+        if error.isTransient {
             return .fault(
-                PassingFault(
+                TransientFault(
                     stage: stage, host: error.host, cause: error.description, isConfiguration: error.isConfiguration))
         }
         let remediation =
@@ -29,7 +29,7 @@ extension Pipeline {
 
     /// An artifact that a verifier could not judge.
     func undetermined(
-        _ outcome: Outcome, _ panel: Panel, _ reference: ImageReference, _ fault: PassingFault
+        _ outcome: Outcome, _ panel: Panel, _ reference: ImageReference, _ fault: TransientFault
     ) -> VerifierReport {
         let verifier = panel.verifiers[outcome.verifier]
         var report = VerifierReport(

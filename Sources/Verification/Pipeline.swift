@@ -49,7 +49,7 @@ package enum PipelineResult: Sendable {
     /// A definite verdict; `validUntil` is the earliest moment that can change it, when one is known.
     case decided(Decision, validUntil: Date?)
     /// No verdict: something failed that says nothing about the image.
-    case fault(PassingFault)
+    case fault(TransientFault)
 
     /// Whether it is a denial because the registry and a signature disagree about the image's media type or size.
     var contradictsDescriptor: Bool {
@@ -63,7 +63,7 @@ package enum PipelineResult: Sendable {
 package struct Pipeline: Sendable {
     let snapshot: ConfigurationSnapshot
     private let metrics: MetricsRegistry
-    private let onStage: @Sendable (PassingFault.Stage) -> Void
+    private let onStage: @Sendable (TransientFault.Stage) -> Void
 
     /// How many artifacts of one image are judged side by side.
     private static let parallelism = 4
@@ -73,7 +73,7 @@ package struct Pipeline: Sendable {
     /// - Parameter onStage: called when a step begins, so that a caller whose time is up can say which one was slow.
     package init(
         snapshot: ConfigurationSnapshot, metrics: MetricsRegistry,
-        onStage: @escaping @Sendable (PassingFault.Stage) -> Void = { _ in }
+        onStage: @escaping @Sendable (TransientFault.Stage) -> Void = { _ in }
     ) {
         self.snapshot = snapshot
         self.metrics = metrics
@@ -185,7 +185,7 @@ package struct Pipeline: Sendable {
     ) async -> PipelineResult {
         var findings: [Int: Findings] = [:]
         var validUntil: Date?
-        var faults: [PassingFault] = []
+        var faults: [TransientFault] = []
         let examined = Array(artifacts.prefix(snapshot.maximumArtifacts))
         for outcome in await outcomes(
             of: examined, panel: panel, subject: subject, reference: reference, store: store, deadline: deadline)
@@ -280,7 +280,7 @@ package struct Pipeline: Sendable {
     /// What the policy makes of all that was found.
     private func verdict(
         _ panel: Panel, _ findings: [Int: Findings], _ others: [VerifierReport], _ reference: ImageReference,
-        digest: Digest?, validUntil: Date?, faults: [PassingFault] = []
+        digest: Digest?, validUntil: Date?, faults: [TransientFault] = []
     ) -> PipelineResult {
         let evidence = panel.verifiers.indices.map { index in
             VerifierEvidence(
@@ -291,7 +291,7 @@ package struct Pipeline: Sendable {
         guard verdict != .undecided else {
             return .fault(
                 faults.first
-                    ?? PassingFault(stage: .verify, host: nil, cause: "an outcome is missing; ask again in a moment"))
+                    ?? TransientFault(stage: .verify, host: nil, cause: "an outcome is missing; ask again in a moment"))
         }
         var reports = panel.waivers.compactMap(\.self)
         var reasons: [VerifierReport] = []

@@ -5,7 +5,7 @@ package enum PrewarmingOutcome: Sendable {
     /// Nothing was done: requests come first, or the registry limits requests.
     case postponed
     /// No verdict this time.
-    case fault(PassingFault)
+    case fault(TransientFault)
 }
 
 extension PipelineService {
@@ -28,7 +28,7 @@ extension PipelineService {
         _ key: VerificationKey, ahead: Duration, deadline: ContinuousClock.Instant
     ) async -> PrewarmingOutcome {
         let question: PendingQuestion
-        do { question = try self.question(key) } catch { return .fault(PassingFault(error)) }
+        do { question = try self.question(key) } catch { return .fault(TransientFault(error)) }
         let reference = question.key.reference
         guard question.snapshot.stores.allSatisfy({ $0.degradedReason(for: reference) == nil }) else {
             return .postponed

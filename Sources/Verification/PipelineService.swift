@@ -54,7 +54,7 @@ package final class PipelineService: VerificationService {
     enum Resolution: Sendable {
         case digest(Digest)
         case refused(String)
-        case fault(PassingFault)
+        case fault(TransientFault)
     }
 
     let source: any ConfigurationSource
@@ -70,7 +70,7 @@ package final class PipelineService: VerificationService {
     let asked: (verify: WaitingCount, mutate: WaitingCount) = (WaitingCount(), WaitingCount())
     let verified: VerifiedImages
     /// The current step of each verification under way, for the fault of a caller whose deadline passes first.
-    private let stages = Mutex<[DecisionCache.Key: PassingFault.Stage]>([:])
+    private let stages = Mutex<[DecisionCache.Key: TransientFault.Stage]>([:])
 
     /// How long shared work goes on at least when those who asked for it have given up: long enough for a slow
     /// registry to answer, so that the next try finds the verdict ready.
@@ -112,7 +112,7 @@ package final class PipelineService: VerificationService {
 
     package func verdictAtHand(_ key: VerificationKey) -> FirstLook<KeyAnswer> {
         let question: PendingQuestion
-        do { question = try self.question(key) } catch { return .answered(counted(.fault(PassingFault(error)))) }
+        do { question = try self.question(key) } catch { return .answered(counted(.fault(TransientFault(error)))) }
         guard let decision = cache.decision(for: question.cacheKey) else { return .pending(question) }
         return .answered(counted(.decided(decision)))
     }
@@ -185,7 +185,7 @@ package final class PipelineService: VerificationService {
                 return await limiter.work(
                     at: key.reference.endpoint, limits: snapshot.settings.limits, callerDeadline: deadline,
                     deadline: end,
-                    overloaded: { .fault(PassingFault(stage: .queue, host: key.reference.endpoint, cause: $0)) }
+                    overloaded: { .fault(TransientFault(stage: .queue, host: key.reference.endpoint, cause: $0)) }
                 ) {
                     metrics.observe(.queue, at: key.reference.endpoint, began.duration(to: .now))
                     return await pipeline.run(key.reference, deadline: end)
@@ -228,7 +228,7 @@ package final class PipelineService: VerificationService {
     }
 
     /// What is answered instead of a fault: an earlier admission of this very digest, if the configuration allows it.
-    private func earlier(_ question: PendingQuestion, _ fault: PassingFault) -> KeyAnswer {
+    private func earlier(_ question: PendingQuestion, _ fault: TransientFault) -> KeyAnswer {
         let window = question.snapshot.settings.staleIfError
         guard window > .zero, let digest = question.key.reference.digest,
             let (decision, _) = verified.decision(
@@ -252,7 +252,7 @@ package final class PipelineService: VerificationService {
     package func referenceAtHand(_ key: VerificationKey) -> FirstLook<MutationAnswer> {
         // Idempotent, and never a registry call, for what is pinned already.
         guard key.reference.digest == nil else { return .answered(.reference(key.text)) }
-        do { return .pending(try question(key)) } catch { return .answered(.fault(PassingFault(error))) }
+        do { return .pending(try question(key)) } catch { return .answered(.fault(TransientFault(error))) }
     }
 
     package func mutate(_ question: PendingQuestion, deadline: ContinuousClock.Instant) async -> MutationAnswer {
@@ -264,16 +264,16 @@ package final class PipelineService: VerificationService {
             let end = ContinuousClock.now + PipelineService.minimumFlightTime
             return await limiter.work(
                 at: key.reference.endpoint, limits: snapshot.settings.limits, callerDeadline: deadline, deadline: end,
-                overloaded: { .fault(PassingFault(stage: .queue, host: key.reference.endpoint, cause: $0)) }
+                overloaded: { .fault(TransientFault(stage: .queue, host: key.reference.endpoint, cause: $0)) }
             ) {
                 do throws(RegistryError) {
                     let (descriptor, _) = try await Pipeline(snapshot: snapshot, metrics: metrics)
                         .resolve(key.reference, deadline: end)
                     return Resolution.digest(descriptor.digest)
                 } catch {
-                    guard error.isPassing else { return .refused(error.description) }
+                    guard error.isTransient else { return .refused(error.description) }
                     return .fault(
-                        PassingFault(
+                        TransientFault(
                             stage: .resolve, host: error.host, cause: error.description,
                             isConfiguration: error.isConfiguration))
                 }
@@ -288,14 +288,14 @@ package final class PipelineService: VerificationService {
         }
     }
 
-    static func late(_ stage: PassingFault.Stage, _ question: PendingQuestion) -> PassingFault {
+    static func late(_ stage: TransientFault.Stage, _ question: PendingQuestion) -> TransientFault {
         let reference = question.key.reference
         if let degradedReason = question.snapshot.stores.lazy.compactMap({ $0.degradedReason(for: reference) }).first {
-            return PassingFault(
+            return TransientFault(
                 stage: stage, host: reference.endpoint,
                 cause: "no answer in time: \(degradedReason); the work goes on, ask again in a moment")
         }
-        return PassingFault(
+        return TransientFault(
             stage: stage, host: reference.endpoint,
             cause:
                 "no answer in time; the work goes on, ask again in a moment (or raise executor.verificationRequestTimeout and the Provider's timeout)"

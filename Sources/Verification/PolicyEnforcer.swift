@@ -2,7 +2,7 @@
 package enum PolicyVerdict: Sendable, Equatable {
     case success
     case failure
-    /// The known outcomes decide neither way: a passing fault hides one that matters.
+    /// The known outcomes decide neither way: a transient fault hides one that matters.
     case undecided
 }
 
@@ -10,7 +10,7 @@ package enum PolicyVerdict: Sendable, Equatable {
 package struct PolicyEvidence: Sendable, Equatable {
     /// The type of the artifact that was judged.
     package var artifactType: String
-    /// Whether it verified; `nil` when a passing fault hides that.
+    /// Whether it verified; `nil` when a transient fault hides that.
     package var isSuccess: Bool?
 
     /// Evidence about one artifact.

@@ -8,7 +8,7 @@ package enum KeyAnswer: Sendable {
     /// A definite error: the key is not an image reference, for instance. It will not change by asking again.
     case refused(String)
     /// Not known now; ask again.
-    case fault(PassingFault)
+    case fault(TransientFault)
 }
 
 extension MetricsRegistry {
@@ -36,7 +36,7 @@ package enum MutationAnswer: Sendable {
     /// A definite error: the key is not an image reference, or there is no such image.
     case refused(String)
     /// Not known now; ask again.
-    case fault(PassingFault)
+    case fault(TransientFault)
 }
 
 /// Whether the service can serve.

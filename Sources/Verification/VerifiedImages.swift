@@ -104,7 +104,7 @@ package final class VerifiedImages: Sendable {
     ///   finds the entry that it must remove, and an earlier one leaves nothing to cache.
     /// - Returns: the decision, and how much longer it may be used.
     package func decision(
-        for key: DecisionCache.Key, insteadOf fault: PassingFault, window: Duration,
+        for key: DecisionCache.Key, insteadOf fault: TransientFault, window: Duration,
         now: ContinuousClock.Instant = .now, time: Date = Date(),
         keep: (Decision, Duration) -> Void = { _, _ in }
     ) -> (decision: Decision, validFor: Duration)? {
@@ -143,7 +143,7 @@ package final class VerifiedImages: Sendable {
 
 extension Decision {
     /// This earlier admission, used while a fault lasts, with reports that say so.
-    fileprivate func standing(inFor fault: PassingFault, age: Duration) -> Decision {
+    fileprivate func standing(inFor fault: TransientFault, age: Duration) -> Decision {
         let seconds = age.components.seconds
         let reports = reports.map { report in
             var report = report

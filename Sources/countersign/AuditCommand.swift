@@ -169,7 +169,7 @@ struct AuditCommand: AsyncParsableCommand {
     }
 
     private func unreadable(_ error: KubernetesError) -> CommandFailure {
-        CommandFailure(error.isPassing ? .undetermined : .usage, "the cluster cannot be audited: \(error)")
+        CommandFailure(error.isTransient ? .undetermined : .usage, "the cluster cannot be audited: \(error)")
     }
 
     /// The cluster, where one is asked.

@@ -41,7 +41,7 @@ struct CRDsCommand: AsyncParsableCommand {
                 }
                 await client.shutdown()
             } catch {
-                throw CommandFailure(error.isPassing ? .undetermined : .usage, error.description)
+                throw CommandFailure(error.isTransient ? .undetermined : .usage, error.description)
             }
         }
 

@@ -87,7 +87,7 @@ struct InspectCommand: AsyncParsableCommand {
                 manifest.envelope, in: reference, maximumBytes: SignatureEnvelope.defaultMaximumBytes,
                 deadline: deadline)
         } catch {
-            guard !error.isPassing else { throw error }
+            guard !error.isTransient else { throw error }
             return unreadable(error.description)
         }
         object["mediaType"] = .string(manifest.envelope.mediaType.quotedMediaType)

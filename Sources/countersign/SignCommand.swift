@@ -148,7 +148,7 @@ struct SignCommand: AsyncParsableCommand {
         do throws(SigningError) {
             signed = try await ImageSigner(signer: signer, destination: destination, timestamps: timestamps)
                 .sign(subject, in: reference, options, now: now, deadline: deadline)
-        } catch { throw CommandFailure(error.isPassing ? .undetermined : .notVerified, "\(error)") }
+        } catch { throw CommandFailure(error.isTransient ? .undetermined : .notVerified, "\(error)") }
         let pinned = "\(reference.writtenScopeName)@\(subject.digest)"
         switch output {
         case .text: print("Signed \(pinned)\nPushed the signature \(signed.manifest.digest)")
@@ -265,6 +265,6 @@ struct SignCommand: AsyncParsableCommand {
                 identity: akvIdentity.flatMap { KeyVaultSigner.Identity(rawValue: $0.rawValue) },
                 environment: ProcessInfo.processInfo.environment, http: http
             ).signer(chain: chain, deadline: deadline)
-        } catch { throw CommandFailure(error.isPassing ? .undetermined : .usage, "--akv-key: \(error)") }
+        } catch { throw CommandFailure(error.isTransient ? .undetermined : .usage, "--akv-key: \(error)") }
     }
 }

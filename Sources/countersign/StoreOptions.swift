@@ -202,7 +202,7 @@ extension CommandFailure {
     /// must be mended.
     init(_ error: RegistryError) {
         self.init(
-            error.isConfiguration ? .usage : error.isPassing ? .undetermined : .notVerified, "\(error)")
+            error.isConfiguration ? .usage : error.isTransient ? .undetermined : .notVerified, "\(error)")
     }
 }
 

@@ -113,7 +113,7 @@ struct TrustCommand: AsyncParsableCommand {
         }
 
         private static func status(of fault: TrustedRootFault) -> ExitStatus {
-            if fault.isPassing { return .undetermined }
+            if fault.isTransient { return .undetermined }
             return fault.error.step == .loadTrustedRoot ? .usage : .notVerified
         }
     }

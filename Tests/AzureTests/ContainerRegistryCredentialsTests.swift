@@ -138,7 +138,7 @@ import Testing
             let client = azure.client(try azure.credentials())
             let error = try #require(
                 await registryError { try await client.resolve(azure.reference(), deadline: soon) })
-            #expect(error.kind == .unavailable && error.isPassing)
+            #expect(error.kind == .unavailable && error.isTransient)
             #expect(error.description.contains("getting a token") && error.description.contains("503"), "\(error)")
             #expect(azure.azure.count("/oauth2/exchange") == 0)
         }
@@ -153,7 +153,7 @@ import Testing
                     try await credentials.credential(
                         for: azure.azure.host, repository: "app", deadline: .now + .seconds(3))
                 }
-                #expect(error?.kind == .throttled && error?.isPassing == true)
+                #expect(error?.kind == .throttled && error?.isTransient == true)
                 #expect(error?.retryAfter == .seconds(300))
             }
             // After the first answer nobody asks again before its time.
@@ -169,7 +169,7 @@ import Testing
                     try await azure.credentials().credential(
                         for: azure.azure.host, repository: "app", deadline: soon)
                 })
-            #expect(error.kind == .credentials && error.isPassing)
+            #expect(error.kind == .credentials && error.isTransient)
             #expect(error.description.contains("AADSTS700016"), "\(error)")
         }
     }

@@ -136,7 +136,8 @@ import Testing
             let down = await azureError {
                 try await vault.chain(release, version: "", deadline: .now + .milliseconds(300))
             }
-            #expect(down?.isPassing == true && down?.description.contains("503") == true, "\(String(describing: down))")
+            #expect(
+                down?.isTransient == true && down?.description.contains("503") == true, "\(String(describing: down))")
         }
     }
 

@@ -30,7 +30,7 @@ import Testing
                 clientID: "another", environment: azure.environment, http: azure.http)
             let error = try #require(
                 await azureError { try await source.fetch(.containerRegistry, deadline: soon) { _ in } })
-            #expect(error.kind == .refused && !error.isPassing)
+            #expect(error.kind == .refused && !error.isTransient)
             #expect(error.description.contains("Identity not found"), "\(error)")
             #expect(azure.azure.count(AzureEmulator.metadataPath) == 1)
         }

@@ -74,7 +74,7 @@ import Testing
             let error = try #require(
                 await azureError { try await azure.workload.fetch(.containerRegistry, deadline: soon) { _ in } })
             #expect(error.kind == .refused)
-            #expect(!error.isPassing)
+            #expect(!error.isTransient)
             #expect(error.code == "invalid_client")
             #expect(error.endpoint == azure.azure.host)
             let text = error.description
@@ -94,7 +94,7 @@ import Testing
             azure.azure.inject(fault, path: azure.azure.tokenPath)
             let error = try #require(
                 await azureError { try await source.fetch(.containerRegistry, deadline: soon) { _ in } })
-            #expect(error.kind == kind && error.isPassing)
+            #expect(error.kind == kind && error.isTransient)
             #expect(error.description.hasPrefix(azure.azure.host), "\(error)")
         }
     }
@@ -149,7 +149,7 @@ import Testing
                     .containerRegistry, deadline: soon
                 ) { _ in }
             }
-            #expect(file?.kind == .assertion && file?.isPassing == true)
+            #expect(file?.kind == .assertion && file?.isTransient == true)
         }
     }
 }

@@ -95,7 +95,7 @@ import Testing
         let error = await #expect(throws: TrustStoreError.self) {
             try await trust().certificates(type: .ca, named: "certs")
         }
-        #expect(error?.isPassing == true)
+        #expect(error?.isTransient == true)
         #expect(board.error(verifier).contains("\"partner\""))
         #expect(try trusted().generation > generation)
         // Both gone: nothing is there, and it is not an empty store.
@@ -148,7 +148,7 @@ import Testing
 
     @Test func aVerifierWaitsForItsProvider() throws {
         var board = Samples.board([try Samples.store(), try Samples.policy(), try Samples.verifier()])
-        #expect(board.generation() != nil, "its answers are passing faults until then")
+        #expect(board.generation() != nil, "its answers are transient faults until then")
         #expect(board.error(verifier).contains("takes its certificates from \"ca\""))
         board.apply(try Samples.provider())
         #expect(board.error(verifier) == "")

@@ -9,11 +9,11 @@ import Testing
     private static let large = 1_000_000
 
     private func withClient(
-        _ maximumBytes: Int, _ body: (HTTPClient, BodyBudget, TLSServer) async throws -> Void
+        _ maximumBytes: Int, _ body: (HTTPClient, ResponseBodyBudget, TLSServer) async throws -> Void
     ) async throws {
         let server = try await TLSServer.start(http2Files: ["large": Self.large, "small": 2000])
         defer { server.stop() }
-        let budget = BodyBudget(maximumBytes: maximumBytes)
+        let budget = ResponseBodyBudget(maximumBytes: maximumBytes)
         var configuration = HTTPClientConfiguration(
             extraCABundle: server.authorityFile, trustsSystemStore: false, maximumConnectionsPerHost: 1,
             environment: [:])

@@ -87,7 +87,7 @@ import Testing
         // Nothing of the body is ever sent: the announcement alone must do.
         let error = await failure(.init(.get, server.url, maximumResponseBytes: 1000, deadline: soon))
         #expect(error?.kind == .responseTooLarge(1000))
-        #expect(error?.isPassing == false)
+        #expect(error?.isTransient == false)
     }
 
     @Test func limitsTheBodyWhileItArrives() async throws {
@@ -187,7 +187,7 @@ import Testing
         let start = ContinuousClock.now
         let error = await failure(.init(.get, server.url, deadline: start + .seconds(1)))
         #expect(error?.kind == .timeout)
-        #expect(error?.isPassing == true)
+        #expect(error?.isTransient == true)
         #expect(error?.detail.contains("receiving the answer") == true)
         #expect(ContinuousClock.now - start < .seconds(8))
     }

@@ -74,7 +74,7 @@ import Testing
         let start = ContinuousClock.now
         for _ in 0..<3 {
             let error = await #expect(throws: HTTPError.self) { try await client.send(request(.seconds(30))) }
-            #expect(error?.kind == .throttled && error?.isPassing == true)
+            #expect(error?.kind == .throttled && error?.isTransient == true)
             #expect(error?.description.contains("429") == true)
         }
         #expect(ContinuousClock.now - start < .seconds(25))

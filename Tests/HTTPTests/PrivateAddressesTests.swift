@@ -22,7 +22,7 @@ import Testing
         for host in ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "127.1", "[::ffff:127.0.0.1]"] {
             let error = await failure(request("http://\(host):\(server.port)/", .refused))
             #expect(error?.kind == .addressRefused, "\(host): \(error?.description ?? "answered")")
-            #expect(error?.isPassing == false)
+            #expect(error?.isTransient == false)
             #expect(error?.description.contains("an address of this machine itself") == true)
             #expect(error?.description.contains("allowPrivateAddresses") == true)
         }

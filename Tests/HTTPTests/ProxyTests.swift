@@ -70,7 +70,7 @@ import Testing
         let error = await failure(
             .init(.get, "http://registry.invalid/", deadline: soon, retry: .none), configuration(proxy))
         #expect(error?.kind == .proxy)
-        #expect(error?.isPassing == true)
+        #expect(error?.isTransient == true)
         #expect(error?.description.contains("127.0.0.1:\(proxy.port)") == true)
     }
 

@@ -71,7 +71,7 @@ import Testing
         let error = await failure(.init(.get, server.url, deadline: soon, retry: quick))
         #expect(error?.kind == .status(status))
         #expect(error?.attempts == 4)
-        #expect(error?.isPassing == true)
+        #expect(error?.isTransient == true)
         #expect(error?.host == "127.0.0.1:\(server.port)")
         #expect(error?.description.contains("secret") == false)
         #expect(server.requests.count == 4)
@@ -148,13 +148,13 @@ import Testing
         let error = await failure(.init(.get, server.url, deadline: soon, retry: quick))
         #expect(error?.kind == .connect)
         #expect(error?.attempts == 4)
-        #expect(error?.isPassing == true)
+        #expect(error?.isTransient == true)
     }
 
     @Test func unknownNamesAreOfTheirOwnKind() async throws {
         let error = await failure(.init(.get, "http://no-such-host.invalid/", deadline: soon, retry: .none))
         #expect(error?.kind == .dns)
         #expect(error?.host == "no-such-host.invalid")
-        #expect(error?.isPassing == true)
+        #expect(error?.isTransient == true)
     }
 }

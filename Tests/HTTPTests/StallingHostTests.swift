@@ -9,7 +9,8 @@ import Testing
     private static let deadline = Duration.seconds(30)
 
     private func withClient(
-        budget: BodyBudget = BodyBudget(), perHost: Int = 32, all: Int = 256, _ body: (HTTPClient) async throws -> Void
+        budget: ResponseBodyBudget = ResponseBodyBudget(), perHost: Int = 32, all: Int = 256,
+        _ body: (HTTPClient) async throws -> Void
     ) async throws {
         var configuration = HTTPClientConfiguration(
             maximumConnectionsPerHost: perHost, maximumConnections: all, environment: [:])
@@ -50,7 +51,7 @@ import Testing
                     _ = try await client.send(request(server.url + path))
                     Issue.record("\(path) is answered")
                 } catch {
-                    #expect(error.kind == .tooSlow && error.isPassing, "\(error)")
+                    #expect(error.kind == .tooSlow && error.isTransient, "\(error)")
                     #expect(error.description.contains("127.0.0.1:\(server.port)"))
                     #expect(error.description.contains("less than 1024 bytes a second"))
                 }
@@ -74,7 +75,7 @@ import Testing
 
     /// One host holds what it can; another is answered at once, with a large body too.
     @Test func whoStallsGivesWay() async throws {
-        let budget = BodyBudget(maximumBytes: 8 << 20)
+        let budget = ResponseBodyBudget(maximumBytes: 8 << 20)
         let bad = try ScriptedServer { _ in Self.stalling(1 << 20) }
         let good = try ScriptedServer { _ in
             [.bytes("HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n"), .zeros(3_000_000)]
@@ -101,7 +102,7 @@ import Testing
                 for try await error in group {
                     let error = try #require(error)
                     kinds[error.kind, default: 0] += 1
-                    #expect(error.isPassing)
+                    #expect(error.isTransient)
                 }
                 #expect(kinds[.overBudget, default: 0] > 10, "\(kinds)")
                 #expect(budget.counts.largest <= 8 << 20)
@@ -112,7 +113,7 @@ import Testing
 
     /// More than there is room for at once, from one host: each comes whole, one after the other.
     @Test(arguments: [true, false]) func whatFindsNoRoomComesLater(isAnnounced: Bool) async throws {
-        let budget = BodyBudget(maximumBytes: 4 << 20)
+        let budget = ResponseBodyBudget(maximumBytes: 4 << 20)
         let bytes = 1_000_000
         let server = try ScriptedServer { _ in
             isAnnounced
@@ -136,7 +137,7 @@ import Testing
 
     /// Hosts that send more than there is room for are not read without end.
     @Test func whatHasNoRoomIsNotRead() async throws {
-        let budget = BodyBudget(maximumBytes: 8 << 20)
+        let budget = ResponseBodyBudget(maximumBytes: 8 << 20)
         let servers = try (0..<4).map { _ in try ScriptedServer { _ in Self.stalling(4 << 20) } }
         defer { for server in servers { server.stop() } }
         try await withClient(budget: budget) { client in
@@ -161,7 +162,7 @@ import Testing
 
     /// Large heads count too.
     @Test func headsHaveNoRoomOfTheirOwn() async throws {
-        let budget = BodyBudget(maximumBytes: 1 << 20)
+        let budget = ResponseBodyBudget(maximumBytes: 1 << 20)
         let server = try ScriptedServer { _ in
             let line = "X-Padding: " + String(repeating: "x", count: 8000) + "\r\n"
             return [.bytes("HTTP/1.1 200 OK\r\n" + String(repeating: line, count: 25)), .wait(.seconds(40))]

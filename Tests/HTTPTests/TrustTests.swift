@@ -12,7 +12,7 @@ import Testing
         let error = await failure(.init(.get, server.url, deadline: soon, retry: .standard), .init(environment: [:]))
         #expect(error?.kind == .tls)
         #expect(error?.attempts == 1)
-        #expect(error?.isPassing == true)
+        #expect(error?.isTransient == true)
         #expect(error?.description.contains("CA bundle") == true)
     }
 

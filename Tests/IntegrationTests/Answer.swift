@@ -74,7 +74,7 @@ func expectDenied(
         answer.reports(key).contains { $0["remediation"]?.string?.isEmpty == false }, sourceLocation: sourceLocation)
 }
 
-/// A passing fault: no item that Gatekeeper could keep, and a system error with the key and these words.
+/// A transient fault: no item that Gatekeeper could keep, and a system error with the key and these words.
 func expectFault(
     _ answer: Answer, _ key: String? = nil, _ words: String..., sourceLocation: SourceLocation = #_sourceLocation
 ) {

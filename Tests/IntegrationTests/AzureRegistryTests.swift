@@ -98,7 +98,7 @@ import Testing
                 try await store.resolve(pod.reference, deadline: soon)
             }
             // The registry does not know that token: a fault of the set-up, no verdict.
-            #expect(error?.kind == .credentials && error?.isPassing == true)
+            #expect(error?.kind == .credentials && error?.isTransient == true)
         }
         let request = try #require(service.requests.first)
         #expect(request.header("Metadata") == "true" && request.target.contains("client_id=assigned"))

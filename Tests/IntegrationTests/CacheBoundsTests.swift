@@ -62,7 +62,7 @@ import Testing
         let decision = Decision(
             isSuccess: true, reference: "r", digest: nil,
             reports: [VerifierReport(subject: "r", isSuccess: true, message: "good")])
-        let fault = PassingFault(stage: .resolve, host: "r.example", cause: "down")
+        let fault = TransientFault(stage: .resolve, host: "r.example", cause: "down")
         for number in 0..<100 {
             let key = DecisionCache.Key(
                 generation: 1, trustGeneration: 1, namespace: nil, reference: "r.example/\(number)")

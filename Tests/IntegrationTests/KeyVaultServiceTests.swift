@@ -45,7 +45,7 @@ import Testing
                         let reply = try await service.readiness()
                         return reply.status == 503 && reply.text.contains("(503)")
                     })
-                // A passing fault: no verdict, and nothing remembered.
+                // A transient fault: no verdict, and nothing remembered.
                 for _ in 0..<2 {
                     let start = ContinuousClock.now
                     expectFault(

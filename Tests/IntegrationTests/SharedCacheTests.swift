@@ -165,7 +165,7 @@ struct SharedCacheTests {
         }
     }
 
-    @Test func passingFaultsAreNotShared() async throws {
+    @Test func transientFaultsAreNotShared() async throws {
         let server = try await RedisServer()
         try await withRegistry { registry in
             let app = try Repository("\(registry.endpoint)/app")

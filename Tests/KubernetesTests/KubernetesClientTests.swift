@@ -34,7 +34,7 @@ import Testing
             cluster.put(.widget, widget("a", 5))
             let replaced = await failure { () throws(KubernetesError) in try await client.replace(.widget, first) }
             #expect(replaced?.kind == .conflict)
-            #expect(replaced?.isPassing == true)
+            #expect(replaced?.isTransient == true)
             let version = JSONValue.string(first.resourceVersion ?? "")
             let patched = await failure { () throws(KubernetesError) in
                 try await client.mergePatch(
@@ -195,7 +195,7 @@ import Testing
         }
     }
 
-    @Test func passingFaultsAreTriedAgain() async throws {
+    @Test func transientFaultsAreTriedAgain() async throws {
         try await withCluster { cluster, client in
             cluster.put(.widget, widget("a"))
             cluster.inject(.status(500), count: 1)
@@ -209,7 +209,7 @@ import Testing
             cluster.inject(.status(500))
             let error = await failure { () throws(KubernetesError) in try await client.get(.widget, name: "a") }
             #expect(error?.kind == .unavailable)
-            #expect(error?.isPassing == true)
+            #expect(error?.isTransient == true)
             #expect(error?.description.contains("status 500") == true)
         }
     }

@@ -97,7 +97,7 @@ import Testing
             // No service account: this is no reason to go without credentials.
             let missing = await problem()
             #expect(missing?.kind == .credentials)
-            #expect(missing?.isPassing == true)
+            #expect(missing?.isTransient == true)
             #expect(missing?.description.contains("serviceaccounts \"puller\" in namespace \"team\"") == true)
             cluster.put(.serviceAccount, account("pull"))
             for text in ["s3cret", "{\"auths\":[\"s3cret\"]}", "{\"auths\":{\"a.example\":{\"auth\":\"s3cret\"}}}"] {
@@ -114,7 +114,7 @@ import Testing
             #expect(await problem([.init(namespace: "team", name: "opaque")])?.description.contains("Opaque") == true)
             cluster.inject(.status(403))
             #expect(await problem()?.description.contains("ClusterRole") == true)
-            #expect(await problem()?.isPassing == true)
+            #expect(await problem()?.isTransient == true)
         }
     }
 

@@ -32,7 +32,7 @@ final class KyvernoStub: VerificationService {
         let key = question.key.description
         asked.withLock { $0.append(key) }
         if key.contains("down") {
-            return .fault(PassingFault(stage: .referrers, host: "registry.example", cause: "connection refused"))
+            return .fault(TransientFault(stage: .referrers, host: "registry.example", cause: "connection refused"))
         }
         if key.contains("stuck") { await Gate().wait() }
         let reference = question.key.reference.description

@@ -122,6 +122,6 @@ struct RevocationFixture {
             case .failure(let failure) = await check(
                 signingTime: signingTime, now: now, isTrusted: isTrusted, deadline: deadline)
         else { return "" }
-        return (failure.isPassing ? "passing: " : "") + failure.description
+        return (failure.isTransient ? "passing: " : "") + failure.description
     }
 }

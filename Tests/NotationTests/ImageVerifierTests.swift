@@ -105,7 +105,7 @@ import TestSupport
     }
 
     @Test(arguments: [RegistryError.Kind.throttled, .unavailable, .timeout])
-    func passingFaultsAreNoVerdict(_ kind: RegistryError.Kind) async throws {
+    func transientFaultsAreNoVerdict(_ kind: RegistryError.Kind) async throws {
         let stranger = try SigningFixture()
         _ = try await sign(with: stranger)
         let good = try await sign()

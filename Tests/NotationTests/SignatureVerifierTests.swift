@@ -55,7 +55,7 @@ import TestSupport
         var parts: [TrustStoreType: [Certificate]]
 
         func certificates(type: TrustStoreType, named name: String) async throws(TrustStoreError) -> [Certificate] {
-            throw TrustStoreError("provider \"gone\" is missing", isPassing: true)
+            throw TrustStoreError("provider \"gone\" is missing", isTransient: true)
         }
 
         func content(type: TrustStoreType, named name: String) async throws(TrustStoreError) -> TrustStoreContent {
@@ -169,7 +169,7 @@ import TestSupport
             func check(
                 _ chain: [Certificate], isTrusted: Bool, authenticSigningTime: Date?, now: Date,
                 deadline: ContinuousClock.Instant
-            ) async throws(ValidationFailure) -> Date? { throw ValidationFailure("no answer", isPassing: true) }
+            ) async throws(ValidationFailure) -> Date? { throw ValidationFailure("no answer", isTransient: true) }
         }
         let passing = try await fixture.verify(envelope, revocation: Unreachable())
         #expect(!passing.isVerified)

@@ -117,7 +117,7 @@ import TestSupport
             Issue.record("read as \(referrers)")
         } catch let error as RegistryError {
             #expect(error.kind == kind, "\(error)")
-            #expect(error.isPassing)
+            #expect(error.isTransient)
             #expect(error.description.contains(setting.registry.endpoint))
         }
         #expect(!setting.registry.requests.contains { $0.path.contains("sha256-") })
@@ -134,7 +134,7 @@ import TestSupport
         do {
             let referrers = try await setting.list(setting.client())
             Issue.record("read as \(referrers)")
-        } catch let error as RegistryError { #expect(!error.isPassing, "\(error)") }
+        } catch let error as RegistryError { #expect(!error.isTransient, "\(error)") }
         await setting.registry.stop()
     }
 

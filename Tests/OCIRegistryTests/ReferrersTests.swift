@@ -151,7 +151,7 @@ import Testing
             Issue.record("taken for \(referrers)")
         } catch let error as RegistryError {
             #expect(http.requests.count == 1)
-            #expect(error.isPassing == (status == 429 || status >= 500))
+            #expect(error.isTransient == (status == 429 || status >= 500))
         }
         // Nor does it for the tag.
         let tag = ScriptedHTTP { .answer($0.url.contains("/referrers/") ? 404 : status, $0) }

@@ -190,7 +190,7 @@ import Testing
         (.cancelled, .cancelled, true), (.throttled, .throttled, true), (.tooManyRedirects, .malformed, false),
         (.redirectRefused, .malformed, false), (.invalidURL, .refused, false),
     ])
-    func keepsFaultsApartFromVerdicts(fault: HTTPError.Kind, kind: RegistryError.Kind, isPassing: Bool) async throws {
+    func keepsFaultsApartFromVerdicts(fault: HTTPError.Kind, kind: RegistryError.Kind, isTransient: Bool) async throws {
         let http = ScriptedHTTP { request throws(HTTPError) in
             throw HTTPError(
                 kind: fault, host: "r.example", method: request.method, attempts: 3, detail: "it broke",
@@ -211,7 +211,7 @@ import Testing
                 Issue.record("no error")
             } catch let error as RegistryError {
                 #expect(error.kind == kind)
-                #expect(error.isPassing == isPassing)
+                #expect(error.isTransient == isTransient)
                 #expect(error.retryAfter == .seconds(7))
                 #expect(error.description.contains("it broke"))
             }

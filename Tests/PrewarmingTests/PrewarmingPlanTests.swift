@@ -62,7 +62,7 @@ import Verification
 
     @Test mutating func faultsWaitLongerEachTime() {
         var plan = plan(["a"])
-        let fault = PrewarmingOutcome.fault(PassingFault(stage: .resolve, host: "r", cause: "down"))
+        let fault = PrewarmingOutcome.fault(TransientFault(stage: .resolve, host: "r", cause: "down"))
         var now = start
         var waits: [Duration] = []
         for _ in 0..<9 {

@@ -11,7 +11,7 @@ struct ConnectionDriver {
     static func closedMachine() -> ConnectionStateMachine {
         ConnectionStateMachine(
             timeouts: PhaseTimeouts(handshake: .seconds(1), idle: .seconds(30), header: .seconds(3), body: .seconds(4)),
-            heads: NIOHTTPDecoderLimitConfiguration(), room: RequestRoom(maximumBytes: 64 << 10))
+            heads: NIOHTTPDecoderLimitConfiguration(), room: RequestBodyBudget(maximumBytes: 64 << 10))
     }
 
     /// A connection that is open, without TLS.
@@ -47,8 +47,8 @@ struct ConnectionDriver {
             version: version, method: .POST, uri: "/", headers: HTTPHeaders(hosts.map { ("Host", $0) } + more))
     }
 
-    static func answer(_ body: String = "yes", refusal: Refusal? = nil) -> JSONAnswer {
-        JSONAnswer(status: .ok, body: Array(body.utf8), traceID: "t", refusal: refusal)
+    static func answer(_ body: String = "yes", refusal: Refusal? = nil) -> HTTPAnswer {
+        HTTPAnswer(status: .ok, body: Array(body.utf8), traceID: "t", refusal: refusal)
     }
 
     static func body(maximum: Int = 32 << 10) -> AwaitedBody {

@@ -42,7 +42,7 @@ package final class StubService: VerificationService {
         asked.withLock { $0.append(key) }
         if key.hasPrefix("blank") { return .refused(" ") }
         if key.hasPrefix("down") {
-            return .fault(PassingFault(stage: .referrers, host: "registry.example:5000", cause: "connection refused"))
+            return .fault(TransientFault(stage: .referrers, host: "registry.example:5000", cause: "connection refused"))
         }
         if key.hasPrefix("slow") { try? await Task.sleep(for: .seconds(60)) }
         // Like a service with a bug: it does not notice that it was cancelled.
@@ -79,7 +79,7 @@ package final class StubService: VerificationService {
         let key = question.key.description
         asked.withLock { $0.append(key) }
         if key.hasPrefix("down") {
-            return .fault(PassingFault(stage: .resolve, host: "registry.example", cause: "status 503"))
+            return .fault(TransientFault(stage: .resolve, host: "registry.example", cause: "status 503"))
         }
         if key.hasPrefix("slow") { try? await Task.sleep(for: .seconds(60)) }
         return .reference("\(key)@\(StubService.digest)")

@@ -103,7 +103,7 @@ import Testing
             try await repository.update(at: Date(), deadline: start + .milliseconds(300))
         }
         #expect(error?.error.problem == .deadline)
-        #expect(error?.isPassing == true)
+        #expect(error?.isTransient == true)
         #expect(ContinuousClock.now - start < .seconds(15))
     }
 }

@@ -14,7 +14,7 @@ import Verification
         #expect(text.boundedQuote.utf8.count <= String.longestQuote + 3)
         let report = VerifierReport(subject: "s", isSuccess: false, message: text, errorReason: text, remediation: text)
         #expect(report.json.bytes.count < 4 * String.longestQuote)
-        #expect(PassingFault(stage: .fetch, host: nil, cause: text).description.utf8.count < 2 * String.longestQuote)
+        #expect(TransientFault(stage: .fetch, host: nil, cause: text).description.utf8.count < 2 * String.longestQuote)
     }
 
     /// One character can have any number of marks: bytes count, and no scalar is cut apart.

@@ -85,7 +85,7 @@ struct ScriptedVerifier: ArtifactVerifier {
         artifact: Descriptor, subject: Descriptor, reference: ImageReference, store: any ReferrerStore,
         deadline: ContinuousClock.Instant
     ) async -> ArtifactOutcome {
-        outcomes[artifact.digest] ?? .fault(PassingFault(stage: .fetch, host: "scripted", cause: "no outcome"))
+        outcomes[artifact.digest] ?? .fault(TransientFault(stage: .fetch, host: "scripted", cause: "no outcome"))
     }
 
     static func good(_ subject: String = "x") -> ArtifactOutcome {
@@ -94,7 +94,7 @@ struct ScriptedVerifier: ArtifactVerifier {
     static func bad(_ subject: String = "x") -> ArtifactOutcome {
         .judged(VerifierReport(subject: subject, isSuccess: false, message: "bad", errorReason: "why"), validUntil: nil)
     }
-    static let fault = ArtifactOutcome.fault(PassingFault(stage: .fetch, host: "scripted", cause: "slow"))
+    static let fault = ArtifactOutcome.fault(TransientFault(stage: .fetch, host: "scripted", cause: "slow"))
 }
 
 @Suite struct PipelineTests {
@@ -158,11 +158,11 @@ struct ScriptedVerifier: ArtifactVerifier {
     }
 
     @Test(arguments: [RegistryError.Kind.throttled, .unavailable, .timeout, .cancelled, .credentials])
-    func passingFaultsAreNeverVerdicts(kind: RegistryError.Kind) async throws {
+    func transientFaultsAreNeverVerdicts(kind: RegistryError.Kind) async throws {
         let error = RegistryError(kind, host: "r.example", detail: "why")
         for store in [ScriptedStore(resolution: .failure(error)), ScriptedStore(listing: .failure(error))] {
             guard case .fault(let fault) = try await run(store: store, verifier: ScriptedVerifier()) else {
-                Issue.record("a passing fault became a verdict")
+                Issue.record("a transient fault became a verdict")
                 return
             }
             #expect(fault.host == "r.example")
@@ -269,7 +269,7 @@ struct ScriptedVerifier: ArtifactVerifier {
         #expect(store.log.count { $0 == "resolve" } == 1)
     }
 
-    @Test func passingFaultsAreAskedAnew() async throws {
+    @Test func transientFaultsAreAskedAnew() async throws {
         let store = ScriptedStore(resolution: .failure(RegistryError(.throttled, host: "r.example", detail: "429")))
         let service = service(store)
         for _ in 0..<3 {
@@ -315,7 +315,7 @@ struct ScriptedVerifier: ArtifactVerifier {
         let store = ScriptedStore(gate: gate)
         let service = service(store)
         let key = try VerificationKey(parsing: "r.example/a:v1")
-        var faults: [PassingFault] = []
+        var faults: [TransientFault] = []
         var times: [Duration] = []
         for time in [Duration.seconds(1), .seconds(100), .seconds(100)] {
             let start = ContinuousClock.now

@@ -6,7 +6,7 @@ import Testing
 
 /// What may stand in for a verification that a fault prevents, and what may not.
 @Suite struct VerifiedImagesTests {
-    private let fault = PassingFault(stage: .resolve, host: "r.example", cause: "cannot connect")
+    private let fault = TransientFault(stage: .resolve, host: "r.example", cause: "cannot connect")
     private let start = ContinuousClock.now
     private let time = Date(timeIntervalSince1970: 1_800_000_000)
 

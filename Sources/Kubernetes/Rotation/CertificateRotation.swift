@@ -165,7 +165,7 @@ package actor CertificateRotation {
             refusals.reset()
         } catch let error as KubernetesError {
             report(error, from: .steps)
-            if error.isPassing {
+            if error.isTransient {
                 refusals.reset()
                 look(after: absence.nextAttempt(retryAfter: error.retryAfter))
             } else {

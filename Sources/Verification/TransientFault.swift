@@ -3,7 +3,7 @@ import Quotation
 /// A fault that says nothing about the image and may be gone in a moment: a timeout, throttling, a registry that is
 /// down. With ``isConfiguration`` it lasts until the configuration is mended. It is never a verdict: no cache of ours
 /// keeps it, and the provider reports it so that Gatekeeper does not keep it either.
-package struct PassingFault: Error, Sendable, Hashable, CustomStringConvertible {
+package struct TransientFault: Error, Sendable, Hashable, CustomStringConvertible {
     /// The step that could not be finished.
     package enum Stage: String, Sendable, Hashable {
         case configuration = "configuration"
@@ -36,7 +36,7 @@ package struct PassingFault: Error, Sendable, Hashable, CustomStringConvertible 
     /// Whether it lasts until the configuration is mended: asking again is of no use before.
     package let isConfiguration: Bool
 
-    /// A passing fault.
+    /// A transient fault.
     package init(stage: Stage, host: String?, cause: String, isConfiguration: Bool = false) {
         self.isConfiguration = isConfiguration
         self.stage = stage

@@ -1,14 +1,14 @@
 /// The state of a budget: which body holds how much, and which waiting body is next.
-extension BodyBudget {
+extension ResponseBodyBudget {
     struct Holding {
         var bytes = 0
         /// The size that the body is expected to reach.
         var expected: Int
         /// Whether it is still being received: only then it can give way.
         var isUnderWay: Bool
-        /// Whether it is whole and waits to be processed (``BodyBudget/hold(_:_:)``).
+        /// Whether it is whole and waits to be processed (``ResponseBodyBudget/hold(_:_:)``).
         var isHeld = false
-        /// Whether it may grow beyond ``BodyBudget/alwaysGranted``.
+        /// Whether it may grow beyond ``ResponseBodyBudget/alwaysGranted``.
         var isAdmitted = false
         /// The bytes for which it waits, unread; 0 when it does not wait.
         var wanted = 0
@@ -20,7 +20,7 @@ extension BodyBudget {
         var isWaiting: Bool { wanted > 0 }
 
         /// Whether it is, or will be, larger than what every host may hold.
-        func isLarge(with more: Int) -> Bool { max(expected, bytes + more) > BodyBudget.alwaysGranted }
+        func isLarge(with more: Int) -> Bool { max(expected, bytes + more) > ResponseBodyBudget.alwaysGranted }
     }
 
     struct Host {
@@ -60,7 +60,7 @@ extension BodyBudget {
         var credit: Int { Int(max(0, delivered - lost)) }
 
         mutating func fade(_ now: ContinuousClock.Instant) {
-            let halves = (now - updated) / BodyBudget.halfLife
+            let halves = (now - updated) / ResponseBodyBudget.halfLife
             guard halves > 0.01 else { return }
             // Close enough to an exponential, which would need the C math library.
             let factor = 1 / (1 + halves * (1 + halves / 2))
@@ -102,7 +102,7 @@ extension BodyBudget {
 
         private mutating func remember(_ name: String, _ record: Record) {
             guard record.delivered >= 1 || record.lost >= 1 else { return }
-            if remembered.count >= BodyBudget.maximumRemembered {
+            if remembered.count >= ResponseBodyBudget.maximumRemembered {
                 let median = remembered.values.map(\.updated).sorted()[remembered.count / 2]
                 remembered = remembered.filter { $0.value.updated > median }
             }
@@ -111,7 +111,7 @@ extension BodyBudget {
 
         /// Whether there is room for more bytes of a host.
         private func hasRoom(_ host: Host, _ more: Int) -> Bool {
-            if host.bytes + more <= BodyBudget.alwaysGranted { return true }
+            if host.bytes + more <= ResponseBodyBudget.alwaysGranted { return true }
             let growth = max(0, host.bytes + more - host.record.credit) - host.excess
             return bytes + more <= maximum && excess + growth <= forAll
         }

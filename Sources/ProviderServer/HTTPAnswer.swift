@@ -3,7 +3,7 @@ import NIOCore
 import StrictJSON
 
 /// A whole HTTP answer: JSON about images, or text of the health and metrics listeners.
-package struct JSONAnswer: Sendable {
+package struct HTTPAnswer: Sendable {
     let status: HTTPResponse.Status
     package let body: [UInt8]
     let form: Form

@@ -4,13 +4,13 @@ import Testing
 @testable import ProviderServer
 
 /// What the bodies of all requests may take.
-@Suite struct RequestRoomTests {
+@Suite struct RequestBodyBudgetTests {
     private func body() -> AwaitedBody {
         AwaitedBody(maximum: 1 << 20, tooLarge: { fatalError() }, answer: { _, _ in fatalError() })
     }
 
     @Test func largeBodiesShareOneRoom() {
-        let room = RequestRoom(maximumBytes: 1 << 20)
+        let room = RequestBodyBudget(maximumBytes: 1 << 20)
         var bodies = (0..<2048).map { _ in body() }
         var whole = 0
         for index in bodies.indices {
@@ -24,8 +24,8 @@ import Testing
         #expect((3...4).contains(whole), "the rest is held by bodies that got no further")
         // What is usual has room all the same.
         var usual = body()
-        let hasUsual = usual.hasRoom(for: RequestRoom.alwaysGranted, in: room)
-        let hasMore = usual.hasRoom(for: RequestRoom.alwaysGranted + 1, in: room)
+        let hasUsual = usual.hasRoom(for: RequestBodyBudget.alwaysGranted, in: room)
+        let hasMore = usual.hasRoom(for: RequestBodyBudget.alwaysGranted + 1, in: room)
         #expect(hasUsual && !hasMore)
         bodies = []
         #expect(room.heldBytes == 0)

@@ -1,7 +1,7 @@
 import HTTPTypes
 import ProviderServer
 
-extension JSONAnswer {
+extension HTTPAnswer {
     /// The answer to a request that cannot be answered key by key. The status is for people and meters: Gatekeeper
     /// does not look at it.
     init(_ error: ProviderRequestError, operation: ExternalDataHandler.Operation?, traceID: String) {

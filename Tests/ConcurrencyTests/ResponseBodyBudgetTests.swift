@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Who gets room for the bodies of answers.
-@Suite struct BodyBudgetTests {
+@Suite struct ResponseBodyBudgetTests {
     private static let maximum = 4 << 20
     private static let piece = 64 << 10
 
@@ -15,14 +15,14 @@ import Testing
             let toGoOn = Mutex(0)
         }
 
-        let budget: BodyBudget
-        let share: BodyBudget.Share
+        let budget: ResponseBodyBudget
+        let share: ResponseBodyBudget.Share
         private let told: Told
 
-        init(_ budget: BodyBudget, _ host: String, expected: Int = BodyBudget.usualBodyBytes) {
+        init(_ budget: ResponseBodyBudget, _ host: String, expected: Int = ResponseBodyBudget.usualBodyBytes) {
             let told = Told()
             (self.budget, self.told) = (budget, told)
-            let orders = BodyBudget.Orders(
+            let orders = ResponseBodyBudget.Orders(
                 giveWay: { told.toGiveWay.withLock { $0 = true } }, goOn: { told.toGoOn.withLock { $0 += 1 } })
             share = budget.begin(host, expected: expected, orders)
         }
@@ -32,20 +32,20 @@ import Testing
         /// How often it was told to go on after it had waited.
         func goneOn() -> Int { told.toGoOn.withLock(\.self) }
 
-        func ask(_ bytes: Int) -> BodyBudget.Answer { budget.take(share, bytes, mayWait: true) }
+        func ask(_ bytes: Int) -> ResponseBodyBudget.Answer { budget.take(share, bytes, mayWait: true) }
 
         /// Takes pieces until there is no room or so many are there; says how many bytes it got.
         func take(_ bytes: Int) -> Int {
             var taken = 0
-            while taken < bytes, budget.take(share, BodyBudgetTests.piece) == .granted {
-                taken += BodyBudgetTests.piece
+            while taken < bytes, budget.take(share, ResponseBodyBudgetTests.piece) == .granted {
+                taken += ResponseBodyBudgetTests.piece
             }
             return taken
         }
     }
 
     @Test func oneHostLeavesAQuarter() {
-        let budget = BodyBudget(maximumBytes: Self.maximum)
+        let budget = ResponseBodyBudget(maximumBytes: Self.maximum)
         let bodies = (0..<64).map { _ in Body(budget, "slow") }
         let taken = bodies.reduce(0) { $0 + $1.take(1 << 20) }
         #expect(taken == Self.maximum / 4 * 3)
@@ -54,7 +54,7 @@ import Testing
 
     /// A newcomer gets its share from whoever holds most, and the sums stay right.
     @Test func whoHoldsMostGivesWay() {
-        let budget = BodyBudget(maximumBytes: Self.maximum)
+        let budget = ResponseBodyBudget(maximumBytes: Self.maximum)
         var bodies: [Body] = []
         for host in 0..<10 {
             let own = (0..<8).map { _ in Body(budget, "slow-\(host)") }
@@ -74,19 +74,21 @@ import Testing
 
     /// Ten thousand names of one owner: what is usual still has room.
     @Test func someIsAlwaysGranted() {
-        let budget = BodyBudget(maximumBytes: Self.maximum)
+        let budget = ResponseBodyBudget(maximumBytes: Self.maximum)
         let bodies = (0..<1_000).map { Body(budget, "\($0).hostile") }
         for body in bodies { _ = body.take(1 << 20) }
         #expect(bodies.reduce(0) { $0 + ($1.hasGivenWay() ? 0 : 1) } > 0)
         for number in 0..<100 {
-            #expect(Body(budget, "good-\(number)").take(BodyBudget.alwaysGranted) == BodyBudget.alwaysGranted)
+            #expect(
+                Body(budget, "good-\(number)").take(ResponseBodyBudget.alwaysGranted)
+                    == ResponseBodyBudget.alwaysGranted)
         }
         withExtendedLifetime(bodies) {}
     }
 
     /// The last quarter is for hosts that have sent whole bodies, in the measure of what they sent.
     @Test func whoDeliversIsTrusted() {
-        let budget = BodyBudget(maximumBytes: Self.maximum)
+        let budget = ResponseBodyBudget(maximumBytes: Self.maximum)
         func deliver(_ host: String, _ bytes: Int) {
             let body = Body(budget, host)
             #expect(body.take(bytes) == bytes)
@@ -103,7 +105,7 @@ import Testing
         for body in names { _ = body.take(64 << 10) }
         #expect(budget.counts.bytes == Self.maximum / 4 * 3)
         let (good, stranger, turncoat) = (Body(budget, "good"), Body(budget, "stranger"), Body(budget, "turncoat"))
-        let few = BodyBudget.alwaysGranted
+        let few = ResponseBodyBudget.alwaysGranted
         #expect(stranger.take(1 << 20) == few && turncoat.take(1 << 20) == few)
         #expect(good.take(1 << 20) >= 448 << 10)
         withExtendedLifetime(names) {}
@@ -111,7 +113,7 @@ import Testing
 
     /// What waits to be judged cannot give way, and has half at most.
     @Test func whatWaitsHasHalf() {
-        let budget = BodyBudget(maximumBytes: Self.maximum)
+        let budget = ResponseBodyBudget(maximumBytes: Self.maximum)
         var held = (0..<10).compactMap { budget.hold("host-\($0)", 512 << 10) }
         #expect(held.count == 4)
         #expect(budget.hold("small", 16 << 10) != nil)
@@ -123,7 +125,7 @@ import Testing
 
     /// What finds no room waits, and is told when others have ended: who holds least first.
     @Test func whatFindsNoRoomWaits() {
-        let budget = BodyBudget(maximumBytes: Self.maximum)
+        let budget = ResponseBodyBudget(maximumBytes: Self.maximum)
         var first: Body? = Body(budget, "a", expected: 3 << 20)
         #expect(first?.ask(3 << 20) == .granted)
         let large = Body(budget, "a", expected: 2 << 20)
@@ -136,7 +138,7 @@ import Testing
 
     /// Of one host no more large bodies begin than can end: none of them waits for another without end.
     @Test func largeBodiesOfAHostComeOneAfterTheOther() {
-        let budget = BodyBudget(maximumBytes: Self.maximum)
+        let budget = ResponseBodyBudget(maximumBytes: Self.maximum)
         var bodies = (0..<16).map { _ in Body(budget, "good", expected: 1 << 20) }
         var answers = bodies.map { $0.ask(128 << 10) }
         #expect(answers == Array(repeating: .granted, count: 3) + Array(repeating: .wait, count: 13))
@@ -155,7 +157,7 @@ import Testing
 
     /// Another host came, and there is less room than was thought: who began first comes to its end.
     @Test func theFirstComesToItsEnd() {
-        let budget = BodyBudget(maximumBytes: Self.maximum)
+        let budget = ResponseBodyBudget(maximumBytes: Self.maximum)
         let bodies = (0..<3).map { _ in Body(budget, "a", expected: 1 << 20) }
         for body in bodies { #expect(body.ask(512 << 10) == .granted) }
         let other = Body(budget, "b", expected: 1536 << 10)
@@ -168,7 +170,7 @@ import Testing
     /// Hosts that send without end make each other give way once; what they send then is not read, until what is there
     /// ends.
     @Test func floodingHostsDoNotTakeTurns() {
-        let budget = BodyBudget(maximumBytes: Self.maximum)
+        let budget = ResponseBodyBudget(maximumBytes: Self.maximum)
         var bodies: [[Body]] = (0..<10).map { host in
             (0..<8).map { _ in Body(budget, "slow-\(host)", expected: 2 << 20) }
         }
@@ -193,7 +195,7 @@ import Testing
 
     /// From many threads at once.
     @Test func theSumsStayRight() async {
-        let budget = BodyBudget(maximumBytes: Self.maximum)
+        let budget = ResponseBodyBudget(maximumBytes: Self.maximum)
         await withTaskGroup(of: Void.self) { group in
             for host in 0..<8 {
                 group.addTask {
@@ -206,6 +208,7 @@ import Testing
                 }
             }
         }
-        #expect(budget.counts.bytes == 0 && budget.counts.largest <= Self.maximum + 8 * BodyBudget.alwaysGranted)
+        #expect(
+            budget.counts.bytes == 0 && budget.counts.largest <= Self.maximum + 8 * ResponseBodyBudget.alwaysGranted)
     }
 }

@@ -2,9 +2,9 @@ import Synchronization
 
 /// A memory budget for the bodies of requests, over all connections. A limit per body and a limit of connections do not
 /// do: their product is far too much.
-final class RequestRoom: Sendable {
+final class RequestBodyBudget: Sendable {
     /// That of the process.
-    static let process = RequestRoom(maximumBytes: 64 << 20)
+    static let process = RequestBodyBudget(maximumBytes: 64 << 20)
     /// The bytes that any body may have without asking: as many as a pod with dozens of images needs. They are bounded
     /// by the limit of connections.
     static let alwaysGranted = 16 << 10
@@ -19,10 +19,10 @@ final class RequestRoom: Sendable {
 
     /// The bytes of one request; they are free again when nobody holds this any more.
     final class Share: Sendable {
-        private let room: RequestRoom
+        private let room: RequestBodyBudget
         private let bytes = Atomic<Int>(0)
 
-        init(_ room: RequestRoom) { self.room = room }
+        init(_ room: RequestBodyBudget) { self.room = room }
 
         deinit { room.bytes.subtract(bytes.load(ordering: .relaxed), ordering: .relaxed) }
 

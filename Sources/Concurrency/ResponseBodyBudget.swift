@@ -15,9 +15,9 @@ import Synchronization
 /// A quarter of the budget is for hosts that deliver: of it each may use as many bytes as it has lately sent in whole
 /// bodies, less those of bodies that were broken off. And each host may always hold ``alwaysGranted`` bytes, so that
 /// the usual manifest and signature of some kilobytes never wait.
-package final class BodyBudget: Sendable {
+package final class ResponseBodyBudget: Sendable {
     /// The budget of the process: all clients share it unless told otherwise.
-    package static let process = BodyBudget()
+    package static let process = ResponseBodyBudget()
     /// 64 MiB.
     package static let usualBytes = 64 << 20
     /// What every host may hold, whatever the others do. There are as many hosts as connections at most.
@@ -54,11 +54,11 @@ package final class BodyBudget: Sendable {
 
     /// The bytes of one body. They are released when the last reference to the share is.
     package final class Share: Sendable {
-        fileprivate let budget: BodyBudget
+        fileprivate let budget: ResponseBodyBudget
         fileprivate let host: String
         fileprivate let number: UInt64
 
-        fileprivate init(_ budget: BodyBudget, _ host: String, _ number: UInt64) {
+        fileprivate init(_ budget: ResponseBodyBudget, _ host: String, _ number: UInt64) {
             (self.budget, self.host, self.number) = (budget, host, number)
         }
 
