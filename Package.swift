@@ -283,7 +283,8 @@ var targets: [Target] = [
 // built: a fuzzer of a parser does not wait for a server to compile.
 if Context.environment["COUNTERSIGN_FUZZ"] != nil {
     let rooms = [
-        "Encoding", "Quotation", "Concurrency", "StrictJSON", "YAML", "IPAddresses", "ChildProcess", "HTTP", "OCI",
+        "Encoding", "Quotation", "Concurrency", "StrictJSON", "YAML", "IPAddresses", "Files", "ChildProcess", "HTTP",
+        "OCI",
         "OCIRegistry", "PKI", "Notation", "NotationOnline", "KeyManagement", "ServiceMetrics", "ConfigurationModel",
         "Verification", "Gatekeeper", "Sigstore", "TUF",
     ]
