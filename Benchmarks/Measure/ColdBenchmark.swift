@@ -1,9 +1,9 @@
-import OCIRegistry
 import FoundationEssentials
 import HTTP
 import NIOPosix
 import Notation
 import OCI
+import OCIRegistry
 
 /// Images never seen before, over a registry on loopback: what the first pod of an image costs, all requests included.
 struct ColdBenchmark {

@@ -1,9 +1,9 @@
-import OCIRegistry
 import FoundationEssentials
 import Glibc
 import HTTP
 import Notation
 import OCI
+import OCIRegistry
 
 /// Debian's `docker-registry` as a process of its own: 2.8, without a Referrers API, so that signatures are found by
 /// the referrers tag. What it was asked is counted in its access log.

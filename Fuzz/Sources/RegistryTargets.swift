@@ -1,5 +1,6 @@
-@testable import OCIRegistry
 import HTTP
+
+@testable import OCIRegistry
 
 let registryTargets = [
     FuzzTarget("challenge", maximumLength: 4096) { bytes in

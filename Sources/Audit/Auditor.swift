@@ -1,4 +1,3 @@
-import Quotation
 import FoundationEssentials
 import OCI
 import Quotation

@@ -1,8 +1,8 @@
-import OCIRegistry
 import Concurrency
 import FoundationEssentials
 import HTTP
 import OCI
+import OCIRegistry
 import StrictJSON
 import Synchronization
 

@@ -1,5 +1,5 @@
-import OCIRegistry
 import HTTP
+import OCIRegistry
 import Quotation
 
 /// What a key vault asks for when a request has no token: which audience, of which tenant.

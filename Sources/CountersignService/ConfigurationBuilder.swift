@@ -1,15 +1,15 @@
-import CustomResources
 import Concurrency
 import ConfigurationModel
-import IPAddresses
-import OCIRegistry
-import ServiceMetrics
+import CustomResources
 import FoundationEssentials
+import IPAddresses
 import KeyManagement
 import Logging
 import Notation
 import NotationVerifier
 import OCI
+import OCIRegistry
+import ServiceMetrics
 import SharedCache
 import Verification
 

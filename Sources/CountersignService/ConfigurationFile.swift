@@ -1,9 +1,9 @@
 import ConfigurationModel
-import ServiceMetrics
 import FoundationEssentials
 import KeyManagement
 import Logging
 import ServiceLifecycle
+import ServiceMetrics
 import Synchronization
 import Verification
 

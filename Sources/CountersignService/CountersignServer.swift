@@ -1,7 +1,6 @@
 import Concurrency
-import CustomResources
 import ConfigurationModel
-import ServiceMetrics
+import CustomResources
 import FoundationEssentials
 import HTTP
 import Kubernetes
@@ -12,6 +11,7 @@ import ProviderServer
 import Quotation
 import ServiceLifecycle
 import ServiceLogging
+import ServiceMetrics
 import SharedCache
 import Verification
 

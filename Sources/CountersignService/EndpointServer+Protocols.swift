@@ -1,8 +1,8 @@
-import ServiceMetrics
 import Gatekeeper
 import Kyverno
 import Logging
 import ProviderServer
+import ServiceMetrics
 import Verification
 
 extension EndpointServer {

@@ -1,5 +1,5 @@
-import ConfigurationModel
 import Azure
+import ConfigurationModel
 import KeyManagement
 import Logging
 import Quotation

@@ -1,11 +1,11 @@
-import ConfigurationModel
-import OCIRegistry
-import ServiceMetrics
 import Azure
+import ConfigurationModel
 import FoundationEssentials
 import HTTP
 import Kubernetes
+import OCIRegistry
 import Quotation
+import ServiceMetrics
 
 /// What all Azure identities of the process share: it outlives changes of the configuration, so that tokens do too.
 struct AzureAccess: Sendable {

@@ -1,14 +1,14 @@
-import ConfigurationModel
-import IPAddresses
-import OCIRegistry
-import ServiceMetrics
 import Azure
 import Concurrency
+import ConfigurationModel
 import FoundationEssentials
 import HTTP
+import IPAddresses
 import Logging
 import OCI
+import OCIRegistry
 import Quotation
+import ServiceMetrics
 import SharedCache
 import Verification
 

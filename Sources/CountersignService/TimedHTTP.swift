@@ -1,5 +1,5 @@
-import ServiceMetrics
 import HTTP
+import ServiceMetrics
 
 /// A client that observes how long each host takes, as a stage of verifications.
 struct TimedHTTP: HTTPSending {

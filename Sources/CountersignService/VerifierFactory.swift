@@ -1,11 +1,11 @@
 import ConfigurationModel
 import IPAddresses
-import NotationOnline
-import ServiceMetrics
 import KeyManagement
 import Notation
+import NotationOnline
 import NotationVerifier
 import OCI
+import ServiceMetrics
 import StrictJSON
 
 /// Makes verifiers from a configuration.

@@ -1,7 +1,7 @@
-import ServiceMetrics
 import KeyManagement
 import Kubernetes
 import Logging
+import ServiceMetrics
 
 extension ResourceConfiguration {
     /// The configuration that a cluster's custom resources are now, read once, for a command. Nothing is written: no

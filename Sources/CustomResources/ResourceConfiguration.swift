@@ -1,10 +1,10 @@
 import Concurrency
 import ConfigurationModel
-import ServiceMetrics
 import FoundationEssentials
 import KeyManagement
 import Kubernetes
 import Logging
+import ServiceMetrics
 import StrictJSON
 import Synchronization
 import Verification

@@ -1,8 +1,8 @@
-import ServiceMetrics
 import FoundationEssentials
 import Kubernetes
 import Logging
 import ServiceLifecycle
+import ServiceMetrics
 
 /// Watches all kinds of custom resources, keeps the configuration as they say, and tells how each is doing.
 package struct ResourceReconciler: Service {

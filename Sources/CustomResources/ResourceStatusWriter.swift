@@ -1,7 +1,7 @@
-import ServiceMetrics
 import FoundationEssentials
 import Kubernetes
 import Logging
+import ServiceMetrics
 import StrictJSON
 import Synchronization
 

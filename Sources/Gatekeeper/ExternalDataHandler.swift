@@ -1,10 +1,10 @@
 import Concurrency
-import ServiceMetrics
 import HTTPTypes
 import Logging
 import NIOCore
 import ProviderServer
 import ServiceLogging
+import ServiceMetrics
 import Verification
 
 /// Answers verify and mutate requests: reads the keys, asks the service for all of them at once, and writes what is

@@ -1,9 +1,9 @@
-import ServiceMetrics
 import Logging
 import NIOCore
 import NIOHTTP1
 import ProviderServer
 import Quotation
+import ServiceMetrics
 import Verification
 
 /// The two routes of the external-data protocol, and complete answers to everything else.

@@ -1,6 +1,6 @@
 import Concurrency
-import IPAddresses
 import FoundationEssentials
+import IPAddresses
 import Quotation
 
 /// The methods of a request.

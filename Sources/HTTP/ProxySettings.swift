@@ -1,5 +1,5 @@
-import IPAddresses
 import Encoding
+import IPAddresses
 
 /// Which requests go through which proxy, read once from environment variables in the way of Go's programs, which
 /// Ratify and the cluster's other components are:

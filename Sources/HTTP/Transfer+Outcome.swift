@@ -1,6 +1,6 @@
+import CCurl
 import Concurrency
 import IPAddresses
-import CCurl
 
 /// What a transfer comes to.
 extension Transfer {

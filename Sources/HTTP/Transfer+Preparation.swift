@@ -1,5 +1,5 @@
-import IPAddresses
 import CCurl
+import IPAddresses
 
 /// What libcurl is asked for.
 extension Transfer {

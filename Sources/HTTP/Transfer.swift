@@ -1,5 +1,5 @@
-import Concurrency
 import CCurl
+import Concurrency
 
 /// An exchange under way: its libcurl handle and what has arrived.
 ///

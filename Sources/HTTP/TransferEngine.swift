@@ -1,5 +1,5 @@
-import Concurrency
 import CCurl
+import Concurrency
 import Synchronization
 
 /// Runs transfers on one thread of its own, over libcurl's multi interface. Connections, their pool and their caps

@@ -1,6 +1,6 @@
-import OCIRegistry
 import Encoding
 import OCI
+import OCIRegistry
 import Quotation
 import StrictJSON
 import Synchronization

@@ -1,12 +1,11 @@
 import Concurrency
-import Quotation
-import ServiceMetrics
 import HTTPTypes
 import Logging
 import NIOCore
 import OCI
 import ProviderServer
 import Quotation
+import ServiceMetrics
 import StrictJSON
 import Verification
 

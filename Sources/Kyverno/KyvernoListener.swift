@@ -1,6 +1,6 @@
-import ServiceMetrics
 import Logging
 import ProviderServer
+import ServiceMetrics
 import Verification
 
 /// The listener for Kyverno, beside Gatekeeper's: it asks for a client certificate, but does not insist.

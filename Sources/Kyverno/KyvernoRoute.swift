@@ -1,4 +1,3 @@
-import ServiceMetrics
 import HTTPTypes
 import Logging
 import NIOCore
@@ -6,6 +5,7 @@ import NIOHTTP1
 import NIOSSL
 import ProviderServer
 import Quotation
+import ServiceMetrics
 import Verification
 
 /// Kyverno's route, and who may use it.

@@ -1,4 +1,3 @@
-import Quotation
 import OCI
 import ProviderServer
 import Quotation

@@ -1,6 +1,6 @@
-import Notation
 import FoundationEssentials
 import HTTP
+import Notation
 import PKI
 import Quotation
 

@@ -1,7 +1,7 @@
-import Notation
 import Encoding
 import FoundationEssentials
 import HTTP
+import Notation
 import PKI
 
 /// Finds out by OCSP whether a certificate is revoked (trust store and trust policy specification, "OCSP"; RFC 6960).

@@ -1,7 +1,7 @@
-import HTTP
-import Notation
 import Concurrency
 import FoundationEssentials
+import HTTP
+import Notation
 import PKI
 
 /// Keeps verified OCSP answers and revocation lists until their own `nextUpdate`, or until those who ask want them

@@ -1,6 +1,6 @@
-import Notation
 import FoundationEssentials
 import HTTP
+import Notation
 import PKI
 
 /// Checks revocation by OCSP and certificate revocation lists (trust store and trust policy specification, "Certificate

@@ -1,8 +1,8 @@
-import Notation
 import Concurrency
 import Crypto
 import Encoding
 import FoundationEssentials
+import Notation
 import PKI
 import Synchronization
 

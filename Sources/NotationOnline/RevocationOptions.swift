@@ -1,6 +1,6 @@
+import FoundationEssentials
 import IPAddresses
 import Notation
-import FoundationEssentials
 
 /// The limits of a revocation check.
 public struct RevocationOptions: Hashable, Sendable {

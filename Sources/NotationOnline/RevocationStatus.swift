@@ -1,5 +1,5 @@
-import Notation
 import FoundationEssentials
+import Notation
 
 /// What is known of one certificate's revocation.
 enum RevocationStatus: Sendable {

@@ -1,5 +1,5 @@
-import Notation
 import HTTP
+import Notation
 import Quotation
 
 /// A place that a certificate or a list names for revocation information ("support only HTTP CRL URLs"; responses are

@@ -1,6 +1,6 @@
-import Notation
 import FoundationEssentials
 import HTTP
+import Notation
 import PKI
 
 /// Has signatures countersigned by a timestamp authority over HTTP (RFC 3161, section 3.4), and believes no answer that

@@ -1,5 +1,5 @@
-import Notation
 import FoundationEssentials
+import Notation
 import PKI
 import Synchronization
 

@@ -1,6 +1,6 @@
 import NotationOnline
-import ServiceMetrics
 import ServiceLifecycle
+import ServiceMetrics
 import Synchronization
 
 /// The revocation answers of the process, kept over changes of the configuration: all verifiers share them, for their

@@ -1,5 +1,5 @@
-import Files
 import Concurrency
+import Files
 import StrictJSON
 
 /// An OCI image layout: a directory that holds what a registry's repository would (image specification, "Image

@@ -1,6 +1,6 @@
+import Encoding
 import HTTP
 import OCI
-import Encoding
 import Quotation
 import StrictJSON
 

@@ -1,8 +1,8 @@
+import Concurrency
 import Files
+import FoundationEssentials
 import HTTP
 import OCI
-import Concurrency
-import FoundationEssentials
 import Synchronization
 
 /// Credentials from a docker `config.json`: `auths`, `credHelpers` and `credsStore`; a mounted secret of type

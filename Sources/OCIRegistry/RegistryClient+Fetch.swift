@@ -1,5 +1,5 @@
-import OCI
 import HTTP
+import OCI
 import Quotation
 
 extension RegistryClient {

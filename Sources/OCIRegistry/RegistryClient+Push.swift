@@ -1,6 +1,6 @@
-import OCI
 import Encoding
 import HTTP
+import OCI
 import Quotation
 
 extension RegistryClient {

@@ -1,7 +1,7 @@
-import IPAddresses
-import OCI
 import Encoding
 import HTTP
+import IPAddresses
+import OCI
 import Quotation
 import StrictJSON
 

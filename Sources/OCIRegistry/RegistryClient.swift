@@ -1,6 +1,6 @@
-import OCI
 import Concurrency
 import HTTP
+import OCI
 import Synchronization
 
 /// A client of registries by the OCI distribution specification 1.1.

@@ -1,5 +1,5 @@
-import OCI
 import Concurrency
+import OCI
 
 extension SingleFlight where Failure == RegistryError {
     /// The outcome of the work for this key: of the one that is under way, or of a new one.

@@ -1,6 +1,6 @@
-import IPAddresses
 import Concurrency
 import HTTP
+import IPAddresses
 
 /// The choices and limits of a ``RegistryClient``.
 public struct RegistryOptions: Sendable {

@@ -1,5 +1,5 @@
-import OCI
 import HTTP
+import OCI
 import Quotation
 
 /// Which other hosts a registry may send its callers' credentials to, as the place where its tokens come from (the

@@ -1,9 +1,9 @@
-import ConfigurationModel
-import ServiceMetrics
 import Audit
+import ConfigurationModel
 import Kubernetes
 import Logging
 import ServiceLifecycle
+import ServiceMetrics
 import Synchronization
 import Verification
 

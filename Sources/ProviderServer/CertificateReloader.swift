@@ -1,8 +1,8 @@
-import ServiceMetrics
 import Logging
 import NIOSSL
 import ServiceLifecycle
 import ServiceLogging
+import ServiceMetrics
 import Synchronization
 
 /// Keeps the certificate, key and client authorities in force equal to the files.

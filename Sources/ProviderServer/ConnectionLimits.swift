@@ -1,6 +1,6 @@
-import ServiceMetrics
 import Logging
 import NIOCore
+import ServiceMetrics
 
 /// What the connections of a listener share: timeouts, the memory for bodies, metrics and the log of refusals.
 struct ConnectionLimits: Sendable {

@@ -1,8 +1,8 @@
-import ServiceMetrics
 import Logging
 import NIOCore
 import NIOSSL
 import ServiceLifecycle
+import ServiceMetrics
 import Verification
 
 /// Why the provider does not serve: what could not be read or bound, and what to do.

@@ -1,9 +1,8 @@
 import Concurrency
-import Quotation
-import ServiceMetrics
 import Logging
 import Quotation
 import ServiceLogging
+import ServiceMetrics
 
 /// The outcome of a key, for the log and the metrics.
 package enum KeyVerdict: String, Sendable, CaseIterable {

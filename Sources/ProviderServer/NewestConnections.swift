@@ -1,5 +1,5 @@
-import ServiceMetrics
 import NIOCore
+import ServiceMetrics
 import Synchronization
 
 /// Who may open a connection, before anything is spent on it.

@@ -1,6 +1,6 @@
-import ServiceMetrics
 import Logging
 import NIOCore
+import ServiceMetrics
 import Synchronization
 
 /// Who may open another connection, before anything is spent on it.

@@ -1,7 +1,7 @@
-import ServiceMetrics
 import HTTPTypes
 import NIOCore
 import NIOHTTP1
+import ServiceMetrics
 import Synchronization
 import Verification
 

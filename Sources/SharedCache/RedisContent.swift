@@ -1,11 +1,11 @@
 import ConfigurationModel
-import OCIRegistry
-import ServiceMetrics
 import Crypto
 import Encoding
 import Logging
 import OCI
+import OCIRegistry
 import Redis
+import ServiceMetrics
 import StrictJSON
 import Synchronization
 

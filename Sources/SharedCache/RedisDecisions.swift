@@ -1,10 +1,10 @@
-import ServiceMetrics
 import Crypto
 import Encoding
 import FoundationEssentials
 import Logging
 import Redis
 import ServiceLifecycle
+import ServiceMetrics
 import StrictJSON
 import Verification
 

@@ -1,6 +1,6 @@
-import ServiceMetrics
 import Logging
 import Redis
+import ServiceMetrics
 
 /// What replicas share through one Redis, over one connection.
 package struct SharedCache: Sendable {

@@ -1,8 +1,8 @@
 import Concurrency
 import ConfigurationModel
-import ServiceMetrics
 import FoundationEssentials
 import OCI
+import ServiceMetrics
 import StrictJSON
 
 /// One configuration, immutable. A request uses the same snapshot from its beginning to its end, even when a new

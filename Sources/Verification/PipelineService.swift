@@ -1,8 +1,8 @@
-import ConfigurationModel
-import ServiceMetrics
 import Concurrency
+import ConfigurationModel
 import FoundationEssentials
 import OCI
+import ServiceMetrics
 import Synchronization
 
 /// Gives the configuration that answers for a namespace.

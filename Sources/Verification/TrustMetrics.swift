@@ -1,6 +1,6 @@
-import ServiceMetrics
 import FoundationEssentials
 import KeyManagement
+import ServiceMetrics
 
 /// What the metrics say of trusted certificates: until when they last, and how their sources are doing.
 package enum TrustMetrics {

@@ -1,7 +1,6 @@
-import ConfigurationModel
-import ServiceMetrics
 import ArgumentParser
 import Audit
+import ConfigurationModel
 import CountersignService
 import CustomResources
 import FoundationEssentials
@@ -9,6 +8,7 @@ import KeyManagement
 import Kubernetes
 import Logging
 import Quotation
+import ServiceMetrics
 import StrictJSON
 import Verification
 

@@ -1,14 +1,14 @@
-import Encoding
-import ConfigurationModel
-import ServiceMetrics
 import ArgumentParser
+import ConfigurationModel
 import CountersignService
+import Encoding
 import FoundationEssentials
 import KeyManagement
 import Logging
 import NotationVerifier
 import PKI
 import Quotation
+import ServiceMetrics
 import StrictJSON
 
 /// `countersign certificates`: what is trusted now, from where, and until when.

@@ -1,6 +1,6 @@
-import OCIRegistry
 import FoundationEssentials
 import OCI
+import OCIRegistry
 
 #if canImport(Glibc)
     import Glibc

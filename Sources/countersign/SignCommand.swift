@@ -1,10 +1,10 @@
+import ArgumentParser
 import Concurrency
 import ConfigurationModel
-import NotationOnline
-import ArgumentParser
 import CountersignService
 import FoundationEssentials
 import Notation
+import NotationOnline
 import OCI
 import PKI
 import Quotation

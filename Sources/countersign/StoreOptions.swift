@@ -1,9 +1,9 @@
-import OCIRegistry
 import ArgumentParser
 import CountersignService
 import FoundationEssentials
 import HTTP
 import OCI
+import OCIRegistry
 import Quotation
 
 /// Where a command finds images.

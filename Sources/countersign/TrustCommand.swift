@@ -1,7 +1,7 @@
-import Files
-import Encoding
 import ArgumentParser
 import CountersignService
+import Encoding
+import Files
 import FoundationEssentials
 import HTTP
 import PKI

@@ -1,5 +1,5 @@
-import Encoding
 import ArgumentParser
+import Encoding
 import FoundationEssentials
 import PKI
 import Quotation

@@ -1,13 +1,13 @@
-import ConfigurationModel
-import NotationOnline
-import ServiceMetrics
 import ArgumentParser
+import ConfigurationModel
 import CountersignService
 import FoundationEssentials
 import Logging
 import Notation
+import NotationOnline
 import OCI
 import Quotation
+import ServiceMetrics
 import StrictJSON
 import Verification
 

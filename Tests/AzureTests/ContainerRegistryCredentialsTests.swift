@@ -1,6 +1,6 @@
-import OCIRegistry
 import Azure
 import Foundation
+import OCIRegistry
 import Synchronization
 import TestSupport
 import Testing

@@ -1,8 +1,8 @@
-import OCIRegistry
 import Azure
 import Foundation
 import HTTP
 import OCI
+import OCIRegistry
 import Synchronization
 import TestSupport
 

@@ -1,7 +1,8 @@
-@testable import Concurrency
 import Synchronization
 import TestSupport
 import Testing
+
+@testable import Concurrency
 
 /// Who works, who waits, who is turned away.
 @Suite(.timeLimit(.minutes(5))) struct ConcurrencyLimiterTests {

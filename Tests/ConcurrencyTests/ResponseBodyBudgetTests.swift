@@ -1,7 +1,8 @@
-@testable import Concurrency
 import Synchronization
 import TestSupport
 import Testing
+
+@testable import Concurrency
 
 /// Who gets room for the bodies of answers.
 @Suite struct ResponseBodyBudgetTests {

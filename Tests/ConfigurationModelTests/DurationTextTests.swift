@@ -1,5 +1,6 @@
-@testable import ConfigurationModel
 import Testing
+
+@testable import ConfigurationModel
 
 @Suite struct DurationTextTests {
     @Test(arguments: [

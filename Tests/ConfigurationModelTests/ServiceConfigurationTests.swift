@@ -1,7 +1,7 @@
-@testable import ConfigurationModel
 import StrictJSON
 import Testing
 
+@testable import ConfigurationModel
 @testable import Verification
 
 @Suite struct ServiceConfigurationTests {

@@ -1,6 +1,6 @@
-import NotationOnline
 import Foundation
 import Notation
+import NotationOnline
 import OCI
 import StrictJSON
 import TestSupport

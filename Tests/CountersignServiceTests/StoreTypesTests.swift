@@ -1,12 +1,12 @@
-import Logging
 import ConfigurationModel
-@testable import OCIRegistry
+import Logging
 import ServiceMetrics
 import StrictJSON
 import Testing
 
 @testable import CountersignService
 @testable import OCI
+@testable import OCIRegistry
 
 /// What depends on the type of a store, or of its credentials, in whatever case that is written.
 @Suite struct StoreTypesTests {

@@ -1,7 +1,8 @@
-@testable import CustomResources
 import Kubernetes
 import StrictJSON
 import Testing
+
+@testable import CustomResources
 
 @Suite struct ResourceContactsTests {
     private let start = ContinuousClock.now

@@ -1,5 +1,5 @@
-import NotationOnline
 import Kubernetes
+import NotationOnline
 import StrictJSON
 import TestSupport
 import Testing

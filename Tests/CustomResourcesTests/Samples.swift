@@ -1,8 +1,8 @@
-import CountersignService
 import ConfigurationModel
-import ServiceMetrics
+import CountersignService
 import Kubernetes
 import Logging
+import ServiceMetrics
 import StrictJSON
 import TestSupport
 import Verification

@@ -1,7 +1,7 @@
-import ServiceMetrics
 import NIOPosix
 import ProviderServer
 import ProviderTestSupport
+import ServiceMetrics
 import StrictJSON
 import TestSupport
 import Testing

@@ -1,7 +1,7 @@
-@testable import Concurrency
 import TestSupport
 import Testing
 
+@testable import Concurrency
 @testable import HTTP
 
 /// Bodies that wait for room share one connection with those that have some: HTTP/2, as the large registries speak it.

@@ -1,8 +1,8 @@
-@testable import IPAddresses
 import TestSupport
 import Testing
 
 @testable import HTTP
+@testable import IPAddresses
 
 /// Requests to where strangers point: judged by the address that is connected to, not by the name.
 @Suite struct PrivateAddressesTests {

@@ -1,7 +1,7 @@
-@testable import Concurrency
 import TestSupport
 import Testing
 
+@testable import Concurrency
 @testable import HTTP
 
 /// Hosts that begin bodies and do not end them.

@@ -1,9 +1,9 @@
 import ConfigurationModel
-import ServiceMetrics
 import CountersignService
 import Foundation
 import Logging
 import OCI
+import ServiceMetrics
 import StrictJSON
 import TestSupport
 import Testing

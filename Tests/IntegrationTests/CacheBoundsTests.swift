@@ -1,16 +1,16 @@
-import NotationOnline
-import OCIRegistry
-@testable import ServiceMetrics
 import Foundation
 import HTTP
 import Kubernetes
 import Notation
+import NotationOnline
 import OCI
+import OCIRegistry
 import PKI
 import TestSupport
 import Testing
 
 @testable import CountersignService
+@testable import ServiceMetrics
 @testable import Verification
 
 /// Every cache counts what it was worth and keeps its bound, as it is scraped.

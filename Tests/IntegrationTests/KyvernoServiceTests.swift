@@ -1,9 +1,9 @@
-import OCIRegistry
 import CountersignService
 import Foundation
 import Kubernetes
 import Kyverno
 import OCI
+import OCIRegistry
 import ProviderServer
 import StrictJSON
 import Synchronization

@@ -1,6 +1,6 @@
-import OCIRegistry
 import Foundation
 import OCI
+import OCIRegistry
 import StrictJSON
 import TestSupport
 import Testing

@@ -1,6 +1,6 @@
-import OCIRegistry
 import Notation
 import OCI
+import OCIRegistry
 import TestSupport
 import Testing
 

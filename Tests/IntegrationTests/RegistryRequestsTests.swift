@@ -1,5 +1,5 @@
-import OCIRegistry
 import Foundation
+import OCIRegistry
 import TestSupport
 import Testing
 

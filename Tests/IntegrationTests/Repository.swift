@@ -1,8 +1,8 @@
-import OCIRegistry
 import Foundation
 import HTTP
 import Notation
 import OCI
+import OCIRegistry
 import TestSupport
 
 /// A place to push images to.

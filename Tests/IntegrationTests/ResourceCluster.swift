@@ -1,5 +1,4 @@
 import ConfigurationModel
-import ServiceMetrics
 import CountersignService
 import CustomResources
 import Foundation
@@ -8,6 +7,7 @@ import Logging
 import PKI
 import ProviderServer
 import ServiceLifecycle
+import ServiceMetrics
 import SharedCache
 import StrictJSON
 import TestSupport

@@ -1,4 +1,3 @@
-import ServiceMetrics
 import CountersignService
 import Foundation
 import Kyverno
@@ -7,6 +6,7 @@ import PKI
 import ProviderServer
 import ServiceLifecycle
 import ServiceLogging
+import ServiceMetrics
 import SharedCache
 import Synchronization
 import TestSupport

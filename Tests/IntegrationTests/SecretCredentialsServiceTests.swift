@@ -1,6 +1,6 @@
-import OCIRegistry
 import Foundation
 import Kubernetes
+import OCIRegistry
 import StrictJSON
 import TestSupport
 import Testing

@@ -1,7 +1,7 @@
-import OCIRegistry
 import Foundation
 import Kubernetes
 import OCI
+import OCIRegistry
 import StrictJSON
 import Synchronization
 import TestSupport

@@ -1,6 +1,6 @@
-import ServiceMetrics
 import Foundation
 import ProviderServer
+import ServiceMetrics
 import StrictJSON
 import TestSupport
 import Testing

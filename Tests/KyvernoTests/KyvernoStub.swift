@@ -1,7 +1,7 @@
 import ConfigurationModel
-import OCIRegistry
 import Foundation
 import OCI
+import OCIRegistry
 import ProviderServer
 import ProviderTestSupport
 import StrictJSON

@@ -1,9 +1,9 @@
 import CountersignService
-import ServiceMetrics
 import Foundation
 import Logging
 import ProviderServer
 import ServiceLifecycle
+import ServiceMetrics
 import TestSupport
 import Verification
 

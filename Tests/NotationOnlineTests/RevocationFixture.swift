@@ -1,7 +1,7 @@
-import NotationOnline
 import Foundation
 import HTTP
 import Notation
+import NotationOnline
 import PKI
 import Synchronization
 import TestSupport

@@ -1,10 +1,10 @@
-@testable import NotationOnline
 import Foundation
 import PKI
 import TestSupport
 import Testing
 
 @testable import Notation
+@testable import NotationOnline
 
 /// What was learned of revocation is not taken back by something older, for which everybody who can answer in the place
 /// of the authority would do: it is signed and in date.

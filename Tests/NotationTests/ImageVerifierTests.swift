@@ -2,8 +2,8 @@ import Foundation
 import Notation
 import OCI
 import StrictJSON
-import Testing
 import TestSupport
+import Testing
 
 @Suite struct ImageVerifierTests {
     let fixture: SigningFixture

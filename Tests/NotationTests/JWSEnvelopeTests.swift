@@ -1,6 +1,6 @@
-import TestSupport
 import Foundation
 import StrictJSON
+import TestSupport
 import Testing
 
 @testable import Notation

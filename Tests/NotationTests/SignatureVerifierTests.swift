@@ -2,8 +2,8 @@ import Foundation
 import Notation
 import OCI
 import PKI
-import Testing
 import TestSupport
+import Testing
 
 /// Levels, trust, times and the two seams, with envelopes that are signed in the test.
 @Suite struct SignatureVerifierTests {

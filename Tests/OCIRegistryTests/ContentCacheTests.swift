@@ -1,9 +1,9 @@
-import TestSupport
-@testable import OCIRegistry
 import HTTP
+import TestSupport
 import Testing
 
 @testable import OCI
+@testable import OCIRegistry
 
 /// What clients keep in common, and what strangers may make them keep.
 @Suite struct ContentCacheTests {

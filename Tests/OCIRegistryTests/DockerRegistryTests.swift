@@ -1,8 +1,8 @@
-import OCIRegistry
 import HTTP
 import OCI
-import Testing
+import OCIRegistry
 import TestSupport
+import Testing
 
 /// Against a real registry that has no Referrers API.
 @Suite(.enabled(if: DockerRegistry.isInstalled, "docker-registry is not installed"), .serialized)

@@ -1,7 +1,7 @@
-import OCIRegistry
 import Foundation
 import HTTP
 import OCI
+import OCIRegistry
 import TestSupport
 import Testing
 

@@ -1,9 +1,9 @@
-import OCIRegistry
 import Foundation
 import HTTP
 import OCI
-import Testing
+import OCIRegistry
 import TestSupport
+import Testing
 
 /// Over real connections, against a registry that has the Referrers API and fails on demand.
 @Suite(.serialized) struct FaultyRegistryTests {

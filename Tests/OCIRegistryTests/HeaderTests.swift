@@ -1,7 +1,7 @@
-@testable import OCIRegistry
 import Testing
 
 @testable import OCI
+@testable import OCIRegistry
 
 @Suite struct AuthenticationChallengeTests {
     @Test func readsABearerChallenge() {

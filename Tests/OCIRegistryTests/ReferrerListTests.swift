@@ -1,7 +1,7 @@
-import TestSupport
-import OCIRegistry
 import OCI
+import OCIRegistry
 import Synchronization
+import TestSupport
 import Testing
 
 /// What a list of referrers leaves open, and what registries say who have no such list.

@@ -1,7 +1,7 @@
-import TestSupport
-import OCIRegistry
 import OCI
+import OCIRegistry
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite struct ReferrersTests {

@@ -1,8 +1,8 @@
-import TestSupport
-import OCIRegistry
 import HTTP
 import OCI
+import OCIRegistry
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite struct RegistryClientTests {

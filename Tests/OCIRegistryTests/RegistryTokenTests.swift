@@ -1,9 +1,9 @@
-import TestSupport
-import OCIRegistry
 import Foundation
 import HTTP
 import OCI
+import OCIRegistry
 import Synchronization
+import TestSupport
 import Testing
 
 /// Credentials that a test sets.

@@ -1,10 +1,10 @@
-import TestSupport
-@testable import OCIRegistry
 import Foundation
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import OCI
+@testable import OCIRegistry
 
 /// A registry client behind content that others have fetched.
 @Suite struct SharedContentTests {

@@ -1,6 +1,6 @@
-import OCIRegistry
 import HTTP
 import OCI
+import OCIRegistry
 import TestSupport
 import Testing
 

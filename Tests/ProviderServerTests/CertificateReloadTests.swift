@@ -1,7 +1,7 @@
-import ServiceMetrics
 import Foundation
 import Gatekeeper
 import ProviderTestSupport
+import ServiceMetrics
 import TestSupport
 import Testing
 

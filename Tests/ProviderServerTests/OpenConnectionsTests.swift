@@ -1,7 +1,7 @@
-import ServiceMetrics
 import Logging
 import NIOCore
 import ProviderTestSupport
+import ServiceMetrics
 import TestSupport
 import Testing
 

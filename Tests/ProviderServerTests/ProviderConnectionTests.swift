@@ -1,10 +1,10 @@
 import Gatekeeper
-import ServiceMetrics
 import NIOCore
 import NIOEmbedded
 import NIOExtras
 import NIOHTTP1
 import ProviderTestSupport
+import ServiceMetrics
 import StrictJSON
 import TestSupport
 import Testing

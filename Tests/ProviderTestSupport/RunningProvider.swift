@@ -1,8 +1,8 @@
-import ServiceMetrics
 import Gatekeeper
 import Logging
 import ProviderServer
 import ServiceLifecycle
+import ServiceMetrics
 import TestSupport
 
 /// A provider for Gatekeeper on ports of its own, with certificate files of its own.

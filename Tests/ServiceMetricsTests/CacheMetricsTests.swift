@@ -1,6 +1,7 @@
-@testable import ServiceMetrics
 import Concurrency
 import Testing
+
+@testable import ServiceMetrics
 
 /// What the metrics say of caches.
 @Suite struct CacheMetricsTests {

@@ -1,7 +1,7 @@
 import ConfigurationModel
-import OCIRegistry
 import Crypto
 import OCI
+import OCIRegistry
 import StrictJSON
 import Testing
 

@@ -1,5 +1,5 @@
-import OCIRegistry
 import Foundation
+import OCIRegistry
 import StrictJSON
 
 /// A token that a ``FaultyRegistry`` has issued.

@@ -1,5 +1,3 @@
-@testable import ConfigurationModel
-@testable import ServiceMetrics
 import FoundationEssentials
 import OCI
 import StrictJSON
@@ -7,6 +5,8 @@ import Synchronization
 import TestSupport
 import Testing
 
+@testable import ConfigurationModel
+@testable import ServiceMetrics
 @testable import Verification
 
 /// A store of hand-made answers: what a registry would say, without one.

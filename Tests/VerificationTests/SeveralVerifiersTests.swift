@@ -1,8 +1,8 @@
-@testable import ConfigurationModel
-@testable import ServiceMetrics
 import OCI
 import Testing
 
+@testable import ConfigurationModel
+@testable import ServiceMetrics
 @testable import Verification
 
 /// Several verifiers in one configuration: each speaks for itself alone.

@@ -1,7 +1,7 @@
-import ServiceMetrics
 import Foundation
 import KeyManagement
 import PKI
+import ServiceMetrics
 import TestSupport
 import Testing
 import Verification

@@ -1,5 +1,5 @@
-import ConfigurationModel
 import ArgumentParser
+import ConfigurationModel
 import CountersignService
 import ProviderServer
 import Quotation
