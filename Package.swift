@@ -297,7 +297,7 @@ if Context.environment["COUNTERSIGN_FUZZ"] != nil {
             target.cSettings = [.unsafeFlags(["-fsanitize=fuzzer-no-link,address"])]
         }
         if target.name == "Gatekeeper" {
-            target.sources = ["PlainRequest.swift", "ProviderRequest.swift", "ProviderResponseWriter.swift"]
+            target.sources = ["ProviderRequest.swift", "ProviderResponseWriter.swift"]
             target.dependencies = ["ConfigurationModel", "Verification", "Quotation", "StrictJSON"]
         }
     }

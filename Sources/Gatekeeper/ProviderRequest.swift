@@ -24,11 +24,6 @@ package struct ProviderRequest: Sendable, Hashable {
     ///
     /// - Throws: ``ProviderRequestError``, with the version to answer in as far as it could be told.
     package init(body: [UInt8], maximumKeys: Int) throws(ProviderRequestError) {
-        if let plain = PlainRequest(body, maximumKeys: maximumKeys) {
-            version = plain.version
-            keys = ProviderRequest.distinct(plain.keys)
-            return
-        }
         let value: JSONValue
         do { value = try StrictJSON.parse(body, maximumDepth: 16) } catch {
             throw ProviderRequestError(.malformed, "the request body is not JSON: \(error)")
@@ -95,10 +90,6 @@ package struct ProviderRequest: Sendable, Hashable {
             }
             keys.append(key)
         }
-        return distinct(keys)
-    }
-
-    private static func distinct(_ keys: [String]) -> [String] {
         guard keys.count > 1 else { return keys }
         var seen = Set<ExactText>(minimumCapacity: keys.count)
         return keys.filter { seen.insert(ExactText($0)).inserted }

@@ -1,3 +1,4 @@
+import StrictJSON
 import Testing
 
 @testable import Gatekeeper
@@ -89,6 +90,14 @@ import Testing
             .malformed
         ),
         (
+            #"{"kind":"ProviderRequest","kind":"ProviderRequest","apiVersion":"externaldata.gatekeeper.sh/v1beta1","request":{"keys":[]}}"#,
+            .malformed
+        ),
+        (#"{"apiVersion":"v1","kind":"ProviderRequest","request":{"keys":["a"]}}"#, .version),
+        (
+            #"{"apiVersion":"externaldata.gatekeeper.sh/v1beta1","kind":"Other","request":{"keys":["a"]}}"#, .version
+        ),
+        (
             #"{"apiVersion":"externaldata.gatekeeper.sh/v1beta1","kind":"ProviderRequest","request":{"keys":["1","2","3","4","5","6","7","8","9","10","11"]}}"#,
             .tooManyKeys
         ),
@@ -102,5 +111,55 @@ import Testing
             #"{"apiVersion":"externaldata.gatekeeper.sh/v1alpha1","kind":"ProviderRequest","request":{"keys":1}}"#
         #expect(error(text)?.version == .v1alpha1)
         #expect(error("{")?.version == .v1beta1)
+    }
+
+    @Test func textOutsideASCIIIsReadAsItIs() throws {
+        let request = try request(
+            #"{"apiVersion":"externaldata.gatekeeper.sh/v1beta1","kind":"ProviderRequest","request":{"keys":["é","\u0061"]}}"#
+        )
+        #expect(request.keys == ["é", "a"])
+    }
+
+    /// Every byte of every sample in turn left out, doubled, and replaced by each of some bytes, and every beginning:
+    /// a request that is taken is one in JSON, with nothing dropped and nothing read differently.
+    @Test(arguments: [
+        #"{"apiVersion":"externaldata.gatekeeper.sh/v1beta1","kind":"ProviderRequest","request":{"keys":["a/b:1","c"]}}"#,
+        "{ \"kind\" : \"ProviderRequest\" ,\n\"request\":{ \"keys\" :[ \"a\" ,\t\"a\"]} , \"apiVersion\":\"externaldata.gatekeeper.sh/v1alpha1\"}\r\n",
+        #"{"apiVersion":"externaldata.gatekeeper.sh/v1beta1","kind":"ProviderRequest","request":{"keys":[]}}"#,
+    ]) func whateverIsTakenIsWhatTheJSONSays(text: String) throws {
+        let bytes = Array(text.utf8)
+        try agree(ProviderRequest(body: bytes, maximumKeys: 10), bytes)
+        var taken = 0
+        func look(_ body: [UInt8]) throws {
+            guard let request = try? ProviderRequest(body: body, maximumKeys: 10) else { return }
+            taken += 1
+            try agree(request, body)
+        }
+        for index in bytes.indices {
+            var body = bytes
+            body.remove(at: index)
+            try look(body)
+            body = bytes
+            body.insert(bytes[index], at: index)
+            try look(body)
+            for replacement in Array("\"\\{}[],: \n\tak0\u{7F}\u{1}é".utf8) {
+                body = bytes
+                body[index] = replacement
+                try look(body)
+            }
+            try look(Array(bytes[..<index]))
+        }
+        // Changes inside a key are a request still.
+        #expect(taken > 0)
+    }
+
+    private func agree(_ request: ProviderRequest, _ body: [UInt8]) throws {
+        let value = try StrictJSON.parse(body, maximumDepth: 16)
+        #expect(value["apiVersion"]?.string == request.version.rawValue)
+        #expect(value["kind"] == "ProviderRequest")
+        let keys = value["request"]?["keys"]?.strings ?? []
+        var distinct: [[UInt8]] = []
+        for key in keys.map({ Array($0.utf8) }) where !distinct.contains(key) { distinct.append(key) }
+        #expect(request.keys.map { Array($0.utf8) } == distinct)
     }
 }
