@@ -9,16 +9,16 @@ let referenceTargets = [
     FuzzTarget("key", maximumLength: 1200) { bytes in
         guard let text = text(bytes) else { return }
         do {
-            let key = try VerificationKey(parsing: text)
+            let key = try ImageKey(parsing: text)
             requireNormal(key.reference)
             let prefix = key.namespace.map { "[\($0)]" } ?? ""
             require(!(key.namespace ?? "x").isEmpty, "an empty namespace")
-            let again = try VerificationKey(parsing: prefix + key.text)
+            let again = try ImageKey(parsing: prefix + key.text)
             require(again == key, "\(prefix)\(key.text) is read as another key")
             require(areSame(key.description, prefix + key.text), "the key is written as another one")
-            let image = try VerificationKey(image: key.text, namespace: key.namespace)
+            let image = try ImageKey(image: key.text, namespace: key.namespace)
             require(image == key, "\(key.text) of namespace \(key.namespace ?? "-") is read as another key")
-            let normal = try VerificationKey(parsing: prefix + key.reference.description)
+            let normal = try ImageKey(parsing: prefix + key.reference.description)
             require(normal.namespace == key.namespace, "the normal form belongs to another namespace")
             require(normal.reference == key.reference, "the normal form names another image")
         } catch { requireReadable(error) }

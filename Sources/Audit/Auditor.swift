@@ -51,7 +51,7 @@ package struct Auditor: Sendable {
     }
 
     private func verify(_ image: NamedImage) async -> AuditedImage {
-        let key: VerificationKey
+        let key: ImageKey
         do { key = try image.key() } catch {
             return AuditedImage(image: image, verdict: .denied, reason: error.description.boundedQuote)
         }

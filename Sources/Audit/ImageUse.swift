@@ -35,9 +35,9 @@ package struct NamedImage: Hashable, Sendable {
 
     /// What Gatekeeper would ask about.
     ///
-    /// - Throws: ``VerificationKeyError`` where the policy or the provider would refuse the reference as it is.
-    package func key() throws(VerificationKeyError) -> VerificationKey {
-        try VerificationKey(image: reference, namespace: scope)
+    /// - Throws: ``ImageKeyError`` where the policy or the provider would refuse the reference as it is.
+    package func key() throws(ImageKeyError) -> ImageKey {
+        try ImageKey(image: reference, namespace: scope)
     }
 }
 

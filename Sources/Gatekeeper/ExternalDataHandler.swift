@@ -22,7 +22,7 @@ package final class ExternalDataHandler: Sendable {
     let deadlines: AnswerDeadlines
     private let verifyRecords: KeyRecords
     private let mutateRecords: KeyRecords
-    private let parsed = ParsedKeys()
+    private let parsed = ImageKeyCache()
     private let verification: MetricHistogram
     private let mutation: MetricHistogram
 
@@ -37,7 +37,7 @@ package final class ExternalDataHandler: Sendable {
         self.deadlines = deadlines
         verifyRecords = KeyRecords(Operation.verify.rawValue, metrics: metrics, logger: logger)
         mutateRecords = KeyRecords(Operation.mutate.rawValue, metrics: metrics, logger: logger)
-        metrics.caches.add("keys", of: parsed, maximumBytes: { _ in ParsedKeys.maximumBytes }) { $0.counts }
+        metrics.caches.add("keys", of: parsed, maximumBytes: { _ in ImageKeyCache.maximumBytes }) { $0.counts }
         // Ratify's instrument names and units (milliseconds), as its dashboards query them.
         verification = metrics.histogram(
             "ratify_verification_request", bounds: MetricsRegistry.verificationBounds,

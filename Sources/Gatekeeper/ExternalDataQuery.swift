@@ -36,7 +36,7 @@ enum ExternalDataOutcome {
 /// Whether images are signed.
 struct VerifyQuery: ExternalDataQuery {
     let service: any VerificationService
-    let parsed: ParsedKeys
+    let parsed: ImageKeyCache
     let metrics: MetricsRegistry
     let traceID: String
 
@@ -74,7 +74,7 @@ struct VerifyQuery: ExternalDataQuery {
 /// Which digests images have.
 struct MutateQuery: ExternalDataQuery {
     let service: any VerificationService
-    let parsed: ParsedKeys
+    let parsed: ImageKeyCache
 
     static let bytesPerKey = 512
     var operation: ExternalDataHandler.Operation { .mutate }

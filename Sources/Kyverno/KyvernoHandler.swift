@@ -81,13 +81,13 @@ struct KyvernoHandler: Sendable {
     private func verdicts(
         _ request: KyvernoRequest, arrival: ContinuousClock.Instant, traceID: String, eventLoop: any EventLoop
     ) async -> [KyvernoVerdict] {
-        var questions: [VerificationKey] = []
-        var indices: [VerificationKey: Int] = [:]
+        var questions: [ImageKey] = []
+        var indices: [ImageKey: Int] = [:]
         /// What is known without asking, or which question answers it.
         let parts: [Result<Int, Known>] = request.images.map { image in
             guard image.text != nil else { return .failure(Known(.failed("there is no image"))) }
-            let key: VerificationKey
-            do throws(VerificationKeyError) { key = try image.key(namespace: request.namespace) } catch {
+            let key: ImageKey
+            do throws(ImageKeyError) { key = try image.key(namespace: request.namespace) } catch {
                 return .failure(Known(.failed(error.description.boundedQuote)))
             }
             guard !request.isSkipped(key.reference) else { return .failure(Known(.skipped)) }
@@ -127,7 +127,7 @@ struct KyvernoHandler: Sendable {
     }
 
     private func verdict(
-        _ key: VerificationKey, request: KyvernoRequest, deadline: ContinuousClock.Instant
+        _ key: ImageKey, request: KyvernoRequest, deadline: ContinuousClock.Instant
     ) async -> KyvernoVerdict {
         let reference = key.reference
         switch await service.verify(key, deadline: deadline) {

@@ -18,8 +18,8 @@ struct KyvernoImage: Sendable, Hashable {
     ///
     /// The namespace comes from the request alone: an image whose text begins with another one in brackets would
     /// otherwise choose whose configuration judges it.
-    func key(namespace: String?) throws(VerificationKeyError) -> VerificationKey {
-        try VerificationKey(image: text ?? "", namespace: namespace)
+    func key(namespace: String?) throws(ImageKeyError) -> ImageKey {
+        try ImageKey(image: text ?? "", namespace: namespace)
     }
 }
 

@@ -101,7 +101,7 @@ extension RegistryClient {
         descriptor.annotations = annotations
         if response.headers["OCI-Subject"]?.trimmedOfSpaces != subject.digest.description {
             let tag = ListingKey(scope: reference.scopeName, subject: subject.digest, artifactType: nil)
-            try await referrersTagTurns.take(tag) { [descriptor] () async throws(RegistryError) in
+            try await referrersTagLocks.withLock(tag) { [descriptor] () async throws(RegistryError) in
                 try await addToReferrersTag(descriptor, subject.digest, reference, deadline)
             }
         }

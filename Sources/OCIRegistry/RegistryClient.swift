@@ -40,7 +40,7 @@ public final class RegistryClient: ReferrerStore, ArtifactPushing {
     let introductions = Atomic<UInt64>(0)
     let authorizing = SingleFlight<TokenQuestion, Token, RegistryError>()
     /// Who writes each referrers tag.
-    let referrersTagTurns = Turns<ListingKey>()
+    let referrersTagLocks = KeyedLock<ListingKey>()
     let requestCount = Atomic<Int>(0)
 
     /// A client.

@@ -14,7 +14,7 @@ import Verification
 /// answered to requests never depends on this.
 package final class Prewarmer: Service {
     private struct State {
-        var plan: PrewarmingPlan<VerificationKey>
+        var plan: PrewarmingPlan<ImageKey>
         var generator = SystemRandomNumberGenerator()
         /// Images of the last list that were not looked at yet, when they were listed, and what came of the others.
         var round: Round?
@@ -141,9 +141,9 @@ package final class Prewarmer: Service {
 
     private func take(_ inventory: ImageInventory, _ settings: PrewarmingSettings) {
         let now = ContinuousClock.now
-        var keys: Set<VerificationKey> = []
+        var keys: Set<ImageKey> = []
         for image in inventory.images {
-            do throws(VerificationKeyError) { keys.insert(try image.key()) } catch { note("refused") }
+            do throws(ImageKeyError) { keys.insert(try image.key()) } catch { note("refused") }
         }
         let waiting = state.withLock { state in
             // What was due at the last list and still is: more than the rate allows.
@@ -184,7 +184,7 @@ package final class Prewarmer: Service {
     }
 
     /// Looks after an image; `nil` when it is time to end.
-    private func look(_ key: VerificationKey, _ settings: PrewarmingSettings) async -> PrewarmingOutcome? {
+    private func look(_ key: ImageKey, _ settings: PrewarmingSettings) async -> PrewarmingOutcome? {
         let ahead = state.withLock { $0.plan.ahead }
         // A request may have brought the verdict meanwhile.
         if let life = service.remainingLife(of: key), life > ahead {

@@ -64,12 +64,15 @@ enum ConnectionAction {
 }
 
 /// What a connection waits for: the client (`handshake` to `body`), our answer (`answer`), or, while more requests are
-/// there to answer, that the client reads its answers (`delivery`).
+/// there to answer, that the client reads its answers (`backpressure`).
 enum ConnectionPhase: String {
-    case handshake, idle, head, body, answer, delivery, closed
+    case handshake, idle, head, body, answer
+    /// In metrics and log lines `delivery`, as in the releases before it had this name.
+    case backpressure = "delivery"
+    case closed
 }
 
-/// How long the phases of a connection may take. `delivery` has the time of `idle`, `answer` has none.
+/// How long the phases of a connection may take. `backpressure` has the time of `idle`, `answer` has none.
 struct PhaseTimeouts: Sendable {
     let handshake: TimeAmount
     let idle: TimeAmount

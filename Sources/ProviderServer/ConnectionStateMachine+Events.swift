@@ -161,7 +161,7 @@ extension ConnectionStateMachine {
             output.isFlushDue = true
         } else if case .idle = state, !backlog.isEmpty {
             // There are more requests to answer, and the client does not read its answers.
-            enter(.delivery)
+            enter(.backpressure)
         }
     }
 

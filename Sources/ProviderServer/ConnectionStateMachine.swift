@@ -125,7 +125,7 @@ struct ConnectionStateMachine {
         switch phase {
         case .handshake, .head: true
         case .idle: !hasAsked
-        case .body, .answer, .delivery, .closed: false
+        case .body, .answer, .backpressure, .closed: false
         }
     }
 
@@ -144,7 +144,7 @@ struct ConnectionStateMachine {
         case .head: timeouts.header
         case .body: timeouts.body
         case .idle where shutdown != .none: min(timeouts.idle, ConnectionStateMachine.lastChance)
-        case .idle, .delivery: timeouts.idle
+        case .idle, .backpressure: timeouts.idle
         // The request is complete: we do not wait for the client.
         case .answer, .closed: nil
         }
@@ -243,7 +243,7 @@ struct ConnectionStateMachine {
         } else if backlog.isEmpty {
             enter(.idle)
         } else if !output.isWritable {
-            enter(.delivery)
+            enter(.backpressure)
         }
     }
 

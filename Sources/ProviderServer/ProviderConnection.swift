@@ -221,7 +221,7 @@ final class ProviderConnection: ChannelDuplexHandler {
         switch phase {
         case .idle: limits.connections.becameIdle(entry, hasAsked: machine.hasAsked)
         case .head: limits.connections.becameBusy(entry)
-        case .handshake, .body, .answer, .delivery, .closed: break
+        case .handshake, .body, .answer, .backpressure, .closed: break
         }
     }
 

@@ -14,7 +14,7 @@ package enum FirstLook<Answer: Sendable>: Sendable {
 /// Whoever takes it up asks neither for the configuration nor the decision cache again.
 package struct PendingQuestion: Sendable {
     /// The key, over the transport that the stores of the configuration speak.
-    package let key: VerificationKey
+    package let key: ImageKey
     /// The configuration that answers for the key.
     let snapshot: ConfigurationSnapshot
     /// What the decision is kept under.
@@ -23,7 +23,7 @@ package struct PendingQuestion: Sendable {
     /// A question.
     ///
     /// - Parameter trustGeneration: ``ConfigurationSource/trustGeneration(for:)`` of the key's namespace.
-    package init(_ key: VerificationKey, _ snapshot: ConfigurationSnapshot, trustGeneration: UInt64) {
+    package init(_ key: ImageKey, _ snapshot: ConfigurationSnapshot, trustGeneration: UInt64) {
         let key = key.over(snapshot.transport)
         self.key = key
         self.snapshot = snapshot

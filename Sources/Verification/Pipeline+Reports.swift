@@ -29,9 +29,9 @@ extension Pipeline {
 
     /// An artifact that a verifier could not judge.
     func undetermined(
-        _ outcome: Outcome, _ panel: Panel, _ reference: ImageReference, _ fault: TransientFault
+        _ outcome: Outcome, _ selection: VerifierSelection, _ reference: ImageReference, _ fault: TransientFault
     ) -> VerifierReport {
-        let verifier = panel.verifiers[outcome.verifier]
+        let verifier = selection.verifiers[outcome.verifier]
         var report = VerifierReport(
             subject: reference.description, isSuccess: false, verifierName: verifier.name, verifierType: verifier.type,
             referenceDigest: outcome.digest.description, artifactType: outcome.type,

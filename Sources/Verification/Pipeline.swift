@@ -1,48 +1,8 @@
 import Concurrency
-import ConfigurationModel
 import FoundationEssentials
 import OCI
 import ServiceMetrics
 import StrictJSON
-
-/// One configuration, immutable. A request uses the same snapshot from its beginning to its end, even when a new
-/// configuration arrives meanwhile.
-package struct ConfigurationSnapshot: Sendable {
-    /// Grows with each configuration that comes into force.
-    package let generation: UInt64
-    /// The same in every replica with the same configuration and version of the program; `nil` when its decisions
-    /// cannot be shared.
-    package let fingerprint: String?
-    /// Where images and their signatures are looked up: the first store that has the image serves it.
-    package let stores: [any ReferrerStore]
-    /// The transport of the stores (https, http or either), which decides the port of a registry without one.
-    package let transport: RegistryTransport
-    /// Who judges artifacts: each judges every artifact of its types, and speaks for itself alone.
-    package let verifiers: [any ArtifactVerifier]
-    /// Decides from all outcomes.
-    package let policy: any PolicyEnforcer
-    /// Deadlines and trace headers.
-    package let settings: ServiceSettings
-    /// How many artifacts of one image are judged at most.
-    package let maximumArtifacts: Int
-
-    /// A snapshot with the given parts.
-    package init(
-        generation: UInt64, stores: [any ReferrerStore], verifiers: [any ArtifactVerifier],
-        policy: any PolicyEnforcer, settings: ServiceSettings, maximumArtifacts: Int = 100,
-        fingerprint: String? = nil
-    ) {
-        self.generation = generation
-        self.fingerprint = fingerprint
-        self.stores = stores
-        let transports = Set(stores.compactMap(\.transport))
-        transport = transports.count > 1 ? .either : transports.first ?? .https
-        self.verifiers = verifiers
-        self.policy = policy
-        self.settings = settings
-        self.maximumArtifacts = maximumArtifacts
-    }
-}
 
 /// What the pipeline made of an image.
 package enum PipelineResult: Sendable {
@@ -105,17 +65,18 @@ package struct Pipeline: Sendable {
     /// The verdict on an image.
     package func run(_ reference: ImageReference, deadline: ContinuousClock.Instant) async -> PipelineResult {
         let reference = reference.over(snapshot.transport)
-        let panel = Panel(snapshot.verifiers, reference)
-        if !panel.verifiers.isEmpty, panel.active.isEmpty {
+        let selection = VerifierSelection(snapshot.verifiers, reference)
+        if !selection.verifiers.isEmpty, selection.active.isEmpty {
             // Trust policy specification, level "skip": no look at the image at all.
-            return verdict(panel, [:], [], reference, digest: reference.digest, validUntil: nil)
+            return verdict(selection, [:], [], reference, digest: reference.digest, validUntil: nil)
         }
-        let (first, subject) = await look(at: reference, panel: panel, deadline: deadline)
+        let (first, subject) = await look(at: reference, selection: selection, deadline: deadline)
         guard let (descriptor, store) = subject, first.contradictsDescriptor else { return first }
         // The registry and a signature disagree about the image's media type or size. The registry's answer may be old
         // or a mistake, so the registry is asked once more before the image is denied, and its second answer counts.
         store.forget(descriptor, of: reference)
-        let (second, again) = await look(at: reference, panel: panel, deadline: deadline, since: (descriptor, first))
+        let (second, again) = await look(
+            at: reference, selection: selection, deadline: deadline, since: (descriptor, first))
         if let (descriptor, store) = again, second.contradictsDescriptor { store.forget(descriptor, of: reference) }
         return second
     }
@@ -128,7 +89,7 @@ package struct Pipeline: Sendable {
     /// - Parameter since: an earlier look, whose result stands if the registry still describes the image in the same
     ///   way.
     private func look(
-        at reference: ImageReference, panel: Panel, deadline: ContinuousClock.Instant,
+        at reference: ImageReference, selection: VerifierSelection, deadline: ContinuousClock.Instant,
         since earlier: (descriptor: Descriptor, result: PipelineResult)? = nil
     ) async -> (PipelineResult, Subject?) {
         let descriptor: Descriptor
@@ -148,14 +109,15 @@ package struct Pipeline: Sendable {
         do {
             defer { took(.referrers, &start, reference) }
             artifacts = try await self.artifacts(
-                of: descriptor, panel: panel, reference: reference, store: store, deadline: deadline)
+                of: descriptor, selection: selection, reference: reference, store: store, deadline: deadline)
         } catch {
             return (failed(reference, digest: descriptor.digest, stage: .referrers, error), subject)
         }
         onStage(.fetch)
         defer { took(.judge, &start, reference) }
         let result = await judge(
-            artifacts, panel: panel, subject: descriptor, reference: reference, store: store, deadline: deadline)
+            artifacts, selection: selection, subject: descriptor, reference: reference, store: store, deadline: deadline
+        )
         return (result, subject)
     }
 
@@ -168,19 +130,19 @@ package struct Pipeline: Sendable {
 
     /// The artifacts that some verifier judges, listed once.
     private func artifacts(
-        of subject: Descriptor, panel: Panel, reference: ImageReference, store: any ReferrerStore,
+        of subject: Descriptor, selection: VerifierSelection, reference: ImageReference, store: any ReferrerStore,
         deadline: ContinuousClock.Instant
     ) async throws(RegistryError) -> [Descriptor] {
-        let wanted = Set(panel.active.flatMap { panel.verifiers[$0].artifactTypes })
+        let wanted = Set(selection.active.flatMap { selection.verifiers[$0].artifactTypes })
         // One type can be asked for by name, which spares pages of SBOMs and scan reports.
         let filter = wanted.count == 1 && !wanted.contains("*") ? wanted.first : nil
         let all = try await store.referrers(of: subject, in: reference, artifactType: filter, deadline: deadline)
         // The descriptors stay in memory until the image is judged, and annotations can be megabytes.
-        return all.filter { !panel.judges(of: $0).isEmpty }.map(\.withoutAnnotations)
+        return all.filter { !selection.judges(of: $0).isEmpty }.map(\.withoutAnnotations)
     }
 
     private func judge(
-        _ artifacts: [Descriptor], panel: Panel, subject: Descriptor, reference: ImageReference,
+        _ artifacts: [Descriptor], selection: VerifierSelection, subject: Descriptor, reference: ImageReference,
         store: any ReferrerStore, deadline: ContinuousClock.Instant
     ) async -> PipelineResult {
         var findings: [Int: Findings] = [:]
@@ -188,8 +150,8 @@ package struct Pipeline: Sendable {
         var faults: [TransientFault] = []
         let examined = Array(artifacts.prefix(snapshot.maximumArtifacts))
         for outcome in await outcomes(
-            of: examined, panel: panel, subject: subject, reference: reference, store: store, deadline: deadline)
-        {
+            of: examined, selection: selection, subject: subject, reference: reference, store: store, deadline: deadline
+        ) {
             switch outcome.result {
             case .judged(var report, let until):
                 report.extensions["subjectDigest"] = .string(subject.digest.description)
@@ -198,20 +160,20 @@ package struct Pipeline: Sendable {
             case .fault(let fault):
                 faults.append(fault)
                 findings[outcome.verifier, default: Findings()].add(
-                    undetermined(outcome, panel, reference, fault), outcome.type, nil)
+                    undetermined(outcome, selection, reference, fault), outcome.type, nil)
             }
         }
         for skipped in artifacts.dropFirst(examined.count) {
-            for index in panel.judges(of: skipped) {
+            for index in selection.judges(of: skipped) {
                 findings[index, default: Findings()].outcomes.append(
-                    PolicyEvidence(artifactType: panel.type(of: skipped, for: index), isSuccess: false))
+                    PolicyEvidence(artifactType: selection.type(of: skipped, for: index), isSuccess: false))
             }
         }
-        faults += panel.active.compactMap { panel.verifiers[$0].degradedReason }
+        faults += selection.active.compactMap { selection.verifiers[$0].degradedReason }
         var others: [VerifierReport] = []
         if artifacts.count > examined.count { others.append(tooMany(artifacts.count, reference)) }
         return verdict(
-            panel, findings, others, reference, digest: subject.digest, validUntil: validUntil, faults: faults)
+            selection, findings, others, reference, digest: subject.digest, validUntil: validUntil, faults: faults)
     }
 
     /// One verifier and one artifact.
@@ -225,19 +187,20 @@ package struct Pipeline: Sendable {
 
     /// The outcome of each artifact with each verifier that judges its type, in their order, a few at a time.
     private func outcomes(
-        of artifacts: [Descriptor], panel: Panel, subject: Descriptor, reference: ImageReference,
+        of artifacts: [Descriptor], selection: VerifierSelection, subject: Descriptor, reference: ImageReference,
         store: any ReferrerStore, deadline: ContinuousClock.Instant
     ) async -> [Outcome] {
         let questions = artifacts.flatMap { artifact in
-            panel.judges(of: artifact).map { (artifact: artifact, verifier: $0) }
+            selection.judges(of: artifact).map { (artifact: artifact, verifier: $0) }
         }
         @Sendable func judged(_ index: Int) async -> Outcome {
             let (artifact, verifier) = questions[index]
             return Outcome(
-                index: index, verifier: verifier, type: panel.type(of: artifact, for: verifier),
+                index: index, verifier: verifier, type: selection.type(of: artifact, for: verifier),
                 digest: artifact.digest,
                 result: await outcome(
-                    of: artifact, by: panel.verifiers[verifier], subject: subject, reference: reference, store: store,
+                    of: artifact, by: selection.verifiers[verifier], subject: subject, reference: reference,
+                    store: store,
                     deadline: deadline))
         }
         // Nearly always there is one: this task can judge it as well as another.
@@ -279,13 +242,14 @@ package struct Pipeline: Sendable {
 
     /// What the policy makes of all that was found.
     private func verdict(
-        _ panel: Panel, _ findings: [Int: Findings], _ others: [VerifierReport], _ reference: ImageReference,
+        _ selection: VerifierSelection, _ findings: [Int: Findings], _ others: [VerifierReport],
+        _ reference: ImageReference,
         digest: Digest?, validUntil: Date?, faults: [TransientFault] = []
     ) -> PipelineResult {
-        let evidence = panel.verifiers.indices.map { index in
+        let evidence = selection.verifiers.indices.map { index in
             VerifierEvidence(
-                artifactTypes: panel.verifiers[index].artifactTypes, isWaived: panel.waivers[index] != nil,
-                isDegraded: panel.verifiers[index].degradedReason != nil, outcomes: findings[index]?.outcomes ?? [])
+                artifactTypes: selection.verifiers[index].artifactTypes, isWaived: selection.waivers[index] != nil,
+                isDegraded: selection.verifiers[index].degradedReason != nil, outcomes: findings[index]?.outcomes ?? [])
         }
         let verdict = snapshot.policy.verdict(on: evidence)
         guard verdict != .undecided else {
@@ -293,7 +257,7 @@ package struct Pipeline: Sendable {
                 faults.first
                     ?? TransientFault(stage: .verify, host: nil, cause: "an outcome is missing; ask again in a moment"))
         }
-        var reports = panel.waivers.compactMap(\.self)
+        var reports = selection.waivers.compactMap(\.self)
         var reasons: [VerifierReport] = []
         for (index, evidence) in evidence.enumerated() where !evidence.isWaived {
             var own = findings[index]?.reports ?? []
@@ -302,7 +266,7 @@ package struct Pipeline: Sendable {
                 continue
             }
             own += absences(
-                of: panel.verifiers[index], evidence, isAlone: panel.verifiers.count == 1, reference, digest)
+                of: selection.verifiers[index], evidence, isAlone: selection.verifiers.count == 1, reference, digest)
             // The first failed report is shown as the reason, so it must be one that counts against the image.
             if snapshot.policy.verdict(of: evidence) == .failure { reasons += own } else { reports += own }
         }

@@ -13,7 +13,7 @@ extension PipelineService {
     package var decisionLifetime: Duration { cache.timeToLive }
 
     /// How much longer the verdict on a key is kept; `nil` when there is none.
-    package func remainingLife(of key: VerificationKey) -> Duration? {
+    package func remainingLife(of key: ImageKey) -> Duration? {
         guard let question = try? question(key) else { return nil }
         return cache.remainingLife(for: question.cacheKey)
     }
@@ -25,7 +25,7 @@ extension PipelineService {
     ///
     /// - Parameter ahead: a verdict of another replica is taken when it holds for longer than this.
     package func prewarm(
-        _ key: VerificationKey, ahead: Duration, deadline: ContinuousClock.Instant
+        _ key: ImageKey, ahead: Duration, deadline: ContinuousClock.Instant
     ) async -> PrewarmingOutcome {
         let question: PendingQuestion
         do { question = try self.question(key) } catch { return .fault(TransientFault(error)) }

@@ -5,48 +5,6 @@ import OCI
 import ServiceMetrics
 import Synchronization
 
-/// Gives the configuration that answers for a namespace.
-package protocol ConfigurationSource: Sendable {
-    /// The snapshot for a namespace's keys, `nil` for keys without one; or why there is none yet.
-    func snapshot(for namespace: String?) -> Result<ConfigurationSnapshot, ConfigurationUnavailable>
-
-    /// Changes whenever something changed that a kept decision for a namespace may rest on besides the configuration
-    /// itself: the trusted certificates.
-    func trustGeneration(for namespace: String?) -> UInt64
-
-    /// How requests are served.
-    var settings: ServiceSettings { get }
-
-    /// What a decision for a namespace rests on besides the configuration itself, by content: the same in every replica
-    /// with the same trusted certificates. `nil` when decisions cannot be shared.
-    func trustFingerprint(for namespace: String?) -> String?
-
-    /// Whether all that is needed to serve is loaded.
-    var readiness: Readiness { get async }
-}
-
-extension ConfigurationSource {
-    /// Nothing to share by.
-    package func trustFingerprint(for namespace: String?) -> String? { nil }
-
-    /// The settings of the configuration in force, the usual ones when there is none.
-    package var settings: ServiceSettings {
-        switch snapshot(for: nil) {
-        case .success(let snapshot): snapshot.settings
-        case .failure: ServiceSettings()
-        }
-    }
-}
-
-/// Why there is no configuration to answer with.
-package struct ConfigurationUnavailable: Error, Sendable, CustomStringConvertible {
-    /// What is missing and what to do.
-    package let description: String
-
-    /// A reason.
-    package init(_ description: String) { self.description = description }
-}
-
 /// The verification service. It answers from the decision cache. On a miss it asks the decisions that replicas share,
 /// then runs the pipeline: once for all callers that ask the same meanwhile.
 package final class PipelineService: VerificationService {
@@ -110,7 +68,7 @@ package final class PipelineService: VerificationService {
 
     package var settings: ServiceSettings { source.settings }
 
-    package func verdictAtHand(_ key: VerificationKey) -> FirstLook<KeyAnswer> {
+    package func verdictAtHand(_ key: ImageKey) -> FirstLook<KeyAnswer> {
         let question: PendingQuestion
         do { question = try self.question(key) } catch { return .answered(counted(.fault(TransientFault(error)))) }
         guard let decision = cache.decision(for: question.cacheKey) else { return .pending(question) }
@@ -130,7 +88,7 @@ package final class PipelineService: VerificationService {
     }
 
     /// The question about a key, to the configuration that is in force now.
-    func question(_ key: VerificationKey) throws(ConfigurationUnavailable) -> PendingQuestion {
+    func question(_ key: ImageKey) throws(ConfigurationUnavailable) -> PendingQuestion {
         PendingQuestion(
             key, try source.snapshot(for: key.namespace).get(),
             trustGeneration: source.trustGeneration(for: key.namespace))
@@ -249,7 +207,7 @@ package final class PipelineService: VerificationService {
             fingerprint: "\(configuration) \(trust)", namespace: key.namespace, reference: key.name)
     }
 
-    package func referenceAtHand(_ key: VerificationKey) -> FirstLook<MutationAnswer> {
+    package func referenceAtHand(_ key: ImageKey) -> FirstLook<MutationAnswer> {
         // Idempotent, and never a registry call, for what is pinned already.
         guard key.reference.digest == nil else { return .answered(.reference(key.text)) }
         do { return .pending(try question(key)) } catch { return .answered(.fault(TransientFault(error))) }

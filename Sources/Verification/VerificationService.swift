@@ -58,14 +58,14 @@ package enum Readiness: Sendable, Equatable {
 package protocol VerificationService: Sendable {
     /// The verdict on an image where it is at hand: known from memory, without work and without waiting. Else the
     /// question for ``verify(_:deadline:)-(PendingQuestion,_)``.
-    func verdictAtHand(_ key: VerificationKey) -> FirstLook<KeyAnswer>
+    func verdictAtHand(_ key: ImageKey) -> FirstLook<KeyAnswer>
 
     /// The verdict that the first look did not find.
     func verify(_ question: PendingQuestion, deadline: ContinuousClock.Instant) async -> KeyAnswer
 
     /// The digest form of an image's reference where it is at hand: one that has a digest comes back unchanged, without
     /// asking a registry. Else the question for ``mutate(_:deadline:)-(PendingQuestion,_)``.
-    func referenceAtHand(_ key: VerificationKey) -> FirstLook<MutationAnswer>
+    func referenceAtHand(_ key: ImageKey) -> FirstLook<MutationAnswer>
 
     /// The reference that the first look did not find.
     func mutate(_ question: PendingQuestion, deadline: ContinuousClock.Instant) async -> MutationAnswer
@@ -79,7 +79,7 @@ package protocol VerificationService: Sendable {
 
 extension VerificationService {
     /// Both steps, for whoever waits in any case.
-    package func verify(_ key: VerificationKey, deadline: ContinuousClock.Instant) async -> KeyAnswer {
+    package func verify(_ key: ImageKey, deadline: ContinuousClock.Instant) async -> KeyAnswer {
         switch verdictAtHand(key) {
         case .answered(let answer): answer
         case .pending(let question): await verify(question, deadline: deadline)
@@ -87,7 +87,7 @@ extension VerificationService {
     }
 
     /// Both steps, for whoever waits in any case.
-    package func mutate(_ key: VerificationKey, deadline: ContinuousClock.Instant) async -> MutationAnswer {
+    package func mutate(_ key: ImageKey, deadline: ContinuousClock.Instant) async -> MutationAnswer {
         switch referenceAtHand(key) {
         case .answered(let answer): answer
         case .pending(let question): await mutate(question, deadline: deadline)

@@ -74,8 +74,8 @@ import Testing
             images.note(decision, for: key, validUntil: nil, window: .seconds(60), began: .now)
             #expect(earlier())
         }
-        let keys = ParsedKeys()
-        metrics.caches.add("keys", of: keys, maximumBytes: { _ in ParsedKeys.maximumBytes }) { $0.counts }
+        let keys = ImageKeyCache()
+        metrics.caches.add("keys", of: keys, maximumBytes: { _ in ImageKeyCache.maximumBytes }) { $0.counts }
         for number in 0..<4000 {
             for _ in 0..<2 { _ = try keys.key("r.example/a-long-name/of-an-image:v\(number)") }
         }

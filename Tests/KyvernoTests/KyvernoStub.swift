@@ -24,9 +24,9 @@ final class KyvernoStub: VerificationService {
     /// The keys it was asked about.
     var keys: [String] { asked.withLock { $0 } }
 
-    func verdictAtHand(_ key: VerificationKey) -> FirstLook<KeyAnswer> { .pending(PendingQuestion(key)) }
+    func verdictAtHand(_ key: ImageKey) -> FirstLook<KeyAnswer> { .pending(PendingQuestion(key)) }
 
-    func referenceAtHand(_ key: VerificationKey) -> FirstLook<MutationAnswer> { .pending(PendingQuestion(key)) }
+    func referenceAtHand(_ key: ImageKey) -> FirstLook<MutationAnswer> { .pending(PendingQuestion(key)) }
 
     func verify(_ question: PendingQuestion, deadline: ContinuousClock.Instant) async -> KeyAnswer {
         let key = question.key.description

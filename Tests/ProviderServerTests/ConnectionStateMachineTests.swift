@@ -201,7 +201,7 @@ import Testing
         _ = driver.receive(.head(Driver.head()))
         _ = driver.receive(.end(nil))
         #expect(driver.after { $0.writabilityChanged(false) } == [])
-        #expect(driver.after { $0.answered(Driver.answer()) } == ["write yes", "delivery 30 s", "flush"])
+        #expect(driver.after { $0.answered(Driver.answer()) } == ["write yes", "backpressure 30 s", "flush"])
         #expect(driver.after { $0.readRequested() } == [])
         #expect(driver.after { $0.writabilityChanged(true) } == ["dispatch", "body 4 s"])
     }
@@ -217,8 +217,8 @@ import Testing
             Issue.record("the answer comes first")
             return
         }
-        #expect(driver.after { $0.writabilityChanged(false) } == ["delivery 30 s"])
-        #expect(driver.after { $0.deadlinePassed() } == ["end: expired(ProviderServer.ConnectionPhase.delivery)"])
+        #expect(driver.after { $0.writabilityChanged(false) } == ["backpressure 30 s"])
+        #expect(driver.after { $0.deadlinePassed() } == ["end: expired(ProviderServer.ConnectionPhase.backpressure)"])
     }
 
     // MARK: Time
@@ -234,7 +234,7 @@ import Testing
             #expect(driver.after { $0.opened(isTLS: true) } == [word])
         case .head: #expect(driver.after { $0.bytesArrived() } == [word])
         case .body: #expect(driver.receive(.head(Driver.head())).last == word)
-        case .idle, .answer, .delivery, .closed: break
+        case .idle, .answer, .backpressure, .closed: break
         }
         #expect(driver.machine.phase == phase)
         let ending = phase == .idle ? "idle" : "expired(ProviderServer.ConnectionPhase.\(phase))"

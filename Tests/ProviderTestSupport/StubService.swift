@@ -51,7 +51,7 @@ package final class StubService: VerificationService {
         return verdict(key)
     }
 
-    package func verdictAtHand(_ key: VerificationKey) -> FirstLook<KeyAnswer> {
+    package func verdictAtHand(_ key: ImageKey) -> FirstLook<KeyAnswer> {
         let text = key.description
         guard hasVerdicts, text.hasPrefix("signed") || text.hasPrefix("unsigned") else {
             return .pending(PendingQuestion(key))
@@ -73,7 +73,7 @@ package final class StubService: VerificationService {
                 ]))
     }
 
-    package func referenceAtHand(_ key: VerificationKey) -> FirstLook<MutationAnswer> { .pending(PendingQuestion(key)) }
+    package func referenceAtHand(_ key: ImageKey) -> FirstLook<MutationAnswer> { .pending(PendingQuestion(key)) }
 
     package func mutate(_ question: PendingQuestion, deadline: ContinuousClock.Instant) async -> MutationAnswer {
         let key = question.key.description
@@ -88,7 +88,7 @@ package final class StubService: VerificationService {
 
 extension PendingQuestion {
     /// The question about a key to a service that has no configuration.
-    package init(_ key: VerificationKey) {
+    package init(_ key: ImageKey) {
         let snapshot = ConfigurationSnapshot(
             generation: 0, stores: [], verifiers: [], policy: ConfigPolicy(defaultRule: .any),
             settings: ServiceSettings())

@@ -253,7 +253,7 @@ struct ScriptedVerifier: ArtifactVerifier {
         let artifact = ScriptedStore.signature("s")
         let store = ScriptedStore(listing: .success([artifact]), delay: .milliseconds(200))
         let service = service(store, ScriptedVerifier(outcomes: [artifact.digest: ScriptedVerifier.good()]))
-        let key = try VerificationKey(parsing: "r.example/a:v1")
+        let key = try ImageKey(parsing: "r.example/a:v1")
         await withTaskGroup(of: Void.self) { group in
             for _ in 0..<500 {
                 group.addTask {
@@ -275,7 +275,7 @@ struct ScriptedVerifier: ArtifactVerifier {
         for _ in 0..<3 {
             guard
                 case .fault = await service.verify(
-                    try VerificationKey(parsing: "r.example/a"), deadline: .now + .seconds(5))
+                    try ImageKey(parsing: "r.example/a"), deadline: .now + .seconds(5))
             else {
                 Issue.record("kept as a verdict")
                 return
@@ -290,7 +290,7 @@ struct ScriptedVerifier: ArtifactVerifier {
         let service = service(store)
         guard
             case .fault(let fault) = try await service.verify(
-                VerificationKey(parsing: "r.example/a:v1"), deadline: .now + .milliseconds(100))
+                ImageKey(parsing: "r.example/a:v1"), deadline: .now + .milliseconds(100))
         else {
             Issue.record("decided before the store answered")
             return
@@ -300,7 +300,7 @@ struct ScriptedVerifier: ArtifactVerifier {
         gate.open()
         guard
             case .decided = await service.verify(
-                try VerificationKey(parsing: "r.example/a:v1"), deadline: .now + .seconds(300))
+                try ImageKey(parsing: "r.example/a:v1"), deadline: .now + .seconds(300))
         else {
             Issue.record("the finished work was thrown away")
             return
@@ -314,7 +314,7 @@ struct ScriptedVerifier: ArtifactVerifier {
         let gate = Gate()
         let store = ScriptedStore(gate: gate)
         let service = service(store)
-        let key = try VerificationKey(parsing: "r.example/a:v1")
+        let key = try ImageKey(parsing: "r.example/a:v1")
         var faults: [TransientFault] = []
         var times: [Duration] = []
         for time in [Duration.seconds(1), .seconds(100), .seconds(100)] {
@@ -365,7 +365,7 @@ struct ScriptedVerifier: ArtifactVerifier {
         }
         let first = service(generation: 1)
         // Whoever finds nothing at hand asks on: that is one miss, not two.
-        guard case .pending(let question) = try first.verdictAtHand(VerificationKey(parsing: "r.example/a:v1")),
+        guard case .pending(let question) = try first.verdictAtHand(ImageKey(parsing: "r.example/a:v1")),
             case .decided = await first.verify(question, deadline: .now + .seconds(60))
         else {
             Issue.record("no verdict")
@@ -374,7 +374,7 @@ struct ScriptedVerifier: ArtifactVerifier {
         let misses = cache.counts.misses
         #expect(misses == 1)
         guard
-            case .answered(.decided(let decision)) = try first.verdictAtHand(VerificationKey(parsing: "r.example/a:v1"))
+            case .answered(.decided(let decision)) = try first.verdictAtHand(ImageKey(parsing: "r.example/a:v1"))
         else {
             Issue.record("the verdict is not at hand")
             return
@@ -396,7 +396,7 @@ struct ScriptedVerifier: ArtifactVerifier {
         let metrics = MetricsRegistry()
         let service = service(
             store, ScriptedVerifier(outcomes: [artifact.digest: ScriptedVerifier.good()]), metrics: metrics)
-        let key = try VerificationKey(parsing: "r.example/a:v1")
+        let key = try ImageKey(parsing: "r.example/a:v1")
         let looks = (0..<3).map { _ in service.verdictAtHand(key) }
         for look in looks {
             guard case .pending(let question) = look,
@@ -425,7 +425,7 @@ struct ScriptedVerifier: ArtifactVerifier {
         let source = CountingSource(snapshot)
         let service = PipelineService(
             source: source, cache: DecisionCache(timeToLive: .seconds(10)), metrics: MetricsRegistry())
-        let key = try VerificationKey(parsing: "r.example/a:v1")
+        let key = try ImageKey(parsing: "r.example/a:v1")
         guard case .pending(let question) = service.verdictAtHand(key),
             case .decided = await service.verify(question, deadline: .now + .seconds(60))
         else {
@@ -450,7 +450,7 @@ struct ScriptedVerifier: ArtifactVerifier {
         let store = ScriptedStore(listing: .success([]), transport: transport)
         let service = service(store)
         for name in ["r.example", "r.example\(port)", "R.Example\(port)"] {
-            let key = try VerificationKey(parsing: "\(name)/a:v1")
+            let key = try ImageKey(parsing: "\(name)/a:v1")
             guard case .decided(let decision) = await service.verify(key, deadline: .now + .seconds(60))
             else {
                 Issue.record("no verdict on \(name)")
@@ -467,18 +467,18 @@ struct ScriptedVerifier: ArtifactVerifier {
         }
         #expect(store.log.count { $0.hasPrefix("referrers") } == 1)
         _ = await service.verify(
-            try VerificationKey(parsing: "r.example\(other)/a:v1"), deadline: .now + .seconds(60))
+            try ImageKey(parsing: "r.example\(other)/a:v1"), deadline: .now + .seconds(60))
         #expect(store.log.count { $0.hasPrefix("referrers") } == 2)
     }
 
     @Test func whatIsPinnedIsAtHand() throws {
         let service = service(ScriptedStore())
         let pinned = "r.example/a@\(ScriptedStore.image.digest)"
-        guard case .answered(.reference(pinned)) = try service.referenceAtHand(VerificationKey(parsing: pinned)) else {
+        guard case .answered(.reference(pinned)) = try service.referenceAtHand(ImageKey(parsing: pinned)) else {
             Issue.record("a pinned reference needs an answer from elsewhere")
             return
         }
-        if case .answered = try service.referenceAtHand(VerificationKey(parsing: "r.example/a:v1")) {
+        if case .answered = try service.referenceAtHand(ImageKey(parsing: "r.example/a:v1")) {
             Issue.record("a tag was not resolved")
         }
     }
@@ -488,7 +488,7 @@ struct ScriptedVerifier: ArtifactVerifier {
         let service = PipelineService(
             source: Source(current: .failure(ConfigurationUnavailable("still loading"))),
             cache: DecisionCache(timeToLive: .seconds(10)), metrics: metrics)
-        let key = try VerificationKey(parsing: "a")
+        let key = try ImageKey(parsing: "a")
         guard case .fault(let fault) = await service.verify(key, deadline: .now + .seconds(1)) else {
             Issue.record("answered without a configuration")
             return
@@ -506,7 +506,7 @@ struct ScriptedVerifier: ArtifactVerifier {
         let service = service(store)
         let digest = ScriptedStore.image.digest
         func mutate(_ key: String) async throws -> String {
-            switch try await service.mutate(VerificationKey(parsing: key), deadline: .now + .seconds(5)) {
+            switch try await service.mutate(ImageKey(parsing: key), deadline: .now + .seconds(5)) {
             case .reference(let reference): reference
             case .refused(let error): "refused: \(error)"
             case .fault(let fault): "fault: \(fault)"
@@ -524,6 +524,6 @@ struct ScriptedVerifier: ArtifactVerifier {
 
 extension PipelineService {
     fileprivate func hasAtHand(_ key: String) throws -> Bool {
-        if case .answered = try verdictAtHand(VerificationKey(parsing: key)) { true } else { false }
+        if case .answered = try verdictAtHand(ImageKey(parsing: key)) { true } else { false }
     }
 }

@@ -2,7 +2,7 @@ import Testing
 
 @testable import Verification
 
-@Suite struct VerificationKeyTests {
+@Suite struct ImageKeyTests {
     @Test(
         arguments: [
             ("nginx", nil, "docker.io/library/nginx:latest"),
@@ -12,7 +12,7 @@ import Testing
             ("[team-a][::1]:5000/a:v1", "team-a", "[::1]:5000/a:v1"),
         ] as [(String, String?, String)])
     func readsKeys(text: String, namespace: String?, reference: String) throws {
-        let key = try VerificationKey(parsing: text)
+        let key = try ImageKey(parsing: text)
         #expect(key.namespace == namespace)
         #expect(key.reference.description == reference)
     }
@@ -24,31 +24,31 @@ import Testing
     ])
     func refusesWhatIsNoImage(text: String) {
         #expect {
-            try VerificationKey(parsing: text)
+            try ImageKey(parsing: text)
         } throws: { error in
             "\(error)".hasPrefix("REFERENCE_INVALID: ")
         }
     }
 
     @Test func theNamespaceOfAnImageIsItsResources() throws {
-        let key = try VerificationKey(image: " r.example/app:v1\n", namespace: "team-a")
-        #expect(try key == VerificationKey(parsing: "[team-a]r.example/app:v1"))
+        let key = try ImageKey(image: " r.example/app:v1\n", namespace: "team-a")
+        #expect(try key == ImageKey(parsing: "[team-a]r.example/app:v1"))
         #expect("\(key)" == "[team-a]r.example/app:v1")
-        #expect(try VerificationKey(image: "[::1]:5000/app", namespace: nil).reference.registry == "[::1]:5000")
+        #expect(try ImageKey(image: "[::1]:5000/app", namespace: nil).reference.registry == "[::1]:5000")
         for image in ["[team-b]r.example/app:v1", " [team-b]nginx", "[team-a]nginx", "[]nginx", "[TEAM]nginx"] {
             for namespace in [nil, "team-a"] {
-                #expect(throws: VerificationKeyError.self) { try VerificationKey(image: image, namespace: namespace) }
+                #expect(throws: ImageKeyError.self) { try ImageKey(image: image, namespace: namespace) }
             }
         }
         for namespace in ["", "Team", "a/b", "a]b"] {
-            #expect(throws: VerificationKeyError.self) { try VerificationKey(image: "nginx", namespace: namespace) }
+            #expect(throws: ImageKeyError.self) { try ImageKey(image: "nginx", namespace: namespace) }
         }
     }
 
     /// Apart from the table, whose arguments are printed: a test log with a zero byte is no text any more.
     @Test func refusesControlCharacters() {
         for text in ["nginx\u{0}", "\u{0}nginx", "nginx\u{1B}[2J", "ngi\u{7F}nx"] {
-            #expect(throws: VerificationKeyError.self) { try VerificationKey(parsing: text) }
+            #expect(throws: ImageKeyError.self) { try ImageKey(parsing: text) }
         }
     }
 }

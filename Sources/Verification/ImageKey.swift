@@ -5,7 +5,7 @@ import Quotation
 ///
 /// Only ``init(parsing:)`` reads a namespace from a text: it is for keys that the policy writes. The image of a pod is
 /// written by the pod's author, and must not choose a namespace: ``init(image:namespace:)``.
-package struct VerificationKey: Sendable, Hashable, CustomStringConvertible {
+package struct ImageKey: Sendable, Hashable, CustomStringConvertible {
     /// The namespace whose configuration applies before the cluster's; `nil` for the cluster's alone.
     package let namespace: String?
     /// The reference as it was written, without white space around it.
@@ -21,25 +21,25 @@ package struct VerificationKey: Sendable, Hashable, CustomStringConvertible {
     /// White space around it is dropped: Kubernetes hands image strings on as they were written, and the kubelet
     /// trims them the same way.
     ///
-    /// - Throws: ``VerificationKeyError`` with what is wrong and what is expected.
-    package init(parsing key: String) throws(VerificationKeyError) {
-        let (namespace, text) = VerificationKey.split(VerificationKey.trimmed(key[...]))
+    /// - Throws: ``ImageKeyError`` with what is wrong and what is expected.
+    package init(parsing key: String) throws(ImageKeyError) {
+        let (namespace, text) = ImageKey.split(ImageKey.trimmed(key[...]))
         try self.init(namespace: namespace, text: text)
     }
 
     /// The key of an image as a resource names it.
     ///
     /// - Parameter namespace: the namespace of the resource, `nil` for the cluster's configuration.
-    /// - Throws: ``VerificationKeyError``; also when the image names a namespace itself: it would choose whose
+    /// - Throws: ``ImageKeyError``; also when the image names a namespace itself: it would choose whose
     ///   configuration judges it, and with whose credentials it is looked up.
-    package init(image: String, namespace: String?) throws(VerificationKeyError) {
-        let (own, text) = VerificationKey.split(VerificationKey.trimmed(image[...]))
+    package init(image: String, namespace: String?) throws(ImageKeyError) {
+        let (own, text) = ImageKey.split(ImageKey.trimmed(image[...]))
         if let own { throw .namespaced(String(own.prefix(80))) }
         try self.init(namespace: namespace.map { $0[...] }, text: text)
     }
 
-    private init(namespace: Substring?, text: Substring) throws(VerificationKeyError) {
-        if let namespace, !VerificationKey.isNamespace(namespace) { throw .namespace(String(namespace.prefix(80))) }
+    private init(namespace: Substring?, text: Substring) throws(ImageKeyError) {
+        if let namespace, !ImageKey.isNamespace(namespace) { throw .namespace(String(namespace.prefix(80))) }
         let text = String(text)
         let reference: ImageReference
         do { reference = try ImageReference(parsing: text) } catch { throw .reference(error) }
@@ -48,9 +48,9 @@ package struct VerificationKey: Sendable, Hashable, CustomStringConvertible {
 
     /// The same key for the transport (https, http or either) of a configuration: two spellings of one registry then
     /// have one name.
-    func over(_ transport: RegistryTransport) -> VerificationKey {
+    func over(_ transport: RegistryTransport) -> ImageKey {
         guard transport != reference.transport else { return self }
-        return VerificationKey(namespace: namespace, text: text, reference: reference.over(transport))
+        return ImageKey(namespace: namespace, text: text, reference: reference.over(transport))
     }
 
     private init(namespace: String?, text: String, reference: ImageReference) {
@@ -92,7 +92,7 @@ package struct VerificationKey: Sendable, Hashable, CustomStringConvertible {
 }
 
 /// Why a key is not valid: a definite error, the same for every later try.
-package enum VerificationKeyError: Error, Sendable, CustomStringConvertible {
+package enum ImageKeyError: Error, Sendable, CustomStringConvertible {
     case namespace(String)
     /// An image that names a namespace where only the policy may.
     case namespaced(String)

@@ -1,7 +1,7 @@
 import OCI
 
 /// The verifiers of a configuration, and which of them look at an image.
-struct Panel: Sendable {
+struct VerifierSelection: Sendable {
     let verifiers: [any ArtifactVerifier]
     /// The waiver of each verifier, if it has one, in the order of ``verifiers`` (``ArtifactVerifier/waiver(for:)``).
     let waivers: [VerifierReport?]

@@ -1,7 +1,7 @@
 import Synchronization
 
 /// An asynchronous lock for each key: work for the same key is done one after the other, first come, first served.
-package final class Turns<Key: Hashable & Sendable>: Sendable {
+package final class KeyedLock<Key: Hashable & Sendable>: Sendable {
     /// The waiters for each key that is taken.
     private let waiting = Mutex<[Key: [CheckedContinuation<Void, Never>]]>([:])
 
@@ -9,7 +9,7 @@ package final class Turns<Key: Hashable & Sendable>: Sendable {
     package init() {}
 
     /// Runs `body` when no other body for this key runs. The wait has no deadline: each body must end by its own.
-    package func take<Value: Sendable, Failure: Error>(
+    package func withLock<Value: Sendable, Failure: Error>(
         _ key: Key, _ body: () async throws(Failure) -> Value
     ) async throws(Failure) -> Value {
         await begin(key)
