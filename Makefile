@@ -19,6 +19,7 @@ setup-tests: ## Install what the tests need besides
 	@scripts/setup tests
 	@Tests/AzureSDK/setup
 	@Tests/TUFRepository/setup
+	@Tests/SigstoreInstance/setup
 
 build: setup ## Build everything for debugging
 	$(SWIFT) build
@@ -43,6 +44,7 @@ test: setup-tests ## Everything: lint, Rego and manifest tests, Swift tests, the
 test-swift: ## Unit and integration tests (a real registry process, real TLS)
 	@Tests/AzureSDK/setup
 	@Tests/TUFRepository/setup
+	@Tests/SigstoreInstance/setup
 	@SWIFT="$(SWIFT)" scripts/tidy scripts/test-swift
 
 test-chart: setup-tests ## The program on what the chart installs: its flags, files, rights, rotation
@@ -111,4 +113,4 @@ pins: ## Pin the versions of Swift packages that are resolved now (after swift p
 	@scripts/pins
 
 clean: ## Remove what was built, and the demo's files
-	rm -rf .build .demo .venv rego/.venv manifests/charts/.venv Tests/AzureSDK/.venv Tests/TUFRepository/.venv
+	rm -rf .build .demo .venv rego/.venv manifests/charts/.venv Tests/AzureSDK/.venv Tests/TUFRepository/.venv Tests/SigstoreInstance/.venv
