@@ -1,5 +1,6 @@
 import PKI
 import Quotation
+import StrictJSON
 
 /// Why a signature is not the key's over the artifact: the step ``VerificationStep/signature``.
 public struct ArtifactSignatureError: StepError {
@@ -15,8 +16,12 @@ public struct ArtifactSignatureError: StepError {
         case payloadType
         /// The payload cannot be read.
         case malformedStatement
+        /// The payload of a cosign signature cannot be read.
+        case malformedPayload
         /// The statement's predicate is of another type than the policy asks for, or there is no statement.
         case predicateType
+        /// An annotation that the policy asks for was not signed, or with another text.
+        case annotation
     }
 
     /// The step.
@@ -34,24 +39,35 @@ public struct ArtifactSignatureError: StepError {
 
 /// The step ``VerificationStep/signature``.
 enum ArtifactSignature {
+    /// What a verified signature says about the artifact.
+    enum Claim {
+        /// Nothing more than that it is signed.
+        case none
+        /// A statement.
+        case statement(InTotoStatement)
+        /// cosign's payload.
+        case payload(SimpleSigningPayload)
+    }
+
     /// Verifies the signature, and that it is about the artifact.
-    ///
-    /// - Returns: the statement, where one was signed.
     static func verify(
-        _ content: Bundle.Content, by key: SigningKey, over artifact: Artifact, predicateTypes: Set<String>?
-    ) throws(ArtifactSignatureError) -> InTotoStatement? {
+        _ content: Bundle.Content, by key: SigningKey, over artifact: Artifact, policy: BundlePolicy
+    ) throws(ArtifactSignatureError) -> Claim {
         switch content {
         case .message(let message):
             try verify(message, by: key, over: artifact)
-            guard predicateTypes == nil else {
+            try refuseTypes(policy, "the signature is over the artifact itself")
+            guard policy.annotations.isEmpty else {
                 throw ArtifactSignatureError(
-                    .predicateType,
-                    "the signature is over the artifact itself; the policy asks for a statement of the type "
-                        + names(predicateTypes))
+                    .annotation,
+                    "the signature is over the artifact itself, which has no annotations; the policy asks for "
+                        + names(policy.annotations.keys, " and "))
             }
-            return nil
+            return .none
         case .envelope(let envelope):
-            return try verify(envelope, by: key, about: artifact, predicateTypes: predicateTypes)
+            return .statement(try verify(envelope, by: key, about: artifact, policy))
+        case .simpleSigning(let layer):
+            return .payload(try verify(layer, by: key, about: artifact, policy))
         }
     }
 
@@ -64,6 +80,7 @@ enum ArtifactSignature {
             case .digest(let digest): key.isValid(message.signature, ofDigest: digest) == true
             }
         case .envelope(let envelope): key.isValid(envelope.signature, over: envelope.preAuthenticationEncoding)
+        case .simpleSigning(let layer): key.isValid(layer.signature, over: layer.payload)
         }
     }
 
@@ -103,7 +120,7 @@ enum ArtifactSignature {
     }
 
     private static func verify(
-        _ envelope: DSSEEnvelope, by key: SigningKey, about artifact: Artifact, predicateTypes: Set<String>?
+        _ envelope: DSSEEnvelope, by key: SigningKey, about artifact: Artifact, _ policy: BundlePolicy
     ) throws(ArtifactSignatureError) -> InTotoStatement {
         guard key.isValid(envelope.signature, over: envelope.preAuthenticationEncoding) else {
             throw ArtifactSignatureError(
@@ -118,22 +135,72 @@ enum ArtifactSignature {
                     + DSSEEnvelope.inTotoType)
         }
         let statement = try InTotoStatement(parsing: envelope.payload)
-        guard statement.isAbout(artifact) else {
+        let subjects = statement.subjects(about: artifact)
+        guard !subjects.isEmpty else {
             throw ArtifactSignatureError(
                 .otherArtifact,
                 "none of the \(statement.subjects.count) subjects of the statement is the artifact \(artifact.name)")
         }
         // The type of this statement, not of another one beside it.
-        if let predicateTypes, !predicateTypes.contains(where: { isSame($0, statement.predicateType) }) {
+        if let types = policy.predicateTypes, !types.contains(where: { isSame($0, statement.predicateType) }) {
             throw ArtifactSignatureError(
                 .predicateType,
                 "the statement is of the type \"\(statement.predicateType.quoted)\"; the policy asks for "
-                    + names(predicateTypes))
+                    + names(types, " or "))
         }
+        // One subject must have all of the annotations: those of several are about several artifacts, or names of one.
+        let faults = subjects.compactMap { fault(of: policy.annotations, in: $0.annotations) }
+        if faults.count == subjects.count { throw ArtifactSignatureError(.annotation, faults[0]) }
         return statement
     }
 
-    private static func names(_ types: Set<String>?) -> String {
-        (types ?? []).sorted().map { "\"\($0.quoted)\"" }.joined(separator: " or ")
+    private static func verify(
+        _ layer: Bundle.SignedPayload, by key: SigningKey, about artifact: Artifact, _ policy: BundlePolicy
+    ) throws(ArtifactSignatureError) -> SimpleSigningPayload {
+        guard key.isValid(layer.signature, over: layer.payload) else {
+            throw ArtifactSignatureError(
+                .badSignature,
+                "the cosign signature is not by the signing key over its payload: one of them has been altered, or another "
+                    + "key signed")
+        }
+        let payload = try SimpleSigningPayload(parsing: layer.payload)
+        guard artifact.digest(payload.imageDigest.algorithm) == payload.imageDigest else {
+            throw ArtifactSignatureError(
+                .otherArtifact,
+                "the cosign signature is of the image \(payload.imageDigest), not \(artifact.name): it was made for another "
+                    + "image")
+        }
+        try refuseTypes(policy, "the signature is over a simple signing payload")
+        if let fault = fault(of: policy.annotations, in: payload.optional) {
+            throw ArtifactSignatureError(.annotation, fault)
+        }
+        return payload
+    }
+
+    private static func refuseTypes(_ policy: BundlePolicy, _ form: String) throws(ArtifactSignatureError) {
+        guard let types = policy.predicateTypes else { return }
+        throw ArtifactSignatureError(
+            .predicateType, "\(form); the policy asks for a statement of the type " + names(types, " or "))
+    }
+
+    /// What is wrong with signed annotations; nil when all that are wanted are there.
+    private static func fault(of wanted: [String: String], in signed: JSONObject) -> String? {
+        for (name, text) in wanted.sorted(by: { $0.key < $1.key }) {
+            guard let value = signed[name] else {
+                return "the annotation \"\(name.quoted)\" was not signed with the image; the policy asks for "
+                    + "\"\(text.quoted)\""
+            }
+            guard let own = value.string, isSame(own, text) else {
+                let found = value.string.map { "\"\($0.quoted)\"" } ?? value.kind
+                return
+                    "the annotation \"\(name.quoted)\" that was signed with the image is \(found); the policy asks for "
+                    + "\"\(text.quoted)\""
+            }
+        }
+        return nil
+    }
+
+    private static func names(_ names: some Collection<String>, _ separator: String) -> String {
+        names.sorted().map { "\"\($0.quoted)\"" }.joined(separator: separator)
     }
 }

@@ -29,6 +29,8 @@ public struct Bundle: Sendable {
         case message(MessageSignature)
         /// A statement about it in an envelope.
         case envelope(DSSEEnvelope)
+        /// cosign's payload about an image (``SimpleSigningPayload``): in layers only, never in a bundle.
+        case simpleSigning(SignedPayload)
     }
 
     /// A signature over the artifact.
@@ -36,6 +38,14 @@ public struct Bundle: Sendable {
         /// The digest of the artifact as the signer saw it, if it was stated.
         public let digest: ArtifactDigest?
         /// The signature.
+        public let signature: [UInt8]
+    }
+
+    /// A signature over a simple signing payload.
+    public struct SignedPayload: Hashable, Sendable {
+        /// The payload.
+        public let payload: [UInt8]
+        /// The signature over it, byte for byte.
         public let signature: [UInt8]
     }
 
@@ -50,8 +60,8 @@ public struct Bundle: Sendable {
     /// The media type of the format without a parameter, which 0.3 has beside the one with it.
     public static let mediaType = "application/vnd.dev.sigstore.bundle.v0.3+json"
 
-    /// The version of the format.
-    public let version: Version
+    /// The version of the format; nil for the layer of a cosign signature, which is no bundle.
+    public let version: Version?
     /// What was signed.
     public let content: Content
     /// Who is said to have signed.
@@ -66,8 +76,12 @@ public struct Bundle: Sendable {
         switch content {
         case .message(let message): message.signature
         case .envelope(let envelope): envelope.signature
+        case .simpleSigning(let layer): layer.signature
         }
     }
+
+    /// What it is, for messages.
+    var name: String { version == nil ? "the cosign signature" : "the bundle" }
 
     /// Reads a bundle.
     public init(parsing bytes: [UInt8]) throws(BundleError) {
@@ -89,10 +103,20 @@ public struct Bundle: Sendable {
         }
     }
 
+    /// The layer of a cosign signature.
+    init(content: Content, key: KeyMaterial, logEntries: [LogEntry], timestamps: [[UInt8]]) {
+        version = nil
+        self.content = content
+        self.key = key
+        self.logEntries = logEntries
+        self.timestamps = timestamps
+    }
+
     private init(_ message: ProtobufMessage) throws(ProtobufMessage.Fault) {
         // The version first: what another one holds is not ours to judge.
-        version = try Self.version(message.requiredText("mediaType"))
+        let version = try Self.version(message.requiredText("mediaType"))
         try message.only("mediaType", "verificationMaterial", "messageSignature", "dsseEnvelope")
+        self.version = version
         content = try Self.content(message)
         let material = try message.requiredMessage("verificationMaterial")
         try material.only(
@@ -205,7 +229,7 @@ public struct Bundle: Sendable {
 
 extension ProtobufMessage.Fault {
     /// A fault that says what it is by itself.
-    fileprivate init(_ kind: BundleError.Kind, _ description: String) {
+    init(_ kind: BundleError.Kind, _ description: String) {
         self.init(path: "", problem: description, refusal: BundleError(kind, description))
     }
 }

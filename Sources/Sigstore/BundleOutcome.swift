@@ -1,7 +1,7 @@
 import FoundationEssentials
 import PKI
 
-/// The outcome of verifying one bundle: the result of each step, and what the steps that passed have proven.
+/// The outcome of verifying one bundle, or one layer of a cosign signature: the result of each step, and what the steps that passed have proven.
 public struct BundleOutcome: Sendable {
     /// The steps, in the order in which they are done.
     public internal(set) var results: [StepResult]
@@ -21,6 +21,8 @@ public struct BundleOutcome: Sendable {
     public internal(set) var logEntries: [VerifiedLogEntry] = []
     /// The statement, where one was signed, and its signature is verified.
     public internal(set) var statement: InTotoStatement?
+    /// The simple signing payload, where one was signed, and its signature is verified.
+    public internal(set) var payload: SimpleSigningPayload?
 
     /// Nothing has been done yet.
     init() {

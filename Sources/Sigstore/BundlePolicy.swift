@@ -15,6 +15,10 @@ public struct BundlePolicy: Sendable {
     /// Which predicate types a statement may have; nil for any. A signature over the artifact itself has none, and does
     /// not pass where types are asked for.
     public var predicateTypes: Set<String>?
+    /// Annotations that must be signed with the image, by name and text: those of ``SimpleSigningPayload/optional``, or
+    /// of the image among a statement's subjects. A signature over the artifact itself has none, and does not pass
+    /// where annotations are asked for.
+    public var annotations: [String: String] = [:]
     /// In how many different transparency logs the signature must be. With 0 the step is skipped, and what logs state
     /// is not used for anything, times included.
     public var logThreshold = 1

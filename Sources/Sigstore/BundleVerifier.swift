@@ -27,24 +27,40 @@ public struct BundleVerifier: Sendable {
     ///   - artifact: what must have been signed.
     ///   - policy: who must have signed it, and what must be proven.
     public func verify(bundle bytes: [UInt8], artifact: Artifact, policy: BundlePolicy) -> BundleOutcome {
+        verify(artifact, policy) { () throws(BundleError) in try Bundle(parsing: bytes) }
+    }
+
+    /// Reads a bundle, or what takes its place, and does the steps for each signer that it may be by.
+    func verify(
+        _ artifact: Artifact, _ policy: BundlePolicy, reading read: () throws(BundleError) -> Bundle
+    ) -> BundleOutcome {
         var outcome = BundleOutcome()
         let bundle: Bundle
-        do { bundle = try Bundle(parsing: bytes) } catch {
+        do { bundle = try read() } catch {
             outcome.fail(error)
             return outcome
         }
         outcome.pass(.bundle)
         outcome.bundle = bundle
-        verify(bundle, artifact, policy, &outcome)
-        return outcome
+        let signers: [(Signer, SigningKey)]
+        do { signers = try self.signers(bundle, artifact, policy) } catch {
+            outcome.fail(error)
+            return outcome
+        }
+        var first: BundleOutcome?
+        for (signer, key) in signers {
+            var attempt = outcome
+            verify(bundle, artifact, policy, signer, key, &attempt)
+            if attempt.isVerified { return attempt }
+            first = first ?? attempt
+        }
+        return first ?? outcome
     }
 
     private func verify(
-        _ bundle: Bundle, _ artifact: Artifact, _ policy: BundlePolicy, _ outcome: inout BundleOutcome
+        _ bundle: Bundle, _ artifact: Artifact, _ policy: BundlePolicy, _ signer: Signer, _ key: SigningKey,
+        _ outcome: inout BundleOutcome
     ) {
-        let signer: Signer
-        let key: SigningKey
-        do { (signer, key) = try signingKey(bundle, artifact, policy) } catch { return outcome.fail(error) }
         outcome.signer = signer
         outcome.pass(.signingKey)
 
@@ -67,8 +83,11 @@ public struct BundleVerifier: Sendable {
         }
 
         do {
-            outcome.statement = try ArtifactSignature.verify(
-                bundle.content, by: key, over: artifact, predicateTypes: policy.predicateTypes)
+            switch try ArtifactSignature.verify(bundle.content, by: key, over: artifact, policy: policy) {
+            case .none: break
+            case .statement(let statement): outcome.statement = statement
+            case .payload(let payload): outcome.payload = payload
+            }
         } catch { return outcome.fail(error) }
         outcome.pass(.signature)
 
@@ -77,35 +96,34 @@ public struct BundleVerifier: Sendable {
         outcome.pass(.identity)
     }
 
-    /// The key that is said to have signed. What the bundle names it by is a hint, not more: a key counts because the
+    /// Who may have signed, at least one. What the bundle names a key by is a hint, not more: a key counts because the
     /// policy has it, a certificate because of its chain.
-    private func signingKey(
+    private func signers(
         _ bundle: Bundle, _ artifact: Artifact, _ policy: BundlePolicy
-    ) throws(SigningKeyError) -> (Signer, SigningKey) {
+    ) throws(SigningKeyError) -> [(Signer, SigningKey)] {
         switch bundle.key {
         case .certificate(let leaf, _):
             guard !policy.identities.isEmpty else {
                 throw SigningKeyError(
                     .noIdentity,
-                    "the bundle is signed with a certificate, and the policy names no identity that may have signed"
+                    "\(bundle.name) is signed with a certificate, and the policy names no identity that may have signed"
                         + (policy.keys.isEmpty ? "" : ", only keys"))
             }
-            return (.certificate(leaf), try SigningKey(leaf.publicKey))
+            return [(.certificate(leaf), try SigningKey(leaf.publicKey))]
         case .publicKey(let hint):
             let named = policy.keys.filter { isSame($0.hint, hint) }
             let candidates = named.isEmpty ? policy.keys : named
             guard let first = candidates.first else {
                 throw SigningKeyError(
                     .noKey,
-                    "the bundle is signed with a key, and the policy has none"
+                    "\(bundle.name) is signed with a key, and the policy has none"
                         + (policy.identities.isEmpty ? "" : ", only identities of certificates"))
             }
-            // Of several keys without a hint the one whose signature it is; which one that is, is verified later.
-            let key =
-                candidates.count == 1
-                ? first
-                : candidates.first { ArtifactSignature.isBy($0, bundle.content, over: artifact) } ?? first
-            return (.key(key), key)
+            guard candidates.count > 1 else { return [(.key(first), first)] }
+            // Of several keys those whose signature it is: the policy may have one key twice, with different periods of
+            // validity. When it is nobody's, the steps say so for the first.
+            let signing = candidates.filter { ArtifactSignature.isBy($0, bundle.content, over: artifact) }
+            return (signing.isEmpty ? [first] : signing).map { (.key($0), $0) }
         }
     }
 

@@ -9,6 +9,8 @@ public struct InTotoStatement: Sendable {
         public let name: String?
         /// Its digests, by algorithm: those that are hashes of the artifact's content, and others.
         public let digests: [String: String]
+        /// What the signer said beside (`cosign sign -a name=value`).
+        public let annotations: JSONObject
     }
 
     /// What the statement is about.
@@ -48,23 +50,29 @@ public struct InTotoStatement: Sendable {
                 guard let text = member.value.string else { throw fault("a digest of subject \(index + 1) is no text") }
                 digests[member.name] = text
             }
-            subjects.append(Subject(name: item["name"]?.string, digests: digests))
+            let annotations: JSONObject
+            switch item["annotations"] {
+            case nil, .null?: annotations = JSONObject()
+            case .object(let object)?: annotations = object
+            case _?: throw fault("the annotations of subject \(index + 1) are no object")
+            }
+            subjects.append(Subject(name: item["name"]?.string, digests: digests, annotations: annotations))
         }
         self.subjects = subjects
         self.predicateType = predicateType
         predicate = json["predicate"]
     }
 
-    /// Whether a subject is the artifact: of its digests those that can be compared, and at least one of them, must all
-    /// be the artifact's.
-    func isAbout(_ artifact: Artifact) -> Bool {
+    /// The subjects that are the artifact: of their digests those that can be compared, and at least one of them, must
+    /// all be the artifact's.
+    func subjects(about artifact: Artifact) -> [Subject] {
         // Each hash of the content is computed once, not for each subject.
         var own: [String: String] = [:]
         for algorithm in ArtifactDigest.Algorithm.allCases
         where subjects.contains(where: { $0.digests[algorithm.rawValue] != nil }) {
             own[algorithm.rawValue] = artifact.digest(algorithm)?.hex
         }
-        return subjects.contains { subject in
+        return subjects.filter { subject in
             let comparable = subject.digests.filter { own[$0.key] != nil }
             return !comparable.isEmpty && comparable.allSatisfy { isSame($0.value, own[$0.key] ?? "") }
         }

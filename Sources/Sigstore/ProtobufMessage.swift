@@ -120,6 +120,13 @@ struct ProtobufMessage {
         return number
     }
 
+    /// An integer of at least 0 that must be there, as a number: JSON that is not of protobuf.
+    func requiredNumber(_ name: String) throws(Fault) -> Int64 {
+        guard let value = value(name) else { throw missing(name) }
+        guard case .number = value else { throw wrong(name, value, "a number") }
+        return try integer(name)
+    }
+
     /// A message inside this one; nil when it is not there.
     func message(_ name: String) throws(Fault) -> ProtobufMessage? {
         guard let value = value(name) else { return nil }

@@ -54,16 +54,15 @@ struct ProvenTimes {
             guard !times.isEmpty else {
                 throw ProvenTimeError(
                     .missing,
-                    "nothing proves when the signature was made: the bundle has neither a signed timestamp nor the promise of a "
-                        + "log that states a time; sign with a timestamp authority")
+                    "nothing proves when the signature was made, and its certificate is valid for minutes: " + whatToDo)
             }
         case .key(let key):
             guard let validity = key.validity else { break }
             guard !times.isEmpty else {
                 throw ProvenTimeError(
                     .missing,
-                    "the signing key is trusted \(validity), and nothing proves when the signature was made: sign with a "
-                        + "timestamp authority or a log")
+                    "the signing key is trusted \(validity), and nothing proves when the signature was made: "
+                        + whatToDo)
             }
             if let outside = times.first(where: { !validity.contains($0.time) }) {
                 throw ProvenTimeError(
@@ -72,6 +71,19 @@ struct ProvenTimes {
             }
         }
         return times
+    }
+
+    /// Why there is no time, and what to change, for a message.
+    private var whatToDo: String {
+        let isPromised = bundle.logEntries.contains { $0.signedEntryTimestamp != nil && $0.integratedTime != nil }
+        guard policy.logThreshold <= 0, isPromised else {
+            return
+                "\(bundle.name) has neither a signed timestamp nor the promise of a log that states a time; sign with a "
+                + "timestamp authority, or with a log that states times"
+        }
+        return
+            "a log states a time, which does not count since the policy asks for no transparency log; let the policy ask "
+            + "for one, or sign with a timestamp authority"
     }
 
     // MARK: Timestamp authorities

@@ -26,7 +26,7 @@ public enum Signer: Sendable {
     /// The signer in a message.
     var name: String {
         switch self {
-        case .certificate(let certificate): "the bundle's certificate (serial \(certificate.serialNumberHex))"
+        case .certificate(let certificate): "the signing certificate (serial \(certificate.serialNumberHex))"
         case .key(let key): "the key \(key.publicKey.kind) with the SHA-256 \(key.publicKey.sha256Hex.prefix(16))…"
         }
     }

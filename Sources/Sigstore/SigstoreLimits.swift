@@ -3,6 +3,10 @@
 public enum SigstoreLimits {
     /// The bytes of a bundle.
     public static let bundleBytes = 5 << 20
+    /// The bytes of a simple signing payload; cosign's have some 250 and the annotations that the signer adds.
+    public static let payloadBytes = 64 << 10
+    /// The bytes of each of the annotations that a cosign signature is in.
+    public static let annotationBytes = 512 << 10
     /// The bytes of a trusted root.
     public static let trustedRootBytes = 5 << 20
     /// The signatures of a DSSE envelope that are read. The envelope of a bundle must have exactly one.

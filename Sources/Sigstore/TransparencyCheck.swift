@@ -31,7 +31,7 @@ struct TransparencyCheck {
         guard !bundle.logEntries.isEmpty else {
             throw TransparencyError(
                 .missing,
-                "the bundle has no entry of a transparency log; the policy asks for \(policy.logThreshold): sign with a log, "
+                "\(bundle.name) has no entry of a transparency log; the policy asks for \(policy.logThreshold): sign with a log, "
                     + "or let the policy ask for signed timestamps instead")
         }
         var verified: [VerifiedLogEntry] = []
@@ -61,6 +61,13 @@ struct TransparencyCheck {
         } else if let proof = entry.inclusionProof {
             // Version 0.1 only: without a checkpoint it proves nothing, but what is there must hold together.
             try verify(proof, of: entry)
+        }
+        // Witnesses sign checkpoints: without one, none of them has seen the log that made a promise.
+        guard policy.witnessThreshold <= 0 || entry.inclusionProof?.checkpoint != nil else {
+            throw TransparencyError(
+                .witnesses,
+                "the log entry has no checkpoint that witnesses could have signed; the policy asks for "
+                    + "\(policy.witnessThreshold)")
         }
         guard hasPromise || entry.inclusionProof?.checkpoint != nil else {
             throw TransparencyError(.badProof, "the log entry has neither a promise nor a proof of its inclusion")
@@ -163,7 +170,7 @@ struct TransparencyCheck {
     /// about something else proves nothing.
     private func compare(_ body: EntryBody) throws(TransparencyError) {
         guard body.signature == bundle.signature else {
-            throw TransparencyError(.otherSignature, "the log entry is about another signature than the bundle's")
+            throw TransparencyError(.otherSignature, "the log entry is about another signature than this one")
         }
         guard body.verifier == signer.verifier else {
             throw TransparencyError(
@@ -186,12 +193,17 @@ struct TransparencyCheck {
             guard own == digest, type.map({ isSame($0, envelope.payloadType) }) ?? true else {
                 throw otherArtifact("the payload \(digest)", "\(own)")
             }
+        case (.message(let digest), .simpleSigning(let layer)):
+            let own = ArtifactDigest(of: layer.payload, algorithm: digest.algorithm)
+            guard own == digest else { throw otherArtifact("the payload \(digest)", "\(own)") }
         case (.payload(let digest, _), .message):
             throw otherArtifact("an envelope with the payload \(digest)", "a signature over the artifact")
+        case (.payload(let digest, _), .simpleSigning):
+            throw otherArtifact("an envelope with the payload \(digest)", "a signature over a payload")
         }
     }
 
     private func otherArtifact(_ logged: String, _ own: String) -> TransparencyError {
-        TransparencyError(.otherArtifact, "the log entry is about \(logged.quoted), the bundle about \(own.quoted)")
+        TransparencyError(.otherArtifact, "the log entry is about \(logged.quoted), \(bundle.name) about \(own.quoted)")
     }
 }
