@@ -69,6 +69,7 @@ var targets: [Target] = [
     room("Encoding"),
     room("Quotation", ["Encoding"]),
     room("Concurrency"),
+    room("Expressions"),
     room("StrictJSON", ["Encoding", "Quotation"]),
     room("YAML", ["CYAML", "Quotation", "StrictJSON"]),
     room("IPAddresses"),
@@ -83,7 +84,8 @@ var targets: [Target] = [
     room("Notation", ["Concurrency", "Encoding", "OCI", "PKI", "Quotation", "StrictJSON", crypto, cryptoExtras]),
     room("NotationOnline", ["Concurrency", "Encoding", "HTTP", "IPAddresses", "Notation", "PKI", "Quotation", crypto]),
     .target(
-        name: "Sigstore", dependencies: ["Concurrency", "Encoding", "PKI", "Quotation", "StrictJSON", crypto],
+        name: "Sigstore",
+        dependencies: ["Concurrency", "Encoding", "Expressions", "PKI", "Quotation", "StrictJSON", crypto],
         // The trusted root of the public good instance, compiled in as it was published.
         resources: [.embedInCode("TrustedRoots/sigstore.dev.trusted_root.json")],
         swiftSettings: strict),
@@ -166,7 +168,8 @@ var targets: [Target] = [
     .executableTarget(
         name: "countersign",
         dependencies: [
-            "CountersignService", "Audit", "Encoding", "Quotation", "Sigstore", "SigstoreTrust", argumentParser,
+            "CountersignService", "Audit", "Encoding", "Expressions", "Quotation", "Sigstore", "SigstoreTrust",
+            argumentParser,
         ],
         swiftSettings: strict,
         linkerSettings: releaseLink),
@@ -210,6 +213,7 @@ var targets: [Target] = [
     tests("ChildProcessTests", ["ChildProcess", "TestSupport"]),
     tests("ServiceMetricsTests", ["Concurrency", "ServiceMetrics"]),
     tests("ConfigurationModelTests", ["ConfigurationModel", "StrictJSON", "Verification"]),
+    tests("ExpressionsTests", ["Expressions"]),
     tests("StrictJSONTests", ["StrictJSON"]),
     tests("AuditTests", ["Audit", "TestSupport"]),
     tests("YAMLTests", ["StrictJSON", "YAML"]),
@@ -219,7 +223,7 @@ var targets: [Target] = [
     tests("OCIRegistryTests", ["Concurrency", "HTTP", "OCI", "OCIRegistry", "TestSupport"]),
     tests("PKITests", ["Encoding", "PKI", "TestSupport"]),
     tests("NotationTests", ["Encoding", "Notation", "OCI", "PKI", "StrictJSON", "TestSupport"]),
-    tests("SigstoreTests", ["Encoding", "PKI", "Sigstore", "StrictJSON", "TestSupport", crypto]),
+    tests("SigstoreTests", ["Encoding", "Expressions", "PKI", "Sigstore", "StrictJSON", "TestSupport", crypto]),
     tests("NotationOnlineTests", ["HTTP", "Notation", "NotationOnline", "PKI", "TestSupport"]),
     tests("ConformanceTests", ["HTTP", "Notation", "NotationOnline", "OCI", "StrictJSON", "TestSupport"]),
     tests("TUFTests", ["Files", "StrictJSON", "TUF", "TestSupport"]),
@@ -283,9 +287,9 @@ var targets: [Target] = [
 // built: a fuzzer of a parser does not wait for a server to compile.
 if Context.environment["COUNTERSIGN_FUZZ"] != nil {
     let rooms = [
-        "Encoding", "Quotation", "Concurrency", "StrictJSON", "YAML", "IPAddresses", "Files", "ChildProcess", "HTTP",
-        "OCI",
-        "OCIRegistry", "PKI", "Notation", "NotationOnline", "KeyManagement", "ServiceMetrics", "ConfigurationModel",
+        "Encoding", "Quotation", "Concurrency", "Expressions", "StrictJSON", "YAML", "IPAddresses", "Files",
+        "ChildProcess", "HTTP", "OCI", "OCIRegistry", "PKI", "Notation", "NotationOnline", "KeyManagement",
+        "ServiceMetrics", "ConfigurationModel",
         "Verification", "Gatekeeper", "Sigstore", "TUF",
     ]
     let instrumented = ["-sanitize=fuzzer,address", "-O", "-enable-testing"]

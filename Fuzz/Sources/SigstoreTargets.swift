@@ -1,4 +1,5 @@
 import Encoding
+import Expressions
 import FoundationEssentials
 import PKI
 import StrictJSON

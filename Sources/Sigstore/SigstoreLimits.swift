@@ -33,8 +33,4 @@ public enum SigstoreLimits {
     public static let trustedRootItems = 256
     /// The subjects of an in-toto statement.
     public static let statementSubjects = 10_000
-    /// The bytes of an expression.
-    public static let expressionBytes = 4 << 10
-    /// The characters of a text that an expression is matched with.
-    public static let matchedCharacters = 8 << 10
 }

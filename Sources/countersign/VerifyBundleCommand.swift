@@ -1,5 +1,6 @@
 import ArgumentParser
 import Encoding
+import Expressions
 import FoundationEssentials
 import PKI
 import Quotation

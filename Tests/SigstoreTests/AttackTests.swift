@@ -1,4 +1,5 @@
 import Encoding
+import Expressions
 import Foundation
 import PKI
 import Sigstore
@@ -267,6 +268,13 @@ import Testing
             try refusal(
                 .matching(try WholeExpression("https://example\\.org/app/.*@refs/heads/main")), .exactly(leaf.issuer))
                 == "")
+    }
+
+    /// Names that only look alike are not the same: a letter with its accent apart, or in one.
+    @Test func namesAreComparedByCodePoints() {
+        let name = TextMatch.exactly("caf\u{e9}")
+        #expect(name.accepts("caf\u{e9}"))
+        #expect(!name.accepts("cafe\u{301}"))
     }
 
     /// Expressions that let anybody in are told.

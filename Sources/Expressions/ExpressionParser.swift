@@ -1,5 +1,3 @@
-import Quotation
-
 /// Reads an expression and makes its automaton.
 struct ExpressionParser {
     /// What an expression is made of.
@@ -27,9 +25,9 @@ struct ExpressionParser {
     init(_ pattern: String) { characters = pattern.unicodeScalars.map(\.value) }
 
     mutating func program() throws(ExpressionError) -> ExpressionProgram {
-        guard characters.count <= SigstoreLimits.expressionBytes else {
+        guard characters.count <= WholeExpression.maximumCharacters else {
             throw ExpressionError(
-                description: "the expression has more than \(SigstoreLimits.expressionBytes) characters")
+                description: "the expression has more than \(WholeExpression.maximumCharacters) characters")
         }
         try flags()
         let node = try choice()
