@@ -14,17 +14,20 @@ package enum KeyVaultNotice: Hashable, Sendable {
     case exportableKey(String)
 }
 
-/// Certificates of an Azure Key Vault (Ratify's KeyManagementProvider of type `azurekeyvault`).
+/// Certificates and public keys of an Azure Key Vault (Ratify's KeyManagementProvider of type `azurekeyvault`).
 ///
 /// The whole chain of each certificate comes from the secret of the same version. Certificate authorities and
 /// self-signed certificates in it are trusted; the leaf is not, since a signature is trusted when any certificate of
 /// its chain is (trust store specification, "Trust store"). Private keys in secrets are dropped unread.
+///
+/// Of keys the versions that are enabled are in force. One that the vault says is disabled or not there is taken away
+/// at once; one that cannot be read now stays.
 package final class KeyVaultCertificates: CertificateProvider {
     /// What is read, and how often.
     package struct Settings: Hashable, Sendable {
         /// Certificates to trust.
         package var certificates: [KeyVaultObject]
-        /// Public keys to list.
+        /// Public keys to trust.
         package var keys: [KeyVaultObject]
         /// How often the vault is read; zero reads it once, and again only until that succeeds.
         package var refreshInterval: Duration
@@ -121,7 +124,9 @@ package final class KeyVaultCertificates: CertificateProvider {
     }
 
     package var offersCertificates: Bool { !settings.certificates.isEmpty }
+    package var offersKeys: Bool { !settings.keys.isEmpty }
     package func current() -> CertificateSet? { holder.current() }
+    package var keys: [TrustedKey] { holder.keys }
     package var status: ProviderStatus { holder.status }
     package var generation: UInt64 { holder.generation }
     package func changes() -> AsyncStream<UInt64> { holder.changes() }
@@ -228,13 +233,12 @@ package final class KeyVaultCertificates: CertificateProvider {
             }
         }
         if offersCertificates {
-            holder.install(keys: keys)
             holder.install(
-                offered, problems: problems, findings: notes, others: others, warnings: warnings,
-                areLasting: areLasting,
-                keepsFormer: false, at: now())
+                offered, keys: keys, problems: problems, findings: notes, others: others, warnings: warnings,
+                areLasting: areLasting, keepsFormer: false, at: now())
         } else {
-            holder.install(onlyKeys: keys, problems: problems + notes, at: now())
+            holder.install(
+                onlyKeys: keys, problems: problems, findings: notes, areLasting: areLasting, at: now())
         }
     }
 

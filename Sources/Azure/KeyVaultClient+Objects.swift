@@ -164,6 +164,9 @@ extension KeyVaultClient {
         guard let key = answer["key"], let id = key["kid"]?.string, let found = KeyVaultVersion.version(ofID: id),
             let isEnabled = answer["attributes"]?["enabled"]?.bool
         else { throw malformed(purpose, "the answer has no key with kid and enabled") }
+        guard version.isEmpty || found.lowercased() == version.lowercased() else {
+            throw malformed(purpose, "the answer is another version, \(found)")
+        }
         do { return KeyVaultKey(version: found, isEnabled: isEnabled, key: try Self.publicKey(key)) } catch {
             throw malformed(purpose, "\(error)")
         }

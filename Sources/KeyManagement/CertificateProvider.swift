@@ -1,7 +1,7 @@
 import FoundationEssentials
 import PKI
 
-/// Where trusted certificates come from: a value in the configuration, files, a vault.
+/// Where trusted certificates and public keys come from: a value in the configuration, files, a vault.
 ///
 /// A provider answers at once from memory. Those whose source can change look at it again in ``run()``, and keep the
 /// last good set when that fails.
@@ -12,10 +12,20 @@ package protocol CertificateProvider: Sendable {
     var type: String { get }
     /// Whether it is a source of certificates. One of public keys alone has none to wait for.
     var offersCertificates: Bool { get }
+    /// Whether it is a source of public keys.
+    var offersKeys: Bool { get }
     /// The certificates in force; nil as long as there were never any, and when the source says that there are none.
     func current() -> CertificateSet?
-    /// A number that grows whenever the certificates in force change, to others or to none.
+    /// The public keys in force: those that the source lets be used and that could be read.
+    var keys: [TrustedKey] { get }
+    /// Whether there is what the provider is for.
+    var isReady: Bool { get }
+    /// A number that grows whenever the certificates or keys in force change, to others or to none. It changes in the
+    /// same moment as they do.
     var generation: UInt64 { get }
+    /// What tells the trust that it gives from any other, the same in every process: part of
+    /// ``TrustedCertificates/fingerprint``.
+    var fingerprintParts: [[UInt8]] { get }
     /// How the last look at the source went.
     var status: ProviderStatus { get }
     /// Looks at the source now.
@@ -28,6 +38,20 @@ package protocol CertificateProvider: Sendable {
 }
 
 extension CertificateProvider {
-    /// Whether there is what the provider is for: certificates, or public keys where it has nothing else.
-    package var isReady: Bool { offersCertificates ? current() != nil : !status.keys.isEmpty }
+    /// A source of one or the other, unless a provider says that it can be both or neither.
+    package var offersKeys: Bool { !offersCertificates }
+
+    /// None, unless a provider has some.
+    package var keys: [TrustedKey] { [] }
+
+    /// Certificates, or public keys where there is nothing else.
+    package var isReady: Bool { offersCertificates ? current() != nil : !keys.isEmpty }
+
+    /// The certificates and the keys, with how many there are of each.
+    package var fingerprintParts: [[UInt8]] {
+        let certificates = current()?.certificates ?? []
+        let keys = keys
+        return [Array("\(certificates.count) certificates, \(keys.count) keys".utf8)] + certificates.map(\.sha256)
+            + keys.flatMap { [Array($0.name.utf8), Array($0.version.utf8), $0.key.spkiDER] }
+    }
 }

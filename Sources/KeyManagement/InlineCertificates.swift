@@ -13,8 +13,8 @@ package final class InlineCertificates: CertificateProvider {
     /// Reads the certificates.
     ///
     /// - Parameters:
-    ///   - contentType: `certificate`, or `key` for a public key. Notation signatures are verified with certificates: a
-    ///     key is read and listed, and no trust store can be made of it.
+    ///   - contentType: `certificate`, or `key` for a public key, which no trust store can be made of: Notation
+    ///     signatures are verified with certificates.
     ///   - value: PEM, one or more certificates, or one `PUBLIC KEY`.
     /// - Throws: when the parameters are wrong, or hold no certificate that can be trusted.
     package init(name: String, contentType: String?, value: String?, now: Date) throws(KeyManagementError) {
@@ -55,6 +55,7 @@ package final class InlineCertificates: CertificateProvider {
     }
 
     package func current() -> CertificateSet? { holder.current() }
+    package var keys: [TrustedKey] { holder.keys }
     package var status: ProviderStatus { holder.status }
     package func refresh() async {}
     package func run() async {}

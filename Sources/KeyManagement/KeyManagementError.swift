@@ -1,4 +1,4 @@
-/// Why trusted certificates are not there.
+/// Why trusted certificates or keys are not there.
 package struct KeyManagementError: Error, Hashable, Sendable, CustomStringConvertible {
     /// What a caller can tell apart.
     package enum Kind: String, Hashable, Sendable {
@@ -8,6 +8,8 @@ package struct KeyManagementError: Error, Hashable, Sendable, CustomStringConver
         case missingProvider
         /// The provider has no certificates, and never had any.
         case noCertificates
+        /// The provider has no public keys in force.
+        case noKeys
         /// A file or directory cannot be read.
         case unreadable
     }
@@ -23,10 +25,10 @@ package struct KeyManagementError: Error, Hashable, Sendable, CustomStringConver
     /// An error with its text.
     ///
     /// - Parameter isConfiguration: whether it lasts until it is mended; unless told otherwise, all but missing
-    ///   certificates do, which may just be on their way.
+    ///   certificates and keys do, which may just be on their way.
     package init(_ kind: Kind, _ description: String, isConfiguration: Bool? = nil) {
         self.kind = kind
         self.description = description
-        self.isConfiguration = isConfiguration ?? (kind != .noCertificates)
+        self.isConfiguration = isConfiguration ?? (kind != .noCertificates && kind != .noKeys)
     }
 }

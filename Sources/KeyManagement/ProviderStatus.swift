@@ -104,6 +104,8 @@ extension ProviderStatus {
         package let name: String
         /// The version in the source.
         package let version: String
+        /// The key; nil when it could not be read.
+        package let key: PublicKey?
         /// What kind of key it is: `RSA-2048`, `EC P-256`; empty when it could not be read.
         package let kind: String
         /// The SHA-256 of the SubjectPublicKeyInfo, in hexadecimal; empty when the key could not be read.
@@ -122,6 +124,7 @@ extension ProviderStatus {
         ) {
             self.name = name
             self.version = version
+            self.key = key
             kind = key?.kind.description ?? ""
             fingerprint = key?.sha256Hex ?? ""
             self.isEnabled = isEnabled
@@ -130,6 +133,12 @@ extension ProviderStatus {
         }
 
         /// `in force`, or why it is not.
-        package var state: String { problem ?? "in force" }
+        package var state: String { problem ?? (isEnabled ? "in force" : "disabled") }
+
+        /// The key to verify with; nil when it may not be used or could not be read.
+        package var trusted: TrustedKey? {
+            guard problem == nil, isEnabled, let key else { return nil }
+            return TrustedKey(name: name, version: version, key: key, lastRefreshed: lastRefreshed)
+        }
     }
 }

@@ -221,6 +221,101 @@ import Testing
             #expect(provider.status.keys.map(\.fingerprint).prefix(4) == keys.map { $0.publicKey.sha256Hex }[...])
             #expect(provider.status.keys.map(\.kind).prefix(4) == ["RSA-2048", "EC P-256", "EC P-384", "EC P-521"])
             #expect(provider.status.keys.suffix(2).map(\.state) == ["in force", "disabled"])
+            // What is disabled is listed and not given.
+            #expect(provider.keys.map(\.name) == ["k0", "k1", "k2", "k3", "k4"])
+            #expect(provider.keys.map(\.key) == (keys + [keys[2]]).map(\.publicKey))
+            #expect(provider.keys.allSatisfy { !$0.version.isEmpty && $0.version != former })
+        }
+    }
+
+    /// What the vault takes away or replaces is out of force with the next look, and its generation is gone with it.
+    @Test func keysAreTakenAwayAndRotated() async throws {
+        try await withAzure { azure in
+            let keys = try [TestKeys.key(.ec(.p256)), TestKeys.key(.ec(.p384)), TestKeys.key(.rsa(bits: 2048))]
+            var versions = [azure.azure.addKey("a", keys[0])]
+            azure.azure.addKey("b", keys[1])
+            let provider = try azure.provider([], keys: [object("a"), object("b")])
+            let trusted = TrustedCertificates([provider])
+            var (generation, fingerprints) = (trusted.generation, [trusted.fingerprint])
+            func look() async -> [PublicKey] {
+                await provider.refresh()
+                return provider.keys.map(\.key)
+            }
+            func changed() -> Bool {
+                defer {
+                    generation = trusted.generation
+                    fingerprints.append(trusted.fingerprint)
+                }
+                return trusted.generation > generation && !fingerprints.contains(trusted.fingerprint)
+            }
+            #expect(await look() == [keys[0], keys[1]].map(\.publicKey) && changed())
+            #expect(await look().count == 2 && !changed())
+            // Rotated: the newest counts, without its name changing.
+            versions.append(azure.azure.addKey("a", keys[2]))
+            #expect(await look() == [keys[2], keys[1]].map(\.publicKey) && changed())
+            // The same key as another version is another one.
+            versions.append(azure.azure.addKey("a", keys[2]))
+            #expect(await look() == [keys[2], keys[1]].map(\.publicKey) && changed())
+            #expect(provider.keys.first?.version == versions[2])
+            azure.azure.setEnabled(versions[2], false)
+            #expect(await look() == [keys[1].publicKey] && changed())
+            #expect(provider.isReady && provider.status.isSuccess)
+            azure.azure.deleteKey("b")
+            fingerprints = []
+            #expect(await look().isEmpty && changed())
+            #expect(!provider.isReady && !provider.status.isSuccess)
+            let error = #expect(throws: KeyManagementError.self) { try trusted.keys(named: "vault") }
+            #expect(error?.kind == .noKeys && error?.isConfiguration == true)
+            #expect(error?.description.contains("KeyNotFound") == true, "\(error?.description ?? "")")
+            #expect(error?.description.contains("a/\(versions[2]): disabled") == true, "\(error?.description ?? "")")
+        }
+    }
+
+    @Test func keysThatCannotBeReadStayAndThoseNeverReadAreNotGiven() async throws {
+        try await withAzure { azure in
+            let keys = try [TestKeys.key(.ec(.p256)), TestKeys.key(.ec(.p384)), TestKeys.key(.rsa(bits: 2048))]
+            let first = azure.azure.addKey("a", keys[0])
+            azure.azure.addKey("b", keys[1])
+            let provider = try azure.provider([], keys: [object("a", history: 2), object("b")])
+            await provider.refresh()
+            let generation = provider.generation
+            let second = azure.azure.addKey("a", keys[2])
+            azure.azure.inject(.status(403), path: "/keys/a/\(second)")
+            azure.azure.inject(.status(503), path: "/keys/b")
+            await provider.refresh()
+            #expect(provider.keys.map(\.key) == [keys[0], keys[1]].map(\.publicKey))
+            #expect(provider.keys.first?.version == first && provider.generation == generation)
+            #expect(!provider.status.isSuccess && provider.isReady)
+            #expect(provider.status.keys.map(\.isEnabled) == [true, true, true])
+            #expect(provider.status.keys.first?.state.hasPrefix("cannot be read") == true)
+            // In the place of another provider it begins with the same keys; a stranger's with none.
+            let next = try azure.provider([], keys: [object("b")], former: provider)
+            #expect(next.keys.map(\.key) == [keys[1].publicKey])
+            #expect(try azure.provider([], keys: [object("b")]).keys.isEmpty)
+            azure.azure.clearFaults()
+            await provider.refresh()
+            #expect(provider.keys.map(\.key) == [keys[2], keys[0], keys[1]].map(\.publicKey))
+        }
+    }
+
+    @Test func certificatesAndKeysOfOneVaultAreBothGiven() async throws {
+        try await withAzure { azure in
+            try azure.azure.addCertificate("release", signer, form: .pkcs12)
+            let key = try TestKeys.key(.ec(.p256))
+            let version = azure.azure.addKey("k", key)
+            let provider = try azure.provider([object("release")], keys: [object("k")])
+            await provider.refresh()
+            #expect(provider.current()?.certificates.count == 2 && provider.keys.map(\.key) == [key.publicKey])
+            let (set, generation) = (provider.current()?.generation, provider.generation)
+            // A key that goes changes the generation and not that of the certificates, which caches of chains use.
+            azure.azure.setEnabled(version, false)
+            await provider.refresh()
+            #expect(provider.keys.isEmpty && provider.generation > generation)
+            #expect(provider.current()?.generation == set && provider.isReady)
+            let error = #expect(throws: KeyManagementError.self) {
+                try TrustedCertificates([provider]).keys(named: "vault")
+            }
+            #expect(error?.description.contains("k/\(version): disabled") == true, "\(error?.description ?? "")")
         }
     }
 

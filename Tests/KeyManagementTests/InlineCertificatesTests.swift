@@ -99,6 +99,9 @@ import Testing
         #expect(trusted.missing.isEmpty)
         let error = #expect(throws: KeyManagementError.self) { try trusted.certificates(named: "key") }
         #expect(error?.kind == .configuration && error?.description.contains("public keys only") == true)
+        #expect(try trusted.keys(named: "key") == [TrustedKey(key: key, lastRefreshed: now)])
+        let two = PEM(label: "PUBLIC KEY", der: key.spkiDER).text + PEM(label: "PUBLIC KEY", der: key.spkiDER).text
+        #expect(reason("key", two).contains("there are 2 PEM blocks; expected one"))
     }
 
     @Test func theStateOfACertificateFollowsTheTime() throws {

@@ -133,6 +133,9 @@ extension AzureEmulator {
     /// Deletes a certificate with its secret and its key.
     package func deleteCertificate(_ name: String) { state.withLock { $0.vault.certificates[name] = nil } }
 
+    /// Deletes a key that has no certificate.
+    package func deleteKey(_ name: String) { state.withLock { $0.vault.keys[name] = nil } }
+
     /// Takes or gives the permission to read a certificate's secret.
     package func setForbidden(_ name: String, _ isForbidden: Bool) {
         state.withLock { state in
