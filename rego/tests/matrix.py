@@ -8,7 +8,42 @@ A = "registry.example/app:v1"
 B = "registry.example/side@sha256:" + "b" * 64
 SIGNER = {"Issuer": "CN=Example CA,O=Example,C=US", "SN": "CN=build,O=Example,C=US"}
 
+
+def keyless(identity, issuer, success=True, **extensions):
+    """The extensions of a cosign verifier's report about one signature that a certificate verifies."""
+    certificate = {"identity": identity, "issuer": issuer, "extensions": extensions}
+    verification = {"isSuccess": success, "bundleVerified": True, "error": None, "summary": ["verified"], "certificate": certificate}
+    return {"signatures": [{"signature": "sha256:" + "c" * 64, "verifications": [verification]}], "trustPolicy": "default"}
+
+
+def cosign(success=True, **members):
+    """A report of a verifier of type cosign."""
+    own = {"type": "cosign", "name": "cosign", "verifierName": "cosign", "verifierType": "cosign", "artifactType": "application/vnd.dev.cosign.artifact.sig.v1+json"}
+    return report(success, **{**own, **members})
+
+
+# What GitHub's token says of a run, and Fulcio writes into the certificate.
+ACTIONS = "https://token.actions.githubusercontent.com"
+WORKFLOW = "https://github.com/example/app/.github/workflows/release.yaml@refs/heads/main"
+BUILD = {
+    "buildSignerURI": WORKFLOW,
+    "buildSignerDigest": "1" * 40,
+    "runnerEnvironment": "github-hosted",
+    "sourceRepositoryURI": "https://github.com/example/app",
+    "sourceRepositoryDigest": "1" * 40,
+    "sourceRepositoryRef": "refs/heads/main",
+    "sourceRepositoryIdentifier": "1296269",
+    "sourceRepositoryOwnerURI": "https://github.com/example",
+    "sourceRepositoryOwnerIdentifier": "583231",
+    "buildConfigURI": WORKFLOW,
+    "buildConfigDigest": "1" * 40,
+    "buildTrigger": "push",
+    "runInvocationURI": "https://github.com/example/app/actions/runs/1/attempts/1",
+    "sourceRepositoryVisibilityAtSigning": "public",
+}
+
 # For each template: parameters, and a result that satisfies them.
+BUILT = value(reports=[cosign(extensions=keyless(WORKFLOW, ACTIONS, **BUILD))])
 GOOD = value(reports=[report(extensions=SIGNER)])
 FITTING = {
     "ratifyverification": {"parameters": {}, "value": GOOD},
@@ -17,6 +52,8 @@ FITTING = {
     "notation-issuer-validation": {"parameters": {"issuers": [SIGNER["Issuer"]]}, "value": GOOD},
     "notation-nested-validation": {"parameters": {}, "value": GOOD},
     "verifier-validation": {"parameters": {"verifiers": [{"type": "notation"}]}, "value": GOOD},
+    "cosign-identity-validation": {"parameters": {"identities": [{"certificateIdentity": WORKFLOW, "certificateOIDCIssuer": ACTIONS}]}, "value": BUILT},
+    "github-build-validation": {"parameters": {"repositories": ["example/app"], "refs": ["refs/heads/main"], "buildTriggers": ["push"]}, "value": BUILT},
 }
 
 
