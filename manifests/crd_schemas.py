@@ -153,13 +153,75 @@ TRUST_POLICY = open_object(
     nullable=True,
 )
 
+
+def texts(description):
+    """A map of texts."""
+    return {"type": "object", "description": description, "nullable": True, "additionalProperties": {"type": "string"}}
+
+
+# Of a certificate of Fulcio's; of the identity and of the issuer exactly one form.
+IDENTITY = {
+    "certificateIdentity": string("The identity in the certificate, whole: an e-mail address, or the URI of a workflow with its ref."),
+    "certificateIdentityRegExp": string("In its place an expression that must match all of the identity."),
+    "certificateOIDCIssuer": string("Who vouched for the identity, whole: https://token.actions.githubusercontent.com for instance."),
+    "certificateOIDCIssuerRegExp": string("In its place an expression that must match all of the issuer."),
+    "extensions": texts(
+        "Extensions of Fulcio that the certificate must have with these values: sourceRepositoryURI, sourceRepositoryRef, buildTrigger and so on."
+    ),
+}
+
+COSIGN_TRUST_POLICIES = objects(
+    "cosign: whose signatures count for which images. The policy whose scope fits the image applies. Each has either keys or keyless.",
+    {
+        "name": string("The policy's name, shown in reports. Each has another.", minLength=1),
+        "version": string("1.0.0, also unless set.", enum=["1.0.0", "", None]),
+        "scopes": strings("Images: a reference, the beginning of references followed by *, or * alone for all others. No two scopes may overlap."),
+        "keys": objects(
+            "Public keys, of which one must have signed.",
+            {
+                "provider": string(
+                    "A KeyManagementProvider with keys, or namespace/name of a NamespacedKeyManagementProvider in the request's own namespace."
+                ),
+                "name": string("One of its keys; all of them unless set."),
+                "version": string("That key's version; all of them unless set. Only beside name."),
+                "file": string("In place of a provider a file with a public key in PEM, in the provider's pod. In cluster resources only."),
+            },
+        ),
+        "keyless": open_object(
+            "Who must have signed with a certificate of Fulcio's: one identity in these members, or several in identities.",
+            {
+                **IDENTITY,
+                "identities": objects("Identities of which one must have signed.", IDENTITY),
+                "ctLogVerify": boolean("Whether the certificate must be in a certificate transparency log; true unless set."),
+            },
+            nullable=True,
+        ),
+        "tLogVerify": boolean("Whether the signature must be in a transparency log; true unless set."),
+        "rekorURL": string("The transparency log. Another one than the public one needs the trustedRoot that has its key."),
+        "trustedRoot": string(
+            "A KeyManagementProvider of type sigstore: the authorities and logs that count. Unless set the public good instance's, as compiled in."
+        ),
+        "annotations": texts("Annotations that must be in what was signed, with these values."),
+        "tLogThreshold": integer("How many transparency logs must have the signature; 1 unless set.", minimum=0, maximum=32),
+        "ctLogThreshold": integer("How many certificate transparency logs must have the certificate; 1 unless set.", minimum=0, maximum=32),
+        "timestampThreshold": integer("How many timestamp authorities must have signed the time; 0 unless set.", minimum=0, maximum=32),
+        "signatureThreshold": integer("How many of the keys or identities must have signed; 1 unless set.", minimum=1, maximum=100),
+    },
+    required=["name", "scopes"],
+)
+
 VERIFIER = plugin(
-    "What the verifier is, unless type says so: notation.",
+    "What the verifier is, unless type says so: notation or cosign.",
     "Who judges signatures, and by which rules.",
     ["name", "artifactTypes"],
     parameters(
         "The rules.",
         {
+            "trustPolicies": COSIGN_TRUST_POLICIES,
+            "key": string(
+                "cosign, the older form: a file with the public key in the provider's pod, for all images. In cluster resources only."
+            ),
+            "rekorURL": string("cosign, the older form: the transparency log that must have the signature; without it none is asked for."),
             "trustPolicyDoc": TRUST_POLICY,
             "verificationCertStores": {
                 "type": "object",
@@ -200,11 +262,12 @@ VERIFIER = plugin(
             },
         },
     ),
-    type=string("What the verifier is: notation. By default the name says so."),
+    type=string("What the verifier is: notation or cosign. By default the name says so."),
     artifactTypes={
         "type": "string",
         "minLength": 1,
-        "description": 'The artifact types that it judges, separated by commas: "application/vnd.cncf.notary.signature"; "*" is all.',
+        "description": 'The artifact types that it judges, separated by commas: "application/vnd.cncf.notary.signature" for notation, '
+        '"application/vnd.dev.cosign.artifact.sig.v1+json" for cosign; "*" is all.',
     },
 )
 

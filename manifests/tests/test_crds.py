@@ -132,8 +132,48 @@ def test_samples_are_accepted_whole(name, sample):
     assert pruned(sample["spec"], spec) == sample["spec"]
 
 
+COSIGN = {"name": "cosign", "artifactTypes": "application/vnd.dev.cosign.artifact.sig.v1+json"}
+PUBLIC_REKOR = "https://rekor.sigstore.dev"
+
+# The parameters of cosign in the shapes that Ratify's samples, walkthroughs and chart give them.
+RATIFYS_COSIGN = {
+    "a provider's keys": {"trustPolicies": [{"name": "default", "scopes": ["*"], "keys": [{"provider": "ratify-cosign-inline-key-0"}], "tLogVerify": False}]},
+    "a namespace's keys": {"trustPolicies": [{"name": "default", "scopes": ["*"], "keys": [{"provider": "default/ratify-cosign-inline-key-0"}], "tLogVerify": False}]},
+    "a vault's keys": {"trustPolicies": [{"name": "default", "version": "1.0.0", "scopes": ["*"], "keys": [{"provider": "kmprovider-akv"}], "tLogVerify": False}]},
+    "one key of a vault": {"trustPolicies": [{"name": "default", "scopes": ["reg.example/*"], "keys": [{"provider": "kmprovider-akv", "name": "release", "version": "0" * 32}]}]},
+    "a file": {"trustPolicies": [{"name": "default", "scopes": ["*"], "keys": [{"file": "/usr/local/ratify-certs/cosign/cosign.pub"}]}]},
+    "keyless": {"trustPolicies": [{"name": "default", "scopes": ["*"], "keyless": {"certificateIdentity": "dev@example.com", "certificateOIDCIssuer": "https://github.com/login/oauth"}}]},
+    # What its chart writes where values are empty.
+    "nulls": {
+        "trustPolicies": [
+            {
+                "name": "default", "version": "1.0.0", "scopes": ["*"], "keys": None, "tLogVerify": True, "rekorURL": None,
+                "keyless": {"ctLogVerify": True, "certificateIdentity": None, "certificateIdentityRegExp": ".*@example.com", "certificateOIDCIssuer": "https://github.com/login/oauth", "certificateOIDCIssuerRegExp": None},
+            }
+        ]
+    },
+    "older, a key": {"key": "/usr/local/ratify-certs/cosign/cosign.pub"},
+    "older, a log": {"rekorURL": PUBLIC_REKOR},
+    "older, both": {"key": "/usr/local/ratify-certs/cosign/cosign.pub", "rekorURL": PUBLIC_REKOR},
+}
+
+
+@pytest.mark.parametrize("kind", ["Verifier", "NamespacedVerifier"])
+@pytest.mark.parametrize("name", RATIFYS_COSIGN)
+def test_ratifys_cosign_verifiers_are_accepted_whole(name, kind):
+    resource = {"apiVersion": f"{GROUP}/v1beta1", "kind": kind, "metadata": {"name": "verifier-cosign"}, "spec": {**COSIGN, "parameters": RATIFYS_COSIGN[name]}}
+    assert complaints(resource) == []
+    assert pruned(resource["spec"], schema_of(kind, "v1beta1")["properties"]["spec"]) == resource["spec"]
+
+
 def sample(kind):
     return copy.deepcopy(next(s for _, s in SAMPLES if s["kind"] == kind))
+
+
+def with_trust_policy(**members):
+    """A cosign Verifier with one trust policy that is good but for these members; ... leaves one out."""
+    policy = {"name": "a", "scopes": ["*"], "keys": [{"provider": "release"}], **members}
+    return with_parameter("Verifier", "trustPolicies", [{name: value for name, value in policy.items() if value is not ...}])
 
 
 def with_parameter(kind, name, value):
@@ -171,6 +211,25 @@ def test_private_addresses_are_allowed_as_a_whole_or_by_blocks(value):
             "lax",
         ),
         (with_parameter("Verifier", "revocation", {"maximumAge": 999}), "minimum"),
+        (with_parameter("Verifier", "trustPolicies", {"name": "a"}), "array"),
+        (with_parameter("Verifier", "key", True), "string"),
+        (with_trust_policy(name=...), "required"),
+        (with_trust_policy(name=""), ""),
+        (with_trust_policy(scopes=...), "required"),
+        (with_trust_policy(scopes="*"), "array"),
+        (with_trust_policy(version="2.0.0"), "2.0.0"),
+        (with_trust_policy(version=1.0), "string"),
+        (with_trust_policy(keys=["release"]), "object"),
+        (with_trust_policy(keys=[{"provider": ["release"]}]), "string"),
+        (with_trust_policy(keyless="a@example.com"), "object"),
+        (with_trust_policy(keyless={"certificateIdentity": ["a@example.com"]}), "string"),
+        (with_trust_policy(keyless={"identities": {"certificateIdentity": "a@example.com"}}), "array"),
+        (with_trust_policy(keyless={"extensions": {"buildTrigger": ["push"]}}), "string"),
+        (with_trust_policy(keyless={"ctLogVerify": "false"}), "boolean"),
+        (with_trust_policy(tLogVerify="false"), "boolean"),
+        (with_trust_policy(annotations={"stage": 1}), "string"),
+        (with_trust_policy(signatureThreshold=0), "minimum"),
+        (with_trust_policy(tLogThreshold=-1), "minimum"),
         (with_parameter("Policy", "artifactVerificationPolicies", {"default": "some"}), "some"),
         (with_parameter("KeyManagementProvider", "certificates", "name"), "array"),
         (with_parameter("CertificateStore", "certificates", [{"name": "a"}]), "string"),
