@@ -86,7 +86,7 @@ STORE = plugin(
         "How the registries are asked.",
         {
             "useHttp": boolean("Talk HTTP to every registry, without TLS. Not together with Azure identities."),
-            "cosignEnabled": boolean("Looks for Cosign signatures in Ratify. Has no effect: only Notary Project signatures are verified."),
+            "cosignEnabled": boolean("Also look for cosign's signatures at the tag sha256-<hex>.sig of an image: one request more, beside the list of referrers. Bundles, which cosign 3 writes, are referrers and found without it."),
             "cacheEnabled": boolean("Remember lists of referrers and the digests of tags for ttl seconds."),
             "ttl": integer("How many seconds they are remembered; 10 unless set.", minimum=0, maximum=3600),
             "caBundle": string("A PEM file of further certificate authorities in the provider's pod. In cluster resources only."),

@@ -43,10 +43,7 @@ struct StoreFactory {
         reader.ignore("name", "type", "version", "localCachePath", "source", "address")
         var options = RegistryOptions()
         options.plainHTTP = try reader.bool("useHttp") ?? false
-        if try reader.bool("cosignEnabled") == true {
-            warnings.append(
-                "\(plugin.path).cosignEnabled has no effect: only Notary Project signatures are verified")
-        }
+        options.cosignSignatures = try reader.bool("cosignEnabled") ?? false
         let isCached = try reader.bool("cacheEnabled") ?? false
         // Ratify's chart: ten seconds unless set.
         let seconds = try reader.integer("ttl", in: 0...3600) ?? 10

@@ -83,4 +83,26 @@ extension Digest {
     /// The tag that lists this content's referrers where there is no API for it (distribution specification,
     /// "Referrers Tag Schema"): the hash is cut to 64 characters.
     public var referrersTag: String { "\(algorithm.rawValue)-\(hex.prefix(64))" }
+
+    /// The tag where cosign keeps this content's signatures: `sha256-<hex>.sig` (cosign's signature specification,
+    /// "Tag-based Discovery"). `nil` for digests whose tag would be longer than a tag may be.
+    public var cosignSignatureTag: String? { cosignTag(".sig") }
+
+    /// The tag where cosign keeps attestations of this content: `sha256-<hex>.att`. `nil` as above.
+    public var cosignAttestationTag: String? { cosignTag(".att") }
+
+    private func cosignTag(_ suffix: String) -> String? {
+        let tag = "\(algorithm.rawValue)-\(hex)\(suffix)"
+        return ReferenceGrammar.isTag(tag) ? tag : nil
+    }
+
+    /// The digest whose ``cosignSignatureTag`` this is.
+    public init?(cosignSignatureTag tag: String) {
+        guard tag.hasSuffix(".sig"), let dash = tag.utf8.firstIndex(of: UInt8(ascii: "-")),
+            let digest = try? Digest(
+                parsing: "\(tag[..<dash]):\(tag[tag.index(after: dash)...].dropLast(4))"),
+            digest.cosignSignatureTag == tag
+        else { return nil }
+        self = digest
+    }
 }

@@ -16,18 +16,24 @@ extension ImageLayout {
     /// An entry whose blob is missing or is not what the entry says is passed over: nothing says which image it belongs
     /// to. Where the list of this very image's referrers tag names it, it is a referrer that cannot be read, which
     /// whoever fetches it is told. A file that cannot be read is an error.
+    ///
+    /// What is named `sha256-<hex>.sig` after the subject is one, too, of type ``MediaType/cosignSignature``, as where
+    /// a repository was copied with all its tags.
     public func referrers(
         of subject: Descriptor, in reference: ImageReference, artifactType: String?, deadline: ContinuousClock.Instant
     ) async throws(RegistryError) -> [Descriptor] {
         let tag = subject.digest.referrersTag
         var waiting = try index().index.manifests.map { (entry: $0, isClaimed: false) }
         // What the tag claims is looked at first, so that nothing else hides it.
-        for (entry, _) in waiting
-        where ImageLayout.names(entry).contains(where: { $0 == tag || $0.hasSuffix(":\(tag)") }) {
+        for (entry, _) in waiting where ImageLayout.names(entry, asTag: tag) {
             waiting.insert(contentsOf: try list(entry, of: subject).map { ($0, true) }, at: 0)
         }
+        let named =
+            artifactType ?? MediaType.cosignSignature == MediaType.cosignSignature
+            ? cosignSignatures(of: subject, among: waiting.map(\.entry)) : [:]
         var seen: Set<Digest> = [subject.digest]
-        var referrers: [Descriptor] = []
+        var referrers = Array(named.values)
+        guard referrers.count <= limits.maximumReferrers else { throw tooMany(subject) }
         var next = 0
         while next < waiting.count {
             let isClaimed = waiting[next].isClaimed
@@ -52,17 +58,33 @@ extension ImageLayout {
                 if entry.artifactType == nil { entry.artifactType = artifactType }
             }
             guard artifactType == nil || entry.artifactType == artifactType else { continue }
+            guard entry.artifactType != MediaType.cosignSignature || named[entry.digest] == nil else { continue }
             referrers.append(
                 Descriptor(
                     mediaType: entry.mediaType, digest: entry.digest, size: entry.size,
                     artifactType: entry.artifactType, annotations: entry.annotations))
-            guard referrers.count <= limits.maximumReferrers else {
-                throw error(
-                    .tooMany, subject.digest.description,
-                    "there are more than \(limits.maximumReferrers) referrers; remove old ones, or raise the limit")
-            }
+            guard referrers.count <= limits.maximumReferrers else { throw tooMany(subject) }
         }
         return referrers
+    }
+
+    private func tooMany(_ subject: Descriptor) -> RegistryError {
+        error(
+            .tooMany, subject.digest.description,
+            "there are more than \(limits.maximumReferrers) referrers; remove old ones, or raise the limit")
+    }
+
+    /// What has the name of the subject's cosign signatures, by its digest. A name that several have says of each that
+    /// it is one.
+    private func cosignSignatures(of subject: Descriptor, among entries: [Descriptor]) -> [Digest: Descriptor] {
+        guard let tag = subject.digest.cosignSignatureTag else { return [:] }
+        var found: [Digest: Descriptor] = [:]
+        for entry in entries where ImageLayout.names(entry, asTag: tag) && entry.digest != subject.digest {
+            found[entry.digest] = Descriptor(
+                mediaType: entry.mediaType, digest: entry.digest, size: entry.size,
+                artifactType: MediaType.cosignSignature)
+        }
+        return found
     }
 
     /// What the referrers tag of a subject lists; nothing where it names the subject itself.

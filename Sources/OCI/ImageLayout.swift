@@ -129,6 +129,11 @@ public final class ImageLayout: ReferrerStore, ArtifactPushing {
         ["org.opencontainers.image.ref.name", "io.containerd.image.name"].compactMap { entry.annotations[$0] }
     }
 
+    /// Whether an entry goes by a tag, alone or at the end of a whole name.
+    static func names(_ entry: Descriptor, asTag tag: String) -> Bool {
+        names(entry).contains { $0 == tag || $0.hasSuffix(":\(tag)") }
+    }
+
     /// A descriptor without what the index adds to it.
     private func plain(_ entry: Descriptor) -> Descriptor {
         Descriptor(mediaType: entry.mediaType, digest: entry.digest, size: entry.size)

@@ -19,6 +19,9 @@ public enum MediaType {
     public static let notationCOSE = "application/cose"
     /// The artifact type (and configuration media type) of Notary Project signatures.
     public static let notationSignature = "application/vnd.cncf.notary.signature"
+    /// The artifact type of cosign's signature manifests: what a referrer states that cosign writes with
+    /// `--registry-referrers-mode=oci-1-1`, and what the manifest behind ``Digest/cosignSignatureTag`` counts as.
+    public static let cosignSignature = "application/vnd.dev.cosign.artifact.sig.v1+json"
     /// Any bytes.
     public static let octetStream = "application/octet-stream"
 

@@ -64,6 +64,13 @@ extension RegistryClient {
         call.method = .get
         let response = try await send(call)
         guard response.status == 200 else { throw unexpected(response, call) }
+        return try received(response, reference, call)
+    }
+
+    /// The descriptor of the manifest in an answer, which is kept.
+    func received(
+        _ response: HTTPResponse, _ reference: ImageReference, _ call: RegistryCall
+    ) throws(RegistryError) -> Descriptor {
         let mediaType = try manifestType(of: response, call)
         let digest = reference.digest ?? Digest(of: response.body)
         guard digest.matches(response.body) else {

@@ -84,8 +84,10 @@ extension RegistryClient {
             throw call.error(.digestMismatch, "the registry stored it as \(response.sent.shown(stored.description))")
         }
         if let tag {
-            tags.remove(
-                reference.with(tag: tag))
+            tags.remove(reference.with(tag: tag))
+            if options.cosignSignatures, let subject = Digest(cosignSignatureTag: tag) {
+                forgetListings(of: subject, type: MediaType.cosignSignature, reference)
+            }
         }
         return (descriptor, response)
     }
@@ -105,10 +107,15 @@ extension RegistryClient {
                 try await addToReferrersTag(descriptor, subject.digest, reference, deadline)
             }
         }
-        for type in [artifactType, nil] {
-            listings.remove(ListingKey(scope: reference.scopeName, subject: subject.digest, artifactType: type))
-        }
+        forgetListings(of: subject.digest, type: artifactType, reference)
         return descriptor
+    }
+
+    /// Forgets the listings that a new referrer of this type belongs in.
+    private func forgetListings(of subject: Digest, type: String, _ reference: ImageReference) {
+        for type in [type, nil] {
+            listings.remove(ListingKey(scope: reference.scopeName, subject: subject, artifactType: type))
+        }
     }
 
     /// Reads the list, adds to it, writes it, and looks whether it stayed. Other processes may do the same at this

@@ -8,6 +8,9 @@ extension RegistryClient {
     ///
     /// Where the registry has no Referrers API, which it says with 404 and nothing else, the referrers tag is read
     /// ("Unavailable Referrers API"). Any other fault is an error: it must never read as "no signatures".
+    ///
+    /// With ``RegistryOptions/cosignSignatures`` the manifest at the tag `sha256-<hex>.sig` is a referrer, too, of type
+    /// ``MediaType/cosignSignature``.
     public func referrers(
         of subject: Descriptor, in reference: ImageReference, artifactType: String?, deadline: ContinuousClock.Instant
     ) async throws(RegistryError) -> [Descriptor] {
@@ -20,7 +23,12 @@ extension RegistryClient {
             timeout: self.waitedTooLong(
                 reference, "\(reference.repository)@\(subject.digest)", "listing the referrers")
         ) { [self] (deadline) async throws(RegistryError) -> [Descriptor] in
-            let referrers = try await list(subject.digest, reference, artifactType, deadline)
+            // Both at once: whoever waits for an answer waits for the longer of the two.
+            async let signatures = cosignSignatures(of: subject.digest, reference, artifactType, deadline)
+            var referrers = try await list(subject.digest, reference, artifactType, deadline)
+            if let signatures = try await signatures.get() {
+                referrers = try adding(signatures, to: referrers, listingCall(subject.digest, reference, deadline))
+            }
             // A 404 of both ways lists nothing, and says nothing of who may read.
             if !referrers.isEmpty { noteOpen(reference) }
             listings.insert(
@@ -79,7 +87,7 @@ extension RegistryClient {
                     : options.missingReferrersAPILifetime))
     }
 
-    private func listingCall(
+    func listingCall(
         _ subject: Digest, _ reference: ImageReference, _ deadline: ContinuousClock.Instant
     ) -> RegistryCall {
         RegistryCall(
@@ -88,7 +96,7 @@ extension RegistryClient {
             precedence: .continuing, isAboutSignatures: true, followsRedirects: true, deadline: deadline)
     }
 
-    private func tooMany(_ call: RegistryCall) -> RegistryError {
+    func tooMany(_ call: RegistryCall) -> RegistryError {
         call.error(
             .tooMany,
             "there are more than \(options.maximumReferrers) referrers; remove old ones, or raise the limit")

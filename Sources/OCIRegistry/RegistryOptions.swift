@@ -16,6 +16,10 @@ public struct RegistryOptions: Sendable {
     /// Which other hosts credentials for a registry may go to, as the place where its tokens come from.
     public var tokenRealms = TokenRealms()
 
+    /// Whether the signatures that cosign keeps at the tag `sha256-<hex>.sig` of an image are among its referrers
+    /// (Ratify's `cosignEnabled`). Each listing that they can be a part of is then one request more.
+    public var cosignSignatures = false
+
     /// The largest manifest, index or page of referrers.
     public var maximumManifestBytes = 4 << 20
     /// The most referrers of the wanted type that one subject may have.

@@ -44,4 +44,23 @@ import Testing
         #expect(try credentials("team-b", useHttp: false) is DockerConfigCredentials)
         #expect(try credentials(nil, useHttp: true) is DockerConfigCredentials)
     }
+
+    /// Nobody is asked for signatures that no parameter asks for.
+    @Test(arguments: [("", false), (#","cosignEnabled":false"#, false), (#","cosignEnabled":true"#, true)])
+    func looksForCosignsSignaturesWhereItIsTold(_ parameter: String, _ isEnabled: Bool) throws {
+        func content(_ parameter: String) -> [UInt8] {
+            Array(
+                #"{"store":{"plugins":[{"name":"oras"\#(parameter)}]},"verifier":{"plugins":[{"name":"notation"}]}}"#
+                    .utf8)
+        }
+        let configuration = try ServiceConfiguration(parsing: content(parameter))
+        var warnings: [String] = []
+        let store = try builder.store(configuration.stores[0], warnings: &warnings)
+        #expect(try #require(store as? RegistryClient).options.cosignSignatures == isEnabled)
+        #expect(warnings.isEmpty)
+        // Replicas that look elsewhere share no verdicts.
+        let own = builder.fingerprint(of: content(parameter), stores: [.oras])
+        let other = builder.fingerprint(of: content(#","cosignEnabled":\#(!isEnabled)"#), stores: [.oras])
+        #expect(own != other)
+    }
 }

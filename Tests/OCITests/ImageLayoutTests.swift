@@ -266,4 +266,80 @@ import TestSupport
                 of: image, in: Sample.reference(), artifactType: nil, deadline: Sample.deadline)
         }
     }
+
+    /// As a tool leaves it that copies a repository with all its tags.
+    @Test(arguments: ["", "r.example/app:"])
+    func findsCosignSignaturesByTheirName(prefix: String) async throws {
+        let layout = try Layout()
+        defer { layout.directory.remove() }
+        let type = MediaType.cosignSignature
+        let image = try await layout.push("image", tag: "v1")
+        let other = try await layout.push("other", tag: "v2")
+        let notation = try await layout.push("signature", subject: image)
+        let written = try await layout.push("cosign's", tag: image.digest.cosignSignatureTag)
+        var named = written
+        named.annotations = [
+            "org.opencontainers.image.ref.name": prefix + (try #require(image.digest.cosignSignatureTag))
+        ]
+        var own = image
+        own.annotations = ["org.opencontainers.image.ref.name": try #require(other.digest.cosignSignatureTag)]
+        let missing = Descriptor(
+            mediaType: MediaType.ociManifest, digest: Digest(of: [9]), size: 9, annotations: named.annotations)
+        func write(_ entries: [Descriptor]) {
+            layout.directory.write(Index(manifests: entries).json.text, to: "layout/index.json")
+        }
+        write([image, other, notation, named])
+        let found = Descriptor(
+            mediaType: MediaType.ociManifest, digest: written.digest, size: written.size, artifactType: type)
+        #expect(try await layout.referrers(image, type) == [found])
+        #expect(try await layout.referrers(image) == [notation])
+        #expect(try await layout.referrers(image, nil) == [found, notation])
+        #expect(try await layout.referrers(other, nil).isEmpty)
+        // What cannot be read is one that fails, not one that is not there.
+        write([image, missing])
+        #expect(try await layout.referrers(image, type).map(\.digest) == [missing.digest])
+        // A name says nothing of the image itself, and of another image nothing about this one.
+        write([image, other, own])
+        #expect(try await layout.referrers(image, type).isEmpty)
+        #expect(try await layout.referrers(other, type).map(\.digest) == [image.digest])
+        var renamed = image
+        renamed.annotations = named.annotations
+        write([renamed])
+        #expect(try await layout.referrers(image, type).isEmpty)
+    }
+
+    /// What has the name and states its subject, as cosign can be told to write it, is one and not two.
+    @Test func listsACosignSignatureOnce() async throws {
+        let layout = try Layout()
+        defer { layout.directory.remove() }
+        let image = try await layout.push("image", tag: "v1")
+        let manifest = Manifest(
+            artifactType: MediaType.cosignSignature, config: Sample.config, layers: [], subject: image
+        ).json.bytes
+        let pushed = try await layout.store.pushManifest(
+            manifest, mediaType: MediaType.ociManifest, tag: image.digest.cosignSignatureTag,
+            to: Sample.reference(), deadline: Sample.deadline)
+        #expect(try await layout.referrers(image, nil).map(\.digest) == [pushed.digest])
+        var limits = ImageLayout.Limits()
+        limits.maximumReferrers = 0
+        let store = try ImageLayout(directory: layout.store.directory, limits: limits)
+        await expectError(.tooMany) {
+            try await store.referrers(
+                of: image, in: Sample.reference(), artifactType: nil, deadline: Sample.deadline)
+        }
+    }
+
+    @Test func namesCosignsTags() throws {
+        let digest = Digest(of: [1])
+        #expect(digest.cosignSignatureTag == "sha256-\(digest.hex).sig")
+        #expect(digest.cosignAttestationTag == "sha256-\(digest.hex).att")
+        #expect(Digest(cosignSignatureTag: "sha256-\(digest.hex).sig") == digest)
+        for other in [
+            "", ".sig", "v1.sig", "sha256-\(digest.hex).att", "sha256-\(digest.hex)",
+            "sha256-\(digest.hex.dropLast()).sig",
+            "sha256-\(digest.hex.uppercased()).sig", "sha1-\(digest.hex).sig",
+        ] {
+            #expect(Digest(cosignSignatureTag: other) == nil, "\(other)")
+        }
+    }
 }

@@ -30,6 +30,7 @@ import Testing
         let others = [
             name(content, store(namespace: "team")), name(content, store(namespace: "team-b")),
             name(content, store("team")), name(content, store(namespace: "")),
+            name(content, store(parameters: ["name": "oras", "cosignEnabled": true])),
             name(content, store(parameters: ["name": "oras", "authProvider": ["name": "dockerConfig"]])),
             name(ContentKey(kind: .manifest, scope: content.scope, digest: content.digest), store()),
             name(ContentKey(kind: .blob, scope: "registry.example/app2", digest: content.digest), store()),
