@@ -22,6 +22,8 @@ NAMESPACE = "gatekeeper-system"
 CA = (Path(__file__).parent / "ca.pem").read_text()
 # A private key that is nobody's.
 KEY = subprocess.run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"], check=True, capture_output=True).stdout.decode()
+# Its public key, as cosign.pub has one.
+PUBLIC_KEY = subprocess.run(["openssl", "pkey", "-pubout"], input=KEY.encode(), check=True, capture_output=True).stdout.decode()
 
 
 def parse_set(*assignments):

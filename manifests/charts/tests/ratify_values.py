@@ -9,7 +9,7 @@ REFUSED: value → what is set, and what the refusal says.
 
 import base64
 
-from conftest import CA, KEY
+from conftest import CA, KEY, PUBLIC_KEY
 
 VAULT = {
     "azureWorkloadIdentity.clientId": "client",
@@ -28,6 +28,16 @@ OLD_VAULT = {
 TLS = {"provider.tls.crt": CA, "provider.tls.key": KEY, "provider.tls.caCert": CA}
 WORKLOAD = {"azureWorkloadIdentity.clientId": "client", "oras.authProviders.azureWorkloadIdentityEnabled": True}
 MANAGED = {"oras.authProviders.azureManagedIdentityEnabled": True}
+
+# An image needs a good signature of each kind that is verified.
+COSIGN = {"notation.enabled": False}
+KEYS = {**COSIGN, "cosignKeys": [PUBLIC_KEY]}
+KEYLESS = {**COSIGN, "cosign.keyless.certificateIdentity": "a@example.com", "cosign.keyless.certificateOIDCIssuer": "https://issuer.example"}
+
+
+def without(values, *names):
+    return {name: value for name, value in values.items() if name not in names}
+
 
 # value → (what it is set to, what it needs)
 TAKEN = {
@@ -50,6 +60,17 @@ TAKEN = {
     "azurekeyvault.tenantID": ("other", {n: v for n, v in VAULT.items() if n != "azurekeyvault.tenantId"} | {"akvCertConfig.tenantId": "tenant"}),
     "azurekeyvault.tenantId": ("other", VAULT),
     "azurekeyvault.vaultURI": ("https://other.vault.azure.net", VAULT),
+    "cosign.enabled": (False, {**KEYS, "notation.enabled": True, "notationCerts": [CA]}),
+    "cosign.key": (PUBLIC_KEY, COSIGN),
+    "cosign.keyless.certificateIdentity": ("b@example.com", KEYLESS),
+    "cosign.keyless.certificateIdentityRegExp": (".*@example[.]com", without(KEYLESS, "cosign.keyless.certificateIdentity") | {"cosign.keyless.certificateIdentityRegExp": "[ab]@example[.]com"}),
+    "cosign.keyless.certificateOIDCIssuer": ("https://other.example", KEYLESS),
+    "cosign.keyless.certificateOIDCIssuerRegExp": ("https://[a-z]+[.]example", without(KEYLESS, "cosign.keyless.certificateOIDCIssuer") | {"cosign.keyless.certificateOIDCIssuerRegExp": "https://(a|b)[.]example"}),
+    "cosign.keyless.ctLogVerify": (False, KEYLESS),
+    "cosign.rekorURL": ("https://rekor.sigstore.dev", KEYS),
+    "cosign.scopes": (["reg.example/app"], KEYS),
+    "cosign.tLogVerify": (False, KEYS),
+    "cosignKeys": ([PUBLIC_KEY], COSIGN),
     "crds.affinity": ({"nodeAffinity": {}}, {}),
     "crds.nodeSelector": ({"pool": "system"}, {}),
     "crds.resources": ({"limits": {"memory": "64Mi"}}, {}),
@@ -118,15 +139,6 @@ TAKEN = {
 NAMED = {
     "alibabacloudAcrConfig.acrInstancesConfig": ([{"instanceName": "a", "instanceId": "cri-1"}], "alibabacloudAcrConfig"),
     "alibabacloudAcrConfig.defaultInstanceId": ("cri-1", "alibabacloudAcrConfig"),
-    "cosign.key": ("KEY", "cosign, cosignKeys"),
-    "cosign.keyless.certificateIdentity": ("a", "cosign, cosignKeys"),
-    "cosign.keyless.certificateIdentityRegExp": ("a", "cosign, cosignKeys"),
-    "cosign.keyless.certificateOIDCIssuer": ("a", "cosign, cosignKeys"),
-    "cosign.keyless.certificateOIDCIssuerExp": ("a", "cosign, cosignKeys"),
-    "cosign.keyless.certificateOIDCIssuerRegExp": ("a", "cosign, cosignKeys"),
-    "cosign.rekorURL": ("https://rekor.example", "cosign, cosignKeys"),
-    "cosign.scopes": (["reg.example/app"], "cosign, cosignKeys"),
-    "cosignKeys": (["KEY"], "cosign, cosignKeys"),
     "crds.securityContext": ({"runAsNonRoot": True}, "crds.securityContext"),
     "featureFlags.RATIFY_EXPERIMENTAL_HIGH_AVAILABILITY": (True, "featureFlags.RATIFY_EXPERIMENTAL_HIGH_AVAILABILITY"),
     "image.crdRepository": ("registry.example/crds", "image.crdRepository"),
@@ -146,12 +158,11 @@ NAMED = {
 
 ALIKE = {
     "cosign.enabled": True,
-    "cosign.keyless.ctLogVerify": True,
-    "cosign.tLogVerify": True,
     "instrumentation.metricsType": "prometheus",
 }
 
 REFUSED = {
+    "cosign.keyless.certificateOIDCIssuerExp": (".*", r"write cosign\.keyless\.certificateOIDCIssuerRegExp"),
     "image.crdrepository": ("registry.example/crds", r"write image\.crdRepository"),
     "instrumentation.metricsType": ("statsd", "only prometheus is supported"),
     "oras.authProviders.alibabacloudAcrBasicEnabled": (True, "Give credentials with dockerConfig, registryCredsSecret or k8secretsEnabled"),

@@ -322,8 +322,8 @@ def test_reused_values_do_not_bring_ratifys_image(helm, server):
     assert "image.repository, image.tag" in helm.notes()
 
 
-def test_verifiers_of_other_types_go(switched):
-    """An image that has a cosign signature too would be refused as long as a Verifier nobody knows claims it."""
+def test_verifiers_that_no_value_asks_for_go(switched):
+    """No value says whose signatures of cosign count, so a Verifier that trusts nobody would have every image refused."""
     assert [v["metadata"]["name"] for v in switched.server.find("Verifier")] == ["verifier-notation"]
     assert "kubectl delete" not in switched.notes(), "advice to delete what the upgrade removes itself"
 

@@ -366,9 +366,9 @@ def test_notes_warn_when_nobody_is_trusted(install):
 
 
 def test_notes_name_values_without_effect(install):
-    values = {"notationCerts": [CA], "cosignKeys": ["KEY"], "policy": {"useRego": True}, "provider": {"cache": {"type": "dapr", "name": "redis"}}, "featureFlags": {"RATIFY_EXPERIMENTAL_HIGH_AVAILABILITY": True}, "alibabacloudAcrConfig": {"defaultInstanceId": "cri-1"}}
+    values = {"notationCerts": [CA], "cosign": {"scopes": ["reg.example/app"]}, "policy": {"useRego": True}, "provider": {"cache": {"type": "dapr", "name": "redis"}}, "featureFlags": {"RATIFY_EXPERIMENTAL_HIGH_AVAILABILITY": True}, "alibabacloudAcrConfig": {"defaultInstanceId": "cri-1"}}
     release = install(values)
-    for name in ["cosignKeys", "policy.useRego", "provider.cache.type=dapr", "featureFlags.RATIFY_EXPERIMENTAL_HIGH_AVAILABILITY", "alibabacloudAcrConfig"]:
+    for name in ["cosign.scopes", "policy.useRego", "provider.cache.type=dapr", "featureFlags.RATIFY_EXPERIMENTAL_HIGH_AVAILABILITY", "alibabacloudAcrConfig"]:
         assert name in release.notes
     assert release.flags["--cache-type"] == "ristretto"
 

@@ -2,7 +2,7 @@
 
 import re
 
-from conftest import CA, ROOT, parse_set
+from conftest import CA, PUBLIC_KEY, ROOT, parse_set
 
 
 def commands_of_quick_start(beginning):
@@ -89,6 +89,13 @@ RATIFY_1_1_FIRST = (
     f"akvCertConfig.tenantId={TENANT}",
     "oras.authProviders.azureWorkloadIdentityEnabled=true",
     f"azureWorkloadIdentity.clientId={CLIENT}",
+)
+
+COSIGN_KEYS = {"notation": {"enabled": False}, "cosignKeys": [PUBLIC_KEY], "cosign": {"tLogVerify": False}}
+COSIGN_KEYLESS = parse_set(
+    "notation.enabled=false",
+    "cosign.keyless.certificateIdentity=https://github.com/example/app/.github/workflows/release.yaml@refs/heads/main",
+    "cosign.keyless.certificateOIDCIssuer=https://token.actions.githubusercontent.com",
 )
 
 MAXIMAL = {
@@ -200,6 +207,8 @@ SETS = {
     "key vault": KEY_VAULT,
     "trusted signing": TRUSTED_SIGNING,
     "older spelling": OLDER_SPELLING,
+    "cosign with keys": COSIGN_KEYS,
+    "cosign keyless": COSIGN_KEYLESS,
     "ratify 1.1": parse_set(*RATIFY_1_1_LIST),
     "ratify's": RATIFYS,
 }

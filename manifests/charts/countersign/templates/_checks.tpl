@@ -68,6 +68,7 @@ Ratify refused, or leave registries unreadable.
 {{- $_ := required "azurekeyvault.enabled needs azureWorkloadIdentity.clientId" .Values.azureWorkloadIdentity.clientId }}
 {{- end }}
 {{- include "countersign.checkContent" . }}
+{{- include "countersign.checkCosign" . }}
 {{- end }}
 
 {{/* Names that Ratify's documentation of some releases had beside those of its chart: there they had no effect. */}}
@@ -86,12 +87,7 @@ Ratify refused, or leave registries unreadable.
 {{- if include "countersign.isRatifyImage" . }}
 - image.repository, image.tag: they name Ratify's image; {{ include "countersign.image" . }} runs
 {{- end }}
-{{- $cosign := $values.cosign | default dict }}
-{{- $chosen := or $values.cosignKeys $cosign.key $cosign.rekorURL (ne (toJson ($cosign.scopes | default (list "*"))) (toJson (list "*"))) }}
-{{- range $option, $value := omit ($cosign.keyless | default dict) "ctLogVerify" }}{{ if $value }}{{ $chosen = true }}{{ end }}{{ end }}
-{{- if $chosen }}
-- cosign, cosignKeys: only Notary Project signatures are verified; images with nothing but a cosign signature are refused
-{{- end }}
+{{- include "countersign.cosignWithoutEffect" . }}
 {{- if dig "policy" "useRego" false $values }}
 - policy.useRego: policies are not in Rego; the Rego of Ratify's chart means `all`, which is policy.artifactVerificationPolicies' default
 {{- end }}

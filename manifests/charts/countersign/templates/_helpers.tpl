@@ -88,6 +88,11 @@ mutations.gatekeeper.sh/{{ if include "countersign.isNewGatekeeper" . }}v1{{ els
 {{- if or .Values.azurekeyvault.enabled .Values.akvCertConfig.enabled }}true{{ end }}
 {{- end }}
 
+{{/* Whether it has certificates, or keys: `of` says which. Takes root and of. */}}
+{{- define "countersign.vaultHas" -}}
+{{- if include "countersign.hasKeyVault" .root }}{{ if get (include "countersign.vaultObjects" .root | fromJson) .of }}true{{ end }}{{ end }}
+{{- end }}
+
 {{/* Whether the program makes and renews its serving certificate. Said by the value; otherwise where none is given or there. */}}
 {{- define "countersign.rotates" -}}
 {{- $said := .Values.featureFlags.RATIFY_CERT_ROTATION }}
@@ -172,6 +177,8 @@ answered yet is asked again: two of them and a second for the policy have to fit
 {{- if eq $reference "azurekeyvault" }}
 {{- if not (include "countersign.hasKeyVault" $root) }}
 {{- fail (printf "notation.trustPolicies: trust store %q refers to the Key Vault, but azurekeyvault.enabled is false" .store) }}
+{{- else if not (include "countersign.vaultHas" (dict "root" $root "of" "certificates")) }}
+{{- fail (printf "notation.trustPolicies: trust store %q refers to the Key Vault, but azurekeyvault.certificates is empty" .store) }}
 {{- end -}}
 kmprovider-akv
 {{- else if regexMatch "^notationcerts\\[[0-9]+\\]$" $reference }}
@@ -189,7 +196,7 @@ kmprovider-akv
 {{- define "countersign.allTrusted" -}}
 {{- $fullname := include "countersign.fullname" . }}
 {{- $all := list }}
-{{- if include "countersign.hasKeyVault" . }}{{ $all = append $all "kmprovider-akv" }}{{ end }}
+{{- if include "countersign.vaultHas" (dict "root" . "of" "certificates") }}{{ $all = append $all "kmprovider-akv" }}{{ end }}
 {{- if .Values.notationCert }}{{ $all = append $all (printf "%s-notation-inline-cert" $fullname) }}{{ end }}
 {{- range $index, $_ := .Values.notationCerts }}{{ $all = append $all (printf "%s-notation-inline-cert-%d" $fullname $index) }}{{ end }}
 {{- $all | toJson }}

@@ -111,19 +111,22 @@ root, object, and when. Providers go last: their kind may be gone with Gatekeepe
 
 {{/*
 What a chart left of objects that this revision does not have: Ratify's Verifiers of types that do not exist here, its sources of
-certificates in the form that it had before 1.2 or for cosign, and of ours what a value took out. Helm does not know of what a
+certificates in the form that it had before 1.2, and of ours what a value took out. Helm does not know of what a
 hook made, and does not delete what is marked `keep`. A list of objects, in JSON.
 */}}
 {{- define "countersign.leftovers" -}}
 {{- $root := . }}
 {{- $fullname := include "countersign.fullname" . }}
 {{- $custom := "config.ratify.deislabs.io/v1beta1" }}
-{{- $inline := printf "^%s-(notation-inline-cert(-[0-9]+)?|cosign-inline-key-[0-9]+)$" (regexQuoteMeta $fullname) }}
-{{- $wanted := include "countersign.allTrusted" . | fromJsonArray }}
+{{- $inline := printf "^%s-(notation-inline-cert(-[0-9]+)?|cosign-inline-key(-[0-9]+)?|cosign-trusted-root)$" (regexQuoteMeta $fullname) }}
+{{- $wanted := concat (include "countersign.allTrusted" . | fromJsonArray) (include "countersign.cosignKeys" . | fromJson | keys) }}
+{{- if include "countersign.hasKeyVault" . }}{{ $wanted = append $wanted "kmprovider-akv" }}{{ end }}
+{{- if include "countersign.needsCosignRoot" . }}{{ $wanted = append $wanted (include "countersign.cosignRoot" .) }}{{ end }}
 {{- $names := list
-    (list $custom "Verifier" "" "^verifier-(cosign|vulnerabilityreport)$")
+    (list $custom "Verifier" "" "^verifier-vulnerabilityreport$")
     (list $custom "KeyManagementProvider" "" (printf "^kmprovider-akv$|%s" $inline))
     (list $custom "CertificateStore" .Release.Namespace (printf "^certstore-akv$|%s" $inline)) }}
+{{- if not (include "countersign.cosignPolicies" . | fromJsonArray) }}{{ $names = append $names (list $custom "Verifier" "" "^verifier-cosign$") }}{{ end }}
 {{- if not .Values.notation.enabled }}{{ $names = append $names (list $custom "Verifier" "" "^verifier-notation$") }}{{ end }}
 {{- if not .Values.provider.enableMutation }}{{ $names = append $names (list (include "countersign.providerVersion" .) "Provider" "" "^ratify-mutation-provider$") }}{{ end }}
 {{- $found := list }}
