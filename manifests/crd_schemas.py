@@ -166,7 +166,8 @@ IDENTITY = {
     "certificateOIDCIssuer": string("Who vouched for the identity, whole: https://token.actions.githubusercontent.com for instance."),
     "certificateOIDCIssuerRegExp": string("In its place an expression that must match all of the issuer."),
     "extensions": texts(
-        "Extensions of Fulcio that the certificate must have with these values: sourceRepositoryURI, sourceRepositoryRef, buildTrigger and so on."
+        "Extensions of Fulcio that the certificate must have with these values: sourceRepositoryURI, sourceRepositoryRef, buildTrigger and so "
+        "on; with RegExp behind the name an expression that must match all of the value."
     ),
 }
 
@@ -188,7 +189,7 @@ COSIGN_TRUST_POLICIES = objects(
             },
         ),
         "keyless": open_object(
-            "Who must have signed with a certificate of Fulcio's: one identity in these members, or several in identities.",
+            "Who must have signed with a certificate of Fulcio's: one identity in these members, or several in identities, to which extensions applies as well.",
             {
                 **IDENTITY,
                 "identities": objects("Identities of which one must have signed.", IDENTITY),
@@ -202,10 +203,10 @@ COSIGN_TRUST_POLICIES = objects(
             "A KeyManagementProvider of type sigstore: the authorities and logs that count. Unless set the public good instance's, as compiled in."
         ),
         "annotations": texts("Annotations that must be in what was signed, with these values."),
-        "tLogThreshold": integer("How many transparency logs must have the signature; 1 unless set.", minimum=0, maximum=32),
-        "ctLogThreshold": integer("How many certificate transparency logs must have the certificate; 1 unless set.", minimum=0, maximum=32),
-        "timestampThreshold": integer("How many timestamp authorities must have signed the time; 0 unless set.", minimum=0, maximum=32),
-        "signatureThreshold": integer("How many of the keys or identities must have signed; 1 unless set.", minimum=1, maximum=100),
+        "tLogThreshold": integer("How many transparency logs must have the signature; 1 unless set.", minimum=1, maximum=10),
+        "ctLogThreshold": integer("How many certificate transparency logs must have the certificate; 1 unless set.", minimum=1, maximum=10),
+        "timestampThreshold": integer("How many timestamp authorities must have signed the time; 0 unless set.", minimum=0, maximum=10),
+        "signatureThreshold": integer("How many of the keys or identities must have signed; 1 unless set.", minimum=1, maximum=10),
     },
     required=["name", "scopes"],
 )

@@ -100,10 +100,20 @@ wrong_extensions(entry) = {"has a member extensions that does not map names of e
 	not is_map_of_texts(extensions)
 } else = {text |
 	value := entry.extensions[name]
-	not extension_names[name]
-	text := sprintf("has an extension %s, which is none of Fulcio's", [snippet(name)])
+	complaint := extension_problem(name, value, entry.extensions)
+	text := sprintf("has an extension %s, which %s", [snippet(name), complaint])
 } {
 	true
+}
+
+extension_problem(name, value, extensions) = "is none of Fulcio's" {
+	not extension_names[trim_suffix(name, "RegExp")]
+} else = "is there as a whole value and as an expression: keep one" {
+	name != trim_suffix(name, "RegExp")
+	member(extensions, trim_suffix(name, "RegExp")) != null
+} else = text {
+	name != trim_suffix(name, "RegExp")
+	text := expression_problem(value)
 }
 
 is_map_of_texts(value) {
@@ -176,6 +186,13 @@ has_extension(certificate, name, text) {
 	extension(certificate, name) == text
 }
 
+has_extension(certificate, name, expression) {
+	whole := trim_suffix(name, "RegExp")
+	whole != name
+	regex.is_valid(expression)
+	matches_whole(expression, extension(certificate, whole))
+}
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Words for a refusal
 
@@ -202,7 +219,7 @@ signer_text(certificate) = text {
 }
 
 extensions_text(certificate) = text {
-	asked := {name | text := identities[_].extensions[name]; extension_names[name]}
+	asked := {name | text := identities[_].extensions[member_name]; name := trim_suffix(member_name, "RegExp"); extension_names[name]}
 	shown := sort([sprintf("%s %s", [name, clean(extension(certificate, name))]) | asked[name]])
 	count(shown) > 0
 	text := sprintf(" (%s)", [concat(", ", shown)])

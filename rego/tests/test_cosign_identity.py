@@ -67,6 +67,7 @@ ADMITTED = {
     "beside a key": ([exactly()], [by_key(), signed()]),
     "beside a notation signature": ([exactly()], [report(), signed()]),
     "an extension": ([exactly(extensions={"sourceRepositoryURI": "https://github.com/example/app", "buildTrigger": "push"})], [signed()]),
+    "an expression for an extension": ([exactly(extensions={"sourceRepositoryRefRegExp": "refs/(heads/main|tags/v.*)", "buildTrigger": "push"})], [signed()]),
     "older member names": ([exactly()], [{"isSuccess": True, "type": "cosign", "extensions": keyless(WORKFLOW, ACTIONS)}]),
     "other members null": ([exactly(certificateIdentityRegExp=None, extensions=None)], [signed()]),
 }
@@ -148,6 +149,9 @@ DENIED = {
     "an extension differs": ([exactly(extensions={"buildTrigger": "release"})], [signed()], [NOT_ALLOWED, "buildTrigger push"]),
     "an extension is missing": ([exactly(extensions={"deploymentEnvironment": "production"})], [signed()], [NOT_ALLOWED]),
     "one extension of two is missing": ([exactly(extensions={"buildTrigger": "push", "deploymentEnvironment": "production"})], [signed()], [NOT_ALLOWED]),
+    "an expression for an extension matches a part": ([exactly(extensions={"sourceRepositoryRefRegExp": "heads/main"})], [signed()], [NOT_ALLOWED, "sourceRepositoryRef refs/heads/main"]),
+    "an expression for an extension that is missing": ([exactly(extensions={"deploymentEnvironmentRegExp": "prod.*"})], [signed()], [NOT_ALLOWED]),
+    "an extension of the name of an expression": ([exactly(extensions={"buildTriggerRegExp": "pu"})], [signed(extensions={"buildTrigger": "push", "buildTriggerRegExp": "p"})], [NOT_ALLOWED]),
     "no extensions at all": ([exactly(extensions={"buildTrigger": "push"})], [signed(extensions={})], [NOT_ALLOWED]),
     "extensions of the certificate null": (
         [exactly(extensions={"buildTrigger": "push"})],
@@ -182,6 +186,10 @@ DENIED = {
     "extensions a list": ([exactly(extensions=["push"])], [signed()], ["extensions that does not map"]),
     "an extension's value a number": ([exactly(extensions={"buildTrigger": 1})], [signed()], ["extensions that does not map"]),
     "an extension misspelt": ([exactly(extensions={"sourceRepositoryUri": "x"})], [signed()], ["has an extension sourceRepositoryUri, which is none of Fulcio's"]),
+    "an extension of no name": ([exactly(extensions={"RegExp": "x"})], [signed()], ["has an extension RegExp, which is none of Fulcio's"]),
+    "an extension in both forms": ([exactly(extensions={"buildTrigger": "push", "buildTriggerRegExp": "pu.*"})], [signed()], ["buildTriggerRegExp, which is there as a whole value and as an expression"]),
+    "an extension's expression that is none": ([exactly(extensions={"buildTriggerRegExp": "("})], [signed()], ["buildTriggerRegExp, which is not an expression"]),
+    "an extension's expression that matches anything": ([exactly(extensions={"buildTriggerRegExp": ".*"})], [signed()], ["buildTriggerRegExp, which anybody agrees with"]),
 }
 
 

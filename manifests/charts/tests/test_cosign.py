@@ -55,9 +55,9 @@ def test_keys(install):
 
 
 def test_keys_whose_signatures_are_in_the_log(install):
-    release = install(with_keys(scopes=["reg.example/app", "reg.example/team/*"]))
+    release = install(with_keys(scopes=["reg.example/app", "reg.example/team/*", "docker.io/*"]))
     assert policies(release) == [
-        {"name": "default", "version": "1.0.0", "scopes": ["reg.example/app", "reg.example/team/*"], "keys": [{"provider": "ratify-cosign-inline-key-0"}], "tLogVerify": True, "trustedRoot": ROOT_NAME}
+        {"name": "default", "version": "1.0.0", "scopes": ["reg.example/app", "reg.example/team/*", "docker.io/*"], "keys": [{"provider": "ratify-cosign-inline-key-0"}], "tLogVerify": True, "trustedRoot": ROOT_NAME}
     ]
     assert providers(release)[ROOT_NAME] == {"type": "sigstore", "refreshInterval": "24h", "parameters": {"instance": "public-good"}}
 
@@ -78,6 +78,11 @@ def test_several_identities(install):
     identities = [{**WHO, "extensions": {"buildTrigger": "push"}}, {"certificateIdentityRegExp": ".*@example[.]com", "certificateOIDCIssuer": "https://issuer.example"}]
     (policy,) = policies(install(cosign(keyless={"identities": identities, "ctLogVerify": False})))
     assert policy["keyless"] == {"ctLogVerify": False, "identities": identities}
+
+
+def test_identities_beside_the_one(install):
+    (policy,) = policies(install(cosign(keyless={**WHO, "identities": [{**WHO, "certificateIdentity": "b@example.com"}]})))
+    assert policy["keyless"] == {"ctLogVerify": True, **WHO, "identities": [{**WHO, "certificateIdentity": "b@example.com"}]}
 
 
 def test_keys_of_a_vault(install):
@@ -122,6 +127,11 @@ def test_an_instance_of_ones_own(install, root, parameters):
     (policy,) = policies(release)
     assert policy["rekorURL"] == "https://rekor.internal.example" and policy["trustedRoot"] == ROOT_NAME
     assert providers(release)[ROOT_NAME]["parameters"] == parameters
+
+
+def test_a_mirror(install):
+    release = install(cosign(keyless=WHO, trustedRoot={"tufURL": "https://mirror.example"}))
+    assert providers(release)[ROOT_NAME]["parameters"] == {"instance": "public-good", "tufURL": "https://mirror.example"}
 
 
 def test_another_known_instance(install):
@@ -192,6 +202,9 @@ LINE = PUBLIC_KEY.replace("\n", "")
         (cosign(key="KEY"), "cosign.key is not PEM"),
         # Scopes.
         *[(with_keys(scopes=[scope]), r"cosign\.scopes\[0\] is .*expected a reference") for scope in ["https://reg example/app", "reg.example/App", "reg.example/*/app", "**", "reg.example/app ", "reg.example/app**"]],
+        (with_keys(scopes=["team/*"]), "does not say at which registry"),
+        (with_keys(scopes=["reg.example*"]), "does not say at which registry"),
+        (with_keys(scopes=["docker.io/nginx*"]), "ends within a name of Docker Hub"),
         (with_keys(scopes=[]), r"cosign\.scopes is empty"),
         (with_keys(scopes=["*", "reg.example/app"]), "stands alone"),
         (with_keys(scopes=["reg.example/app", "reg.example/app"]), "overlaps"),
@@ -203,7 +216,6 @@ LINE = PUBLIC_KEY.replace("\n", "")
         (cosign(keyless={**WHO, "certificateIdentityRegExp": ".*"}), "are both set: keep one"),
         (cosign(keyless={**WHO, "certificateOIDCIssuerRegExp": ".*"}), "are both set: keep one"),
         (cosign(keyless={"certificateIdentityRegExp": "(a", "certificateOIDCIssuer": "https://a"}), "missing closing"),
-        (cosign(keyless={**WHO, "identities": [WHO]}), "put it into the list"),
         (cosign(keyless={"identities": [WHO, {"certificateIdentity": "a"}]}), r"keyless\.identities\[1\]: certificateOIDCIssuer or"),
         (cosign(keyless={"identities": [{**WHO, "extension": {}}]}), "extension"),
         (cosign(keyless={"certificateOIDCIssuerExp": ".*"}), r"write cosign\.keyless\.certificateOIDCIssuerRegExp"),
@@ -212,7 +224,9 @@ LINE = PUBLIC_KEY.replace("\n", "")
         (with_keys(rekorURL="rekor.sigstore.dev"), "expected a URL"),
         (with_keys(trustedRoot={"json": "trusted_root.json"}), r"cosign\.trustedRoot\.json is not a JSON object"),
         (with_keys(trustedRoot={"json": OWN_ROOT, "tufURL": "https://a"}), "not both"),
-        (with_keys(trustedRoot={"tufURL": "https://a"}), "tufURL and tufRoot belong together"),
+        (with_keys(trustedRoot={"tufRoot": "{}"}), "tufRoot needs tufURL"),
+        (with_keys(trustedRoot={"refreshInterval": "59s"}), "at least 1m"),
+        (with_keys(rekorURL="https://rekor.internal.example", trustedRoot={"tufURL": "https://mirror.example"}), "whose key the public instance's trusted root does not have"),
         (with_keys(trustedRoot={"tufURL": "http://a", "tufRoot": "{}"}), "begins with https"),
         (with_keys(trustedRoot={"instance": "staging"}), "instance"),
         # Several policies.

@@ -125,6 +125,12 @@ is not PEM: its block is not a key in base64
 {{- define "countersign.cosignScopeFault" -}}
 {{- if not (regexMatch "^([a-z0-9._:@/-]+\\*?|\\*)$" .) -}}
 is {{ . | trunc 80 | quote }}: expected a reference or the beginning of one with "*" at its end, in lower case and without scheme, such as registry.example.com/team/*, or "*" alone
+{{- else if and (hasSuffix "*" .) (ne . "*") }}
+{{- if not (regexMatch "^(localhost|[^/]*[.:][^/]*)/" .) -}}
+is {{ . | trunc 80 | quote }}, which does not say at which registry: write it with a "/" behind, such as docker.io/library/nginx*
+{{- else if regexMatch "^(index\\.|registry-1\\.)?docker\\.io(:443)?/[^/]+\\*$" . -}}
+is {{ . | trunc 80 | quote }}, which ends within a name of Docker Hub: write docker.io/library/NAME* or docker.io/NAMESPACE/*
+{{- end }}
 {{- end }}
 {{- end }}
 
@@ -191,20 +197,20 @@ is {{ . | trunc 80 | quote }}: expected a reference or the beginning of one with
 {{- with $policy.keyless }}
 {{- $at := printf "%s.keyless" $place }}
 {{- $single := or .certificateIdentity .certificateIdentityRegExp .certificateOIDCIssuer .certificateOIDCIssuerRegExp }}
-{{- if and .identities $single }}{{ fail (printf "%s has identities beside an identity of its own: put it into the list" $at) }}{{ end }}
-{{- if not .identities }}{{ include "countersign.checkCosignIdentity" (dict "place" $at "identity" .) }}{{ end }}
+{{- if or $single (not .identities) }}{{ include "countersign.checkCosignIdentity" (dict "place" $at "identity" .) }}{{ end }}
 {{- range $index, $identity := .identities }}{{ include "countersign.checkCosignIdentity" (dict "place" (printf "%s.identities[%d]" $at $index) "identity" $identity) }}{{ end }}
 {{- end }}
 {{- with $policy.rekorURL }}
 {{- if not (regexMatch "^https?://[^/\\s]+(/[^\\s]*)?$" .) }}{{ fail (printf "%s.rekorURL is %q: expected a URL" $place (. | trunc 80)) }}{{ end }}
 {{- $isPublic := eq (trimSuffix "/" .) "https://rekor.sigstore.dev" }}
-{{- $own := or $cosign.trustedRoot.json $cosign.trustedRoot.tufURL (ne ($policy.trustedRoot | default "") (include "countersign.cosignRoot" $root)) }}
+{{- $own := or $cosign.trustedRoot.json $cosign.trustedRoot.tufRoot (ne ($policy.trustedRoot | default "") (include "countersign.cosignRoot" $root)) }}
 {{- if not (or $isPublic $own) }}{{ fail (printf "%s.rekorURL is %q, whose key the public instance's trusted root does not have: give that instance's trusted_root.json (--set-file cosign.trustedRoot.json=FILE), or cosign.trustedRoot.tufURL and tufRoot" $place (. | trunc 80)) }}{{ end }}
 {{- end }}
 {{- end }}
 {{- $trusted := $cosign.trustedRoot }}
 {{- if and $trusted.json (or $trusted.tufURL $trusted.tufRoot) }}{{ fail "cosign.trustedRoot: json or tufURL with tufRoot, not both" }}{{ end }}
-{{- if ne (empty $trusted.tufURL) (empty $trusted.tufRoot) }}{{ fail "cosign.trustedRoot: tufURL and tufRoot belong together; one of them is missing" }}{{ end }}
+{{- if and $trusted.tufRoot (not $trusted.tufURL) }}{{ fail "cosign.trustedRoot: tufRoot needs tufURL, the address of that repository" }}{{ end }}
+{{- if regexMatch "^(0*[0-5]?[0-9](\\.[0-9]+)?s|[0-9.]+(ms|us|µs|ns))$" ($trusted.refreshInterval | default "") }}{{ fail (printf "cosign.trustedRoot.refreshInterval is %q: at least 1m" $trusted.refreshInterval) }}{{ end }}
 {{- range $name := list "json" "tufRoot" }}
 {{- with get $trusted $name }}{{ if hasKey (fromJson .) "Error" }}{{ fail (printf "cosign.trustedRoot.%s is not a JSON object. A file's content is given with --set-file" $name) }}{{ end }}{{ end }}
 {{- end }}
