@@ -143,9 +143,44 @@ def sigstore(seeds):
         for entry in material.get("tlogEntries", []):
             seeds.add("rekor-entry", base64.b64decode(entry["canonicalizedBody"]))
             seeds.add("checkpoint", entry.get("inclusionProof", {}).get("checkpoint", {}).get("envelope", ""))
+        layer(seeds, bundle)
         if envelope := bundle.get("dsseEnvelope"):
             seeds.add("dsse", json.dumps(envelope))
             seeds.add("dsse", base64.b64decode(envelope["payload"]))
+
+
+def layer(seeds, bundle):
+    """What a bundle has, as cosign's annotations of a layer."""
+    payload = {
+        "critical": {
+            "identity": {"docker-reference": "registry.example/app"},
+            "image": {"docker-manifest-digest": "sha256:" + 64 * "0"}, "type": "cosign container image signature",
+        }, "optional": {"team": "payments"},
+    }
+    seeds.add("simple-signing", json.dumps(payload))
+    names = "dev.sigstore.cosign/"
+    material = bundle["verificationMaterial"]
+    texts = {
+        "payload": json.dumps(payload),
+        "dev.cosignproject.cosign/signature": bundle.get("messageSignature", {}).get("signature", "AAAA"),
+    }
+    chain = material.get("x509CertificateChain", {}).get("certificates", []) + [material.get("certificate", {})]
+    for item in chain:
+        if der := item.get("rawBytes"):
+            texts[names + "certificate"] = f"-----BEGIN CERTIFICATE-----\n{der}\n-----END CERTIFICATE-----\n"
+    for entry in material.get("tlogEntries", []):
+        texts[names + "bundle"] = json.dumps(
+            {
+                "SignedEntryTimestamp": entry.get("inclusionPromise", {}).get("signedEntryTimestamp", "AAAA"),
+                "Payload": {
+                    "body": entry["canonicalizedBody"], "integratedTime": int(entry.get("integratedTime", 0)),
+                    "logIndex": int(entry["logIndex"]), "logID": base64.b64decode(entry["logId"]["keyId"]).hex(),
+                },
+            }
+        )
+    for stamp in material.get("timestampVerificationData", {}).get("rfc3161Timestamps", []):
+        texts[names + "rfc3161timestamp"] = json.dumps({"SignedRFC3161Timestamp": stamp["signedTimestamp"]})
+    seeds.add("cosign-layer", json.dumps(texts))
 
 
 def main():

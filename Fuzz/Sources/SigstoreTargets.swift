@@ -46,6 +46,57 @@ let sigstoreTargets = [
         let artifact = Artifact.digest(ArtifactDigest(of: bytes))
         require(statement.subjects(about: artifact).isEmpty, "a statement about itself")
     },
+    FuzzTarget("cosign-layer", maximumLength: 32_768) { bytes in
+        // An object of texts: the payload, and the annotations of the layer. What is no such object is a payload.
+        var payload = bytes
+        var annotations = [CosignAnnotation.signature: "AAAA"]
+        if let object = (try? StrictJSON.parse(bytes))?.object {
+            annotations = [:]
+            for member in object.members {
+                guard let text = member.value.string else { continue }
+                if member.name == "payload" { payload = Array(text.utf8) } else { annotations[member.name] = text }
+            }
+        }
+        do {
+            let layer = try Bundle(layer: payload, annotations: annotations)
+            require(!layer.signature.isEmpty, "a layer without a signature")
+            require(layer.logEntries.count <= 1 && layer.timestamps.count <= 1, "more proofs than annotations")
+            require(layer.version == nil && layer.statedPredicateType == nil, "a layer that is a bundle")
+            if case .certificate(_, let intermediates) = layer.key {
+                require(intermediates.allSatisfy { $0.isCA && !$0.isSelfIssued }, "a chain of others than authorities")
+            }
+            for entry in layer.logEntries {
+                require(entry.logID.count == 32 && entry.signedEntryTimestamp != nil, "an entry that nobody promised")
+            }
+        } catch { requireReadable(error, limit: 16_384) }
+        guard let root = try? TrustedRoot.publicGood() else { return }
+        let nobody = CertificateIdentity(name: .exactly("nobody"), issuer: .exactly("nowhere"))
+        let outcome = BundleVerifier(root: root).verify(
+            layer: payload, annotations: annotations, image: ArtifactDigest(of: bytes),
+            policy: BundlePolicy(identities: [nobody]))
+        require(!outcome.isVerified && outcome.payload == nil, "a layer by nobody is verified")
+        guard let refusal = outcome.refusal else { violated("refused without a reason") }
+        requireReadable(refusal, limit: 16_384)
+    },
+    FuzzTarget("simple-signing", maximumLength: 8192) { bytes in
+        let payload: SimpleSigningPayload
+        do { payload = try SimpleSigningPayload(parsing: bytes) } catch {
+            requireReadable(error)
+            return
+        }
+        // What is accepted is read again as the same from its shortest form.
+        let written: JSONValue = [
+            "critical": [
+                "type": .string(SimpleSigningPayload.type),
+                "image": ["docker-manifest-digest": .string(payload.imageDigest.description)],
+                "identity": ["docker-reference": .string(payload.dockerReference)],
+            ], "optional": .object(payload.optional),
+        ]
+        guard let again = try? SimpleSigningPayload(parsing: written.bytes) else {
+            violated("what is written is not read")
+        }
+        require(again == payload, "what is written is another payload")
+    },
     FuzzTarget("trusted-root", maximumLength: 16_384) { bytes in
         do {
             let root = try TrustedRoot(parsing: bytes)
