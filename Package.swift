@@ -94,7 +94,7 @@ var targets: [Target] = [
         // Roots of Sigstore's repositories, compiled in as they were published.
         resources: [.embedInCode("Roots/sigstore.dev.root.json"), .embedInCode("Roots/github.root.json")],
         swiftSettings: strict),
-    room("SigstoreTrust", ["HTTP", "Quotation", "Sigstore", "TUF"]),
+    room("SigstoreTrust", ["HTTP", "KeyManagement", "Quotation", "Sigstore", "TUF"]),
     room("KeyManagement", ["Encoding", "PKI", "Quotation", crypto]),
     room("ServiceLogging", ["Encoding", "StrictJSON", nioPosix, logging]),
     room("Redis", ["Quotation", nio, nioPosix, nioSSL, logging]),

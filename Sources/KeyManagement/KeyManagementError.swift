@@ -10,6 +10,8 @@ package struct KeyManagementError: Error, Hashable, Sendable, CustomStringConver
         case noCertificates
         /// The provider has no public keys in force.
         case noKeys
+        /// The provider has no trusted root of Sigstore, and never had one.
+        case noTrustedRoot
         /// A file or directory cannot be read.
         case unreadable
     }
@@ -25,10 +27,10 @@ package struct KeyManagementError: Error, Hashable, Sendable, CustomStringConver
     /// An error with its text.
     ///
     /// - Parameter isConfiguration: whether it lasts until it is mended; unless told otherwise, all but missing
-    ///   certificates and keys do, which may just be on their way.
+    ///   certificates, keys and trusted roots do, which may just be on their way.
     package init(_ kind: Kind, _ description: String, isConfiguration: Bool? = nil) {
         self.kind = kind
         self.description = description
-        self.isConfiguration = isConfiguration ?? (kind != .noCertificates && kind != .noKeys)
+        self.isConfiguration = isConfiguration ?? ![.noCertificates, .noKeys, .noTrustedRoot].contains(kind)
     }
 }

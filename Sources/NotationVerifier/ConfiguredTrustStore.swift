@@ -47,7 +47,7 @@ package struct ConfiguredTrustStore: TrustStore {
                 case .missingProvider where areProvidersAwaited:
                     content.missing.append(
                         "\(store): \(error): apply it, or take its name out of verificationCertStores")
-                case .missingProvider, .configuration, .unreadable, .noKeys:
+                case .missingProvider, .configuration, .unreadable, .noKeys, .noTrustedRoot:
                     throw TrustStoreError(
                         "\(store): \(error)", isTransient: areProvidersAwaited, isConfiguration: isConfiguration)
                 }
