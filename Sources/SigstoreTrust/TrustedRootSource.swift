@@ -22,7 +22,8 @@ extension TrustedCertificates {
     ///   type, or it has no trusted root yet.
     package func bundleVerifier(named name: String) throws(KeyManagementError) -> BundleVerifier {
         guard let provider = provider(named: name) else {
-            let known = providers.filter { $0 is any TrustedRootSource }.map { "\"\($0.name)\"" }.joined(separator: ", ")
+            let sources = providers.filter { $0 is any TrustedRootSource }
+            let known = sources.map { "\"\($0.name)\"" }.joined(separator: ", ")
             throw KeyManagementError(
                 .missingProvider,
                 "there is no key management provider \"\(name)\" of type sigstore"
