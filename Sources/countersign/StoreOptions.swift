@@ -102,9 +102,10 @@ struct StoreOptions: ParsableArguments {
     /// - Parameters:
     ///   - reference: what it will be asked for: given credentials are for its registry.
     ///   - directory: the layout's directory, where it is not ``layout``.
-    func open(for reference: ImageReference, layout directory: String? = nil) throws -> any ReferrerStore
-        & ArtifactPushing
-    {
+    ///   - withCosignSignatures: whether the tag that cosign keeps signatures at is looked for.
+    func open(
+        for reference: ImageReference, layout directory: String? = nil, withCosignSignatures: Bool = false
+    ) throws -> any ReferrerStore & ArtifactPushing {
         if let layout = directory ?? layout {
             do { return try ImageLayout(directory: layout) } catch { throw CommandFailure(.usage, "\(error)") }
         }
@@ -113,6 +114,7 @@ struct StoreOptions: ParsableArguments {
         var options = RegistryOptions()
         options.plainHTTP = plainHTTP || settings.isInsecure(reference)
         options.tokenRealms = try realms()
+        options.cosignSignatures = withCosignSignatures
         return RegistryClient(
             name: "registry", http: try http(), credentials: try credentials(for: reference, folder, settings),
             options: options)
@@ -161,14 +163,21 @@ struct ReferenceArgument: ParsableArguments {
     ///
     /// - Parameter transport: how the command speaks to registries.
     func parse(over transport: RegistryTransport = .https) throws -> ImageReference {
-        do { return try ImageReference(parsing: reference, over: transport) } catch {
+        try Self.parse(reference, over: transport)
+    }
+
+    private static func parse(_ text: String, over transport: RegistryTransport) throws -> ImageReference {
+        do { return try ImageReference(parsing: text, over: transport) } catch {
             throw CommandFailure(.usage, "\(error)")
         }
     }
 
     /// The reference as a command means it: which port needs no saying depends on how its registry is spoken to.
-    func parse(for store: StoreOptions) throws -> ImageReference {
-        let reference = try parse(over: store.transport)
+    func parse(for store: StoreOptions) throws -> ImageReference { try Self.parse(reference, for: store) }
+
+    /// The same of a text that was typed.
+    static func parse(_ text: String, for store: StoreOptions) throws -> ImageReference {
+        let reference = try parse(text, over: store.transport)
         return try store.isInsecure(reference) ? reference.over(.http) : reference
     }
 
