@@ -286,6 +286,11 @@ POLICY = {
                     "description": "By artifact type, or default: must any of its artifacts verify, or all of them. A type that is named must be there.",
                     "additionalProperties": {"type": "string", "enum": ["any", "all"]},
                 },
+                "signedBy": string(
+                    "Which digests of an image for several platforms must be signed: each manifest, the index, or either of them. "
+                    "By default the digest that was asked for.",
+                    enum=["manifest", "index", "either", None],
+                ),
                 "passthroughEnabled": boolean("Answers without a verdict, in Ratify. True is refused in the status."),
                 "policy": string("The Rego of a rego-policy."),
                 "policyPath": string("A file with the Rego of a rego-policy."),

@@ -14,17 +14,20 @@ public struct Descriptor: Hashable, Sendable {
     public var artifactType: String?
     /// Annotations; empty when there are none.
     public var annotations: [String: String]
+    /// What a manifest is for, where an index lists it and says so.
+    public var platform: Platform?
 
     /// A descriptor with the given fields.
     public init(
         mediaType: String, digest: Digest, size: Int64, artifactType: String? = nil,
-        annotations: [String: String] = [:]
+        annotations: [String: String] = [:], platform: Platform? = nil
     ) {
         self.mediaType = mediaType
         self.digest = digest
         self.size = size
         self.artifactType = artifactType
         self.annotations = annotations
+        self.platform = platform
     }
 
     /// The descriptor of some content.
@@ -75,7 +78,8 @@ public struct Descriptor: Hashable, Sendable {
         default: throw DescriptorError(field: "artifactType", problem: "is not a string")
         }
         self.init(
-            mediaType: mediaType, digest: digest, size: size, artifactType: artifactType, annotations: annotations)
+            mediaType: mediaType, digest: digest, size: size, artifactType: artifactType, annotations: annotations,
+            platform: object["platform"].flatMap(Platform.init(json:)))
     }
 
     /// This descriptor as JSON, annotations sorted by name.
@@ -89,6 +93,7 @@ public struct Descriptor: Hashable, Sendable {
             for name in annotations.keys.sorted() { members[name] = annotations[name].map(JSONValue.string) }
             object["annotations"] = .object(members)
         }
+        if let platform { object["platform"] = platform.json }
         return .object(object)
     }
 }

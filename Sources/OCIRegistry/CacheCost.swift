@@ -5,7 +5,7 @@ import OCI
 
 extension Descriptor {
     var cacheCost: Int {
-        annotations.reduce(256 + mediaType.utf8.count + (artifactType?.utf8.count ?? 0)) {
+        annotations.reduce(320 + mediaType.utf8.count + (artifactType?.utf8.count ?? 0)) {
             $0 + $1.key.utf8.count + $1.value.utf8.count + 96
         }
     }

@@ -22,8 +22,8 @@ package protocol ArtifactVerifier: Sendable {
     ///
     /// - Parameters:
     ///   - artifact: the descriptor of the artifact's manifest, as a referrer of the subject.
-    ///   - subject: the image's own descriptor: the digest that is judged.
-    ///   - reference: the image as it was asked for, with the digest of `subject`.
+    ///   - subject: the descriptor of what is judged: the image, or a manifest of its index, or its index.
+    ///   - reference: the image as it was asked for. Its digest, if it has one, may be another one than the subject's.
     ///   - store: where the artifact's content is.
     ///   - deadline: when an answer is no longer of use.
     func verify(

@@ -3,7 +3,8 @@ import ConfigurationModel
 extension ConfigPolicy {
     /// The policy that a `policy.plugin` describes; without one, Ratify's default: every artifact must verify.
     ///
-    /// - Throws: ``ConfigurationError`` for another kind of policy, or a rule other than `any` and `all`.
+    /// - Throws: ``ConfigurationError`` for another kind of policy, a rule other than `any` and `all`, or an unknown
+    ///   `signedBy`.
     package init(
         configuration plugin: ServiceConfiguration.PolicyPlugin?, warnings: inout [String]
     ) throws(ConfigurationError) {
@@ -30,8 +31,16 @@ extension ConfigPolicy {
                 rules[type] = rule
             }
         }
+        let signedBy = try reader.value("signedBy").map { value throws(ConfigurationError) in
+            guard let selection = value.string.flatMap(SubjectSelection.init(rawValue:)) else {
+                throw ConfigurationError(
+                    path: "\(plugin.path).signedBy",
+                    problem: "is \(value.shown): expected \"manifest\", \"index\" or \"either\"")
+            }
+            return selection
+        }
         warnings += reader.unused()
         let defaultRule = rules.removeValue(forKey: "default") ?? .all
-        self.init(rules: rules, defaultRule: defaultRule)
+        self.init(rules: rules, defaultRule: defaultRule, signedBy: signedBy)
     }
 }

@@ -33,6 +33,9 @@ package struct Decision: Sendable, Hashable {
 
     /// Whether the registry and a signature disagree about the media type or size of the image's manifest.
     let contradictsDescriptor: Bool
+    /// Whether it rests on what the image's tag meant, and may be another one for the digest alone. Neither shared nor
+    /// answered: each verification finds out anew.
+    let restsOnTag: Bool
 
     /// A verdict.
     ///
@@ -40,8 +43,10 @@ package struct Decision: Sendable, Hashable {
     ///   - reports: those of all verifiers, at least one.
     ///   - leftOut: what was left out of them already.
     package init(
-        isSuccess: Bool, reference: String, digest: Digest?, reports all: [VerifierReport], leftOut: LeftOut = LeftOut()
+        isSuccess: Bool, reference: String, digest: Digest?, reports all: [VerifierReport],
+        leftOut: LeftOut = LeftOut(), restsOnTag: Bool = false
     ) {
+        self.restsOnTag = restsOnTag
         self.isSuccess = isSuccess
         self.reference = reference
         self.digest = digest

@@ -4,14 +4,14 @@ import StrictJSON
 
 /// Reports of the pipeline itself.
 extension Pipeline {
-    /// The result of an error of the store: a denial when the error is definite, a transient fault when it is not.
+    /// What an error of the store means: a denial when the error is definite, a transient fault when it is not.
     func failed(
         _ reference: ImageReference, digest: Digest?, stage: TransientFault.Stage, _ error: RegistryError
-    ) -> PipelineResult {
+    ) -> Judgement {
         if error.isTransient {
-            return .fault(
-                TransientFault(
-                    stage: stage, host: error.host, cause: error.description, isConfiguration: error.isConfiguration))
+            let fault = TransientFault(
+                stage: stage, host: error.host, cause: error.description, isConfiguration: error.isConfiguration)
+            return Judgement(verdict: .undecided, faults: [fault])
         }
         let remediation =
             error.kind == .notFound
@@ -20,23 +20,21 @@ extension Pipeline {
         var report = VerifierReport(
             subject: reference.description, isSuccess: false,
             message: "failed to verify artifact: \(reference)", errorReason: error.description,
-            remediation: remediation)
+            remediation: remediation, extensions: about(digest))
         report.failureClass = error.kind == .notFound ? .notFound : .registry
-        return .decided(
-            Decision(isSuccess: false, reference: reference.description, digest: digest, reports: [report]),
-            validUntil: nil)
+        return Judgement(verdict: .failure, reports: [report])
     }
 
     /// An artifact that a verifier could not judge.
     func undetermined(
-        _ outcome: Outcome, _ selection: VerifierSelection, _ reference: ImageReference, _ fault: TransientFault
+        _ artifact: Descriptor, of digest: Digest, _ type: String, _ verifier: any ArtifactVerifier,
+        _ reference: ImageReference, _ fault: TransientFault
     ) -> VerifierReport {
-        let verifier = selection.verifiers[outcome.verifier]
         var report = VerifierReport(
             subject: reference.description, isSuccess: false, verifierName: verifier.name, verifierType: verifier.type,
-            referenceDigest: outcome.digest.description, artifactType: outcome.type,
+            referenceDigest: artifact.digest.description, artifactType: type,
             message: "Could not be judged this time", errorReason: fault.description,
-            remediation: fault.remediation)
+            remediation: fault.remediation, extensions: about(digest))
         report.isUndetermined = true
         return report
     }
@@ -112,12 +110,12 @@ extension Pipeline {
         }
     }
 
-    func tooMany(_ count: Int, _ reference: ImageReference) -> VerifierReport {
+    func tooMany(_ count: Int, examined: Int, _ reference: ImageReference) -> VerifierReport {
         VerifierReport(
             subject: reference.description, isSuccess: false,
             message: "failed to verify artifact: \(reference)",
             errorReason:
-                "the image has \(count) artifacts to judge; only the first \(snapshot.maximumArtifacts) were looked at",
+                "the image has \(count) artifacts to judge; only the first \(examined) were looked at",
             remediation: "Delete signatures that are no longer of use from the repository")
     }
 
@@ -127,5 +125,19 @@ extension Pipeline {
 
     private func about(_ digest: Digest?) -> JSONObject {
         digest.map { ["subjectDigest": .string($0.description)] } ?? [:]
+    }
+}
+
+extension Judgement {
+    /// Has the reports about a subject say what its digest, which is not the one that was asked for, has to do with the
+    /// image.
+    mutating func explain(_ subject: Subject) {
+        guard let note = subject.note else { return }
+        for index in reports.indices where reports[index].extensions["subjectDigest"] != nil {
+            if case .manifest(let platform?) = subject.role {
+                reports[index].extensions["platform"] = .string(platform.description)
+            }
+            if !reports[index].isSuccess { reports[index].errorReason = "\(reports[index].reason) (\(note))" }
+        }
     }
 }

@@ -18,14 +18,14 @@ package enum PipelineResult: Sendable {
     }
 }
 
-/// Verifies one image by one configuration: resolves it, lists its artifacts once, has each judged, and asks the
-/// policy.
+/// Verifies one image by one configuration: resolves it, finds the digests that must be signed, lists the artifacts of
+/// each once, has each judged, and asks the policy.
 package struct Pipeline: Sendable {
     let snapshot: ConfigurationSnapshot
     private let metrics: MetricsRegistry
-    private let onStage: @Sendable (TransientFault.Stage) -> Void
+    let onStage: @Sendable (TransientFault.Stage) -> Void
 
-    /// How many artifacts of one image are judged side by side.
+    /// How many artifacts of one image are judged side by side, and of how many digests they are listed.
     private static let parallelism = 4
 
     /// A pipeline over one configuration.
@@ -62,16 +62,24 @@ package struct Pipeline: Sendable {
                 detail: "no store is configured to look it up")
     }
 
+    /// What belongs to the whole of one look at an image.
+    struct Look: Sendable {
+        let selection: VerifierSelection
+        let reference: ImageReference
+        let store: any ReferrerStore
+        let deadline: ContinuousClock.Instant
+    }
+
     /// The verdict on an image.
     package func run(_ reference: ImageReference, deadline: ContinuousClock.Instant) async -> PipelineResult {
         let reference = reference.over(snapshot.transport)
         let selection = VerifierSelection(snapshot.verifiers, reference)
         if !selection.verifiers.isEmpty, selection.active.isEmpty {
             // Trust policy specification, level "skip": no look at the image at all.
-            return verdict(selection, [:], [], reference, digest: reference.digest, validUntil: nil)
+            return result(judgement(on: nil, selection, [:], reference), reference, digest: reference.digest)
         }
-        let (first, subject) = await look(at: reference, selection: selection, deadline: deadline)
-        guard let (descriptor, store) = subject, first.contradictsDescriptor else { return first }
+        let (first, resolved) = await look(at: reference, selection: selection, deadline: deadline)
+        guard let (descriptor, store) = resolved, first.contradictsDescriptor else { return first }
         // The registry and a signature disagree about the image's media type or size. The registry's answer may be old
         // or a mistake, so the registry is asked once more before the image is denied, and its second answer counts.
         store.forget(descriptor, of: reference)
@@ -82,7 +90,7 @@ package struct Pipeline: Sendable {
     }
 
     /// A resolved image, and the store that has it.
-    private typealias Subject = (descriptor: Descriptor, store: any ReferrerStore)
+    private typealias Resolved = (descriptor: Descriptor, store: any ReferrerStore)
 
     /// Resolves an image, lists its artifacts and judges them.
     ///
@@ -91,34 +99,35 @@ package struct Pipeline: Sendable {
     private func look(
         at reference: ImageReference, selection: VerifierSelection, deadline: ContinuousClock.Instant,
         since earlier: (descriptor: Descriptor, result: PipelineResult)? = nil
-    ) async -> (PipelineResult, Subject?) {
-        let descriptor: Descriptor
-        let store: any ReferrerStore
+    ) async -> (PipelineResult, Resolved?) {
+        let resolved: Resolved
         var start = ContinuousClock.now
         onStage(.resolve)
         do {
             defer { took(.resolve, &start, reference) }
-            (descriptor, store) = try await resolve(reference, deadline: deadline)
+            resolved = try await resolve(reference, deadline: deadline)
         } catch {
-            return (failed(reference, digest: reference.digest, stage: .resolve, error), nil)
+            let failure = failed(reference, digest: reference.digest, stage: .resolve, error)
+            return (result(failure, reference, digest: reference.digest), nil)
         }
-        let subject = (descriptor, store)
-        if let earlier, earlier.descriptor == descriptor { return (earlier.result, subject) }
-        let artifacts: [Descriptor]
-        onStage(.referrers)
-        do {
-            defer { took(.referrers, &start, reference) }
-            artifacts = try await self.artifacts(
-                of: descriptor, selection: selection, reference: reference, store: store, deadline: deadline)
-        } catch {
-            return (failed(reference, digest: descriptor.digest, stage: .referrers, error), subject)
+        let (descriptor, store) = resolved
+        if let earlier, earlier.descriptor == descriptor { return (earlier.result, resolved) }
+        let look = Look(selection: selection, reference: reference, store: store, deadline: deadline)
+        let judgement = await judgement(on: descriptor, by: snapshot.policy.signedBy, look)
+        return (result(judgement, reference, digest: descriptor.digest), resolved)
+    }
+
+    private func result(_ judgement: Judgement, _ reference: ImageReference, digest: Digest?) -> PipelineResult {
+        guard judgement.verdict != .undecided else {
+            return .fault(
+                judgement.faults.first
+                    ?? TransientFault(stage: .verify, host: nil, cause: "an outcome is missing; ask again in a moment"))
         }
-        onStage(.fetch)
-        defer { took(.judge, &start, reference) }
-        let result = await judge(
-            artifacts, selection: selection, subject: descriptor, reference: reference, store: store, deadline: deadline
-        )
-        return (result, subject)
+        return .decided(
+            Decision(
+                isSuccess: judgement.verdict == .success, reference: reference.description, digest: digest,
+                reports: judgement.reports, restsOnTag: judgement.restsOnTag),
+            validUntil: judgement.validUntil)
     }
 
     /// Records how long a stage took, and sets the start of the next one.
@@ -128,108 +137,76 @@ package struct Pipeline: Sendable {
         start = now
     }
 
-    /// The artifacts that some verifier judges, listed once.
-    private func artifacts(
-        of subject: Descriptor, selection: VerifierSelection, reference: ImageReference, store: any ReferrerStore,
-        deadline: ContinuousClock.Instant
-    ) async throws(RegistryError) -> [Descriptor] {
-        let wanted = Set(selection.active.flatMap { selection.verifiers[$0].artifactTypes })
-        // One type can be asked for by name, which spares pages of SBOMs and scan reports.
-        let filter = wanted.count == 1 && !wanted.contains("*") ? wanted.first : nil
-        let all = try await store.referrers(of: subject, in: reference, artifactType: filter, deadline: deadline)
-        // The descriptors stay in memory until the image is judged, and annotations can be megabytes.
-        return all.filter { !selection.judges(of: $0).isEmpty }.map(\.withoutAnnotations)
+    /// The artifacts of a subject that some verifier judges, listed once.
+    private func artifacts(of subject: Subject, _ look: Look) async -> Result<[Descriptor], RegistryError> {
+        do throws(RegistryError) {
+            if case .manifest = subject.role { try await check(subject.descriptor, look) }
+            let wanted = Set(look.selection.active.flatMap { look.selection.verifiers[$0].artifactTypes })
+            // One type can be asked for by name, which spares pages of SBOMs and scan reports.
+            let filter = wanted.count == 1 && !wanted.contains("*") ? wanted.first : nil
+            let all = try await look.store.referrers(
+                of: subject.descriptor, in: look.reference, artifactType: filter, deadline: look.deadline)
+            // The descriptors stay in memory until the image is judged, and annotations can be megabytes.
+            return .success(all.filter { !look.selection.judges(of: $0).isEmpty }.map(\.withoutAnnotations))
+        } catch { return .failure(error) }
     }
 
-    private func judge(
-        _ artifacts: [Descriptor], selection: VerifierSelection, subject: Descriptor, reference: ImageReference,
-        store: any ReferrerStore, deadline: ContinuousClock.Instant
-    ) async -> PipelineResult {
-        var findings: [Int: Findings] = [:]
-        var validUntil: Date?
-        var faults: [TransientFault] = []
-        let examined = Array(artifacts.prefix(snapshot.maximumArtifacts))
-        for outcome in await outcomes(
-            of: examined, selection: selection, subject: subject, reference: reference, store: store, deadline: deadline
-        ) {
-            switch outcome.result {
-            case .judged(var report, let until):
-                report.extensions["subjectDigest"] = .string(subject.digest.description)
-                findings[outcome.verifier, default: Findings()].add(report, outcome.type, report.isSuccess)
-                if let until { validUntil = min(validUntil ?? until, until) }
-            case .fault(let fault):
-                faults.append(fault)
-                findings[outcome.verifier, default: Findings()].add(
-                    undetermined(outcome, selection, reference, fault), outcome.type, nil)
-            }
+    /// What the policy makes of digests of an image, of each by itself: it must be satisfied with all of them.
+    ///
+    /// - Parameter budget: how many artifacts may still be judged of the image; what is judged is taken off.
+    func judgement(on subjects: [Subject], _ look: Look, budget: inout Int) async -> Judgement {
+        var start = ContinuousClock.now
+        onStage(.referrers)
+        let listings = await subjects.concurrentMap(atMost: Pipeline.parallelism) { await artifacts(of: $0, look) }
+        took(.referrers, &start, look.reference)
+        onStage(.fetch)
+        defer { took(.judge, &start, look.reference) }
+        let found = listings.indices.flatMap { subject in
+            ((try? listings[subject].get()) ?? []).map { (subject: subject, artifact: $0) }
         }
-        for skipped in artifacts.dropFirst(examined.count) {
-            for index in selection.judges(of: skipped) {
-                findings[index, default: Findings()].outcomes.append(
-                    PolicyEvidence(artifactType: selection.type(of: skipped, for: index), isSuccess: false))
-            }
+        let examined = found.prefix(budget)
+        budget -= examined.count
+        let questions = examined.flatMap { subject, artifact in
+            look.selection.judges(of: artifact).map { Question(subject: subject, artifact: artifact, verifier: $0) }
         }
-        faults += selection.active.compactMap { selection.verifiers[$0].degradedReason }
-        var others: [VerifierReport] = []
-        if artifacts.count > examined.count { others.append(tooMany(artifacts.count, reference)) }
-        return verdict(
-            selection, findings, others, reference, digest: subject.digest, validUntil: validUntil, faults: faults)
+        let outcomes = await questions.concurrentMap(atMost: Pipeline.parallelism) { question in
+            await outcome(of: question, subject: subjects[question.subject].descriptor, look)
+        }
+        var judgements: [Judgement] = []
+        for (index, subject) in subjects.enumerated() {
+            if case .failure(let error) = listings[index] {
+                judgements.append(
+                    failed(look.reference, digest: subject.descriptor.digest, stage: .referrers, error))
+            } else {
+                let own = zip(questions, outcomes).filter { $0.0.subject == index }
+                let skipped = found.dropFirst(examined.count).filter { $0.subject == index }.map(\.artifact)
+                judgements.append(judgement(on: subject.descriptor.digest, own, skipped: skipped, look))
+            }
+            judgements[index].explain(subject)
+        }
+        var judgement = Judgement.all(judgements)
+        // After a list that took all the time nothing can be fetched: the list is the cause.
+        let isOfAList: (TransientFault) -> Bool = { $0.stage == .referrers }
+        judgement.faults = judgement.faults.filter(isOfAList) + judgement.faults.filter { !isOfAList($0) }
+        if found.count > examined.count {
+            judgement.reports.append(tooMany(found.count, examined: examined.count, look.reference))
+        }
+        return judgement
     }
 
-    /// One verifier and one artifact.
-    struct Outcome: Sendable {
-        let index: Int
+    /// One verifier and one artifact of a subject.
+    struct Question: Sendable {
+        let subject: Int
+        let artifact: Descriptor
         let verifier: Int
-        let type: String
-        let digest: Digest
-        let result: ArtifactOutcome
     }
 
-    /// The outcome of each artifact with each verifier that judges its type, in their order, a few at a time.
-    private func outcomes(
-        of artifacts: [Descriptor], selection: VerifierSelection, subject: Descriptor, reference: ImageReference,
-        store: any ReferrerStore, deadline: ContinuousClock.Instant
-    ) async -> [Outcome] {
-        let questions = artifacts.flatMap { artifact in
-            selection.judges(of: artifact).map { (artifact: artifact, verifier: $0) }
-        }
-        @Sendable func judged(_ index: Int) async -> Outcome {
-            let (artifact, verifier) = questions[index]
-            return Outcome(
-                index: index, verifier: verifier, type: selection.type(of: artifact, for: verifier),
-                digest: artifact.digest,
-                result: await outcome(
-                    of: artifact, by: selection.verifiers[verifier], subject: subject, reference: reference,
-                    store: store,
-                    deadline: deadline))
-        }
-        // Nearly always there is one: this task can judge it as well as another.
-        if questions.count == 1 { return [await judged(0)] }
-        return await withTaskGroup(of: Outcome.self) { group in
-            var next = 0
-            func startNext() {
-                guard next < questions.count else { return }
-                let index = next
-                next += 1
-                group.addTask { await judged(index) }
-            }
-            for _ in 0..<Pipeline.parallelism { startNext() }
-            var outcomes: [Outcome] = []
-            for await outcome in group {
-                outcomes.append(outcome)
-                startNext()
-            }
-            return outcomes.sorted { $0.index < $1.index }
-        }
-    }
-
-    private func outcome(
-        of artifact: Descriptor, by verifier: any ArtifactVerifier, subject: Descriptor, reference: ImageReference,
-        store: any ReferrerStore, deadline: ContinuousClock.Instant
-    ) async -> ArtifactOutcome {
+    private func outcome(of question: Question, subject: Descriptor, _ look: Look) async -> ArtifactOutcome {
+        let verifier = look.selection.verifiers[question.verifier]
         let start = ContinuousClock.now
         let outcome = await verifier.verify(
-            artifact: artifact, subject: subject, reference: reference, store: store, deadline: deadline)
+            artifact: question.artifact, subject: subject, reference: look.reference, store: look.store,
+            deadline: look.deadline)
         var isSuccess = false
         var isFault = true
         if case .judged(let report, _) = outcome { (isSuccess, isFault) = (report.isSuccess, false) }
@@ -240,23 +217,54 @@ package struct Pipeline: Sendable {
         return outcome
     }
 
+    /// What the policy makes of one digest.
+    ///
+    /// - Parameter skipped: artifacts that nobody looked at, because there are too many: they count against the image.
+    private func judgement(
+        on digest: Digest, _ outcomes: [(Question, ArtifactOutcome)], skipped: [Descriptor], _ look: Look
+    ) -> Judgement {
+        let selection = look.selection
+        var findings: [Int: Findings] = [:]
+        var validUntil: Date?
+        var faults: [TransientFault] = []
+        for (question, outcome) in outcomes {
+            let type = selection.type(of: question.artifact, for: question.verifier)
+            switch outcome {
+            case .judged(var report, let until):
+                report.extensions["subjectDigest"] = .string(digest.description)
+                findings[question.verifier, default: Findings()].add(report, type, report.isSuccess)
+                if let until { validUntil = min(validUntil ?? until, until) }
+            case .fault(let fault):
+                faults.append(fault)
+                findings[question.verifier, default: Findings()].add(
+                    undetermined(
+                        question.artifact, of: digest, type, selection.verifiers[question.verifier], look.reference,
+                        fault), type, nil)
+            }
+        }
+        for artifact in skipped {
+            for index in selection.judges(of: artifact) {
+                findings[index, default: Findings()].outcomes.append(
+                    PolicyEvidence(artifactType: selection.type(of: artifact, for: index), isSuccess: false))
+            }
+        }
+        faults += selection.active.compactMap { selection.verifiers[$0].degradedReason }
+        var judgement = judgement(on: digest, selection, findings, look.reference)
+        (judgement.validUntil, judgement.faults) = (validUntil, faults)
+        return judgement
+    }
+
     /// What the policy makes of all that was found.
-    private func verdict(
-        _ selection: VerifierSelection, _ findings: [Int: Findings], _ others: [VerifierReport],
-        _ reference: ImageReference,
-        digest: Digest?, validUntil: Date?, faults: [TransientFault] = []
-    ) -> PipelineResult {
+    private func judgement(
+        on digest: Digest?, _ selection: VerifierSelection, _ findings: [Int: Findings], _ reference: ImageReference
+    ) -> Judgement {
         let evidence = selection.verifiers.indices.map { index in
             VerifierEvidence(
                 artifactTypes: selection.verifiers[index].artifactTypes, isWaived: selection.waivers[index] != nil,
                 isDegraded: selection.verifiers[index].degradedReason != nil, outcomes: findings[index]?.outcomes ?? [])
         }
         let verdict = snapshot.policy.verdict(on: evidence)
-        guard verdict != .undecided else {
-            return .fault(
-                faults.first
-                    ?? TransientFault(stage: .verify, host: nil, cause: "an outcome is missing; ask again in a moment"))
-        }
+        guard verdict != .undecided else { return Judgement(verdict: .undecided) }
         var reports = selection.waivers.compactMap(\.self)
         var reasons: [VerifierReport] = []
         for (index, evidence) in evidence.enumerated() where !evidence.isWaived {
@@ -270,12 +278,9 @@ package struct Pipeline: Sendable {
             // The first failed report is shown as the reason, so it must be one that counts against the image.
             if snapshot.policy.verdict(of: evidence) == .failure { reasons += own } else { reports += own }
         }
-        reports = reasons + reports + others
+        reports = reasons + reports
         if verdict == .failure { reports += unjudged(evidence, reference) }
         if reports.isEmpty { reports = [unsigned(reference, digest, by: nil)] }
-        return .decided(
-            Decision(
-                isSuccess: verdict == .success, reference: reference.description, digest: digest, reports: reports),
-            validUntil: validUntil)
+        return Judgement(verdict: verdict, reports: reports)
     }
 }

@@ -172,7 +172,7 @@ package final class PipelineService: VerificationService {
     ) {
         guard decision.isSuccess else { return deny(decision, question) }
         let window = question.snapshot.settings.staleIfError
-        guard window > .zero, let digest = decision.digest else { return }
+        guard window > .zero, let digest = decision.digest, !decision.restsOnTag else { return }
         verified.note(
             decision, for: question.cacheKey(by: digest), validUntil: validUntil, window: window, began: began)
     }

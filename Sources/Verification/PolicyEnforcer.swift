@@ -48,6 +48,8 @@ package struct VerifierEvidence: Sendable, Equatable {
 package protocol PolicyEnforcer: Sendable {
     /// The artifact types of which an image must have at least one, in a fixed order.
     var requiredTypes: [String] { get }
+    /// Which digests of an image must be signed; `nil`: the one that was asked for.
+    var signedBy: SubjectSelection? { get }
 
     /// The verdict by the outcomes of one verifier, which has no waiver and is not degraded. Without outcomes it is a
     /// failure.
@@ -93,11 +95,14 @@ package struct ConfigPolicy: PolicyEnforcer, Equatable {
     package var rules: [String: Rule]
     /// The rule for types that are not named.
     package var defaultRule: Rule
+    /// Which digests of an image the rules hold for, each by itself.
+    package var signedBy: SubjectSelection?
 
     /// A policy with the given rules.
-    package init(rules: [String: Rule] = [:], defaultRule: Rule = .all) {
+    package init(rules: [String: Rule] = [:], defaultRule: Rule = .all, signedBy: SubjectSelection? = nil) {
         self.rules = rules
         self.defaultRule = defaultRule
+        self.signedBy = signedBy
     }
 
     package var requiredTypes: [String] { rules.keys.sorted() }

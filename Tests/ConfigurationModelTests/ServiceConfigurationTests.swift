@@ -133,9 +133,27 @@ import Testing
     }
 
     @Test(arguments: [
+        ("", SubjectSelection?.none), (#","signedBy":null"#, nil), (#","signedBy":"manifest""#, .manifest),
+        (#","signedBy":"index""#, .index), (#","signedBy":"either""#, .either),
+    ])
+    func readsWhatMustBeSigned(member: String, selection: SubjectSelection?) throws {
+        let configuration = try parse(
+            #"{"policy":{"plugin":{"name":"configPolicy"\#(member)}},"# + Self.minimal.dropFirst())
+        var warnings: [String] = []
+        #expect(try ConfigPolicy(configuration: configuration.policy, warnings: &warnings).signedBy == selection)
+        #expect(warnings.isEmpty)
+    }
+
+    @Test(arguments: [
         (#"{"name":"regopolicy"}"#, "only \"configPolicy\" is supported"),
         (#"{"name":"configPolicy","passthroughEnabled":true}"#, "passthroughEnabled"),
         (#"{"name":"configPolicy","artifactVerificationPolicies":{"x":"some"}}"#, "expected \"any\" or \"all\""),
+        (
+            #"{"name":"configPolicy","signedBy":"manifests"}"#,
+            "policy.plugin.signedBy is \"manifests\": expected \"manifest\", \"index\" or \"either\""
+        ),
+        (#"{"name":"configPolicy","signedBy":""}"#, "policy.plugin.signedBy is \"\""),
+        (#"{"name":"configPolicy","signedBy":["index"]}"#, "policy.plugin.signedBy is ["),
     ])
     func refusesPoliciesItDoesNotKnow(plugin: String, expected: String) throws {
         #expect {

@@ -232,6 +232,7 @@ def test_private_addresses_are_allowed_as_a_whole_or_by_blocks(value):
         (with_trust_policy(tLogThreshold=0), "minimum"),
         (with_trust_policy(timestampThreshold=11), "maximum"),
         (with_parameter("Policy", "artifactVerificationPolicies", {"default": "some"}), "some"),
+        (with_parameter("Policy", "signedBy", "manifests"), "manifests"),
         (with_parameter("KeyManagementProvider", "certificates", "name"), "array"),
         (with_parameter("CertificateStore", "certificates", [{"name": "a"}]), "string"),
         ({**sample("Verifier"), "spec": {"name": "notation"}}, "artifactTypes"),

@@ -69,6 +69,13 @@ def test_trusted_signing_walkthrough(install):
     assert spec(release, "KeyManagementProvider", "ratify-notation-inline-cert-1") == {"type": "inline", "parameters": {"contentType": "certificate", "value": CA}}
 
 
+def test_what_must_be_signed_is_in_the_policy(install):
+    assert "signedBy" not in spec(install({}), "Policy", "ratify-policy")["parameters"]
+    for selection in ["manifest", "index", "either"]:
+        parameters = spec(install({"policy": {"signedBy": selection}}, release=selection), "Policy", "ratify-policy")["parameters"]
+        assert parameters == {"artifactVerificationPolicies": {"default": "all"}, "signedBy": selection}
+
+
 def test_both_spellings_of_the_key_vault_mean_the_same(install):
     older = install(OLDER_SPELLING).objects
     newer = install(NEWER_SPELLING, release="other").objects
@@ -441,6 +448,7 @@ def test_notes_do_not_warn_of_what_no_value_changes(helm, server, seconds):
         ({"healthPort": 99999}, "healthPort"),
         ({"featureFlags": {"rotation": True}}, "rotation"),
         ({"policy": {"artifactVerificationPolicies": {"default": "most"}}}, "default"),
+        ({"policy": {"signedBy": "manifests"}}, "signedBy"),
         ({"logger": {"level": "loud"}}, "level"),
         ({"adoption": "maybe"}, "adoption"),
         # Combinations, by the templates.
