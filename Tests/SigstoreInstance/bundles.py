@@ -106,6 +106,7 @@ def proofs(b, instance):
     for name, logs, stamps in [
         ("both-logs", ["rekor1/hashedrekord", "rekor2/hashedrekord"], [1]),
         ("two-timestamps", ["rekor2/hashedrekord"], [1, 2]),
+        ("two-timestamps-of-one-authority", ["rekor2/hashedrekord"], [1, 1]),
         ("timestamp-beside-promise", ["rekor1/hashedrekord"], [2]),
         ("two-entries-of-one-log", ["rekor1/hashedrekord", "rekor1/hashedrekord"], [1]),
     ]:

@@ -17,15 +17,6 @@ import Testing
         path.last == "hint" || path.last == "keyid"
     }
 
-    /// Every place of a value.
-    private func places(_ value: JSONValue, _ path: [String] = []) -> [[String]] {
-        switch value {
-        case .object(let object): [path] + object.members.flatMap { places($0.value, path + [$0.name]) }
-        case .array(let array): [path] + array.enumerated().flatMap { places($1, path + [String($0)]) }
-        default: [path]
-        }
-    }
-
     private static let forms: [(String, @Sendable (inout TestInstance.Options) -> Void)] = [
         ("artifact, Rekor v1", { _ in }),
         ("artifact, Rekor v1, timestamp", { $0.timestamps = 1 }),
@@ -73,7 +64,7 @@ import Testing
         #expect(original.isVerified)
         var generator = SeededGenerator(seed: UInt64(form) + 1)
         var count = 0
-        for place in places(bundle) where !isHint(place) && !place.isEmpty {
+        for place in bundle.places where !isHint(place) && !place.isEmpty {
             var changed: [JSONValue] = []
             switch bundle[place] {
             case .string(let text):
@@ -153,7 +144,7 @@ import Testing
     @Test(arguments: forms.indices) func partsOfAnotherBundle(_ form: Int) throws {
         let (bundle, other) = (try bundle(form), try bundle(form))
         let verifier = BundleVerifier(root: try instance.root())
-        for place in places(bundle) where !place.isEmpty && bundle[place] != other[place] && !isHint(place) {
+        for place in bundle.places where !place.isEmpty && bundle[place] != other[place] && !isHint(place) {
             var mutant = bundle
             mutant[place] = other[place]
             // All of the other bundle is the other bundle.

@@ -232,8 +232,12 @@ extension JSONValue {
             let rest = Array(path.dropFirst())
             switch self {
             case .array(var elements):
-                guard let index = Int(first), elements.indices.contains(index) else { return }
-                elements[index][rest] = newValue
+                guard let index = Int(first) else { return }
+                if elements.indices.contains(index) {
+                    elements[index][rest] = newValue
+                } else if index == elements.count, rest.isEmpty {
+                    elements.append(newValue)
+                }
                 self = .array(elements)
             case .object(var object):
                 if rest.isEmpty {
