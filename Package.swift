@@ -163,7 +163,7 @@ var targets: [Target] = [
             "Azure", "CMemory", "Concurrency", "ConfigurationModel", "CustomResources", "Gatekeeper", "HTTP",
             "IPAddresses", "KeyManagement", "Kubernetes", "Kyverno", "Notation", "NotationOnline", "NotationVerifier",
             "OCI", "OCIRegistry", "PKI", "Prewarming", "ProviderServer", "Quotation", "ServiceLogging",
-            "ServiceMetrics", "SharedCache", "StrictJSON", "Verification", lifecycle, logging,
+            "ServiceMetrics", "SharedCache", "Sigstore", "StrictJSON", "Verification", lifecycle, logging,
         ]),
     .executableTarget(
         name: "countersign",
@@ -269,16 +269,16 @@ var targets: [Target] = [
     tests(
         "CountersignServiceTests",
         [
-            "ConfigurationModel", "CountersignService", "OCI", "OCIRegistry", "ServiceMetrics", "StrictJSON",
-            "Verification", logging,
+            "ConfigurationModel", "CountersignService", "Encoding", "OCI", "OCIRegistry", "PKI", "ServiceMetrics",
+            "Sigstore", "StrictJSON", "TestSupport", "Verification", logging,
         ]),
     tests(
         "IntegrationTests",
         [
             "Concurrency", "ConfigurationModel", "CountersignService", "CustomResources", "HTTP", "Kubernetes",
             "Kyverno", "Notation", "NotationOnline", "OCI", "OCIRegistry", "PKI", "ProviderServer", "Redis",
-            "ServiceLogging", "ServiceMetrics", "SharedCache", "StrictJSON", "TestSupport", "Verification", lifecycle,
-            logging, nio, nioSSL,
+            "ServiceLogging", "ServiceMetrics", "SharedCache", "Sigstore", "StrictJSON", "TestSupport", "Verification",
+            lifecycle, logging, nio, nioSSL,
         ]),
 ]
 

@@ -97,6 +97,10 @@ let sigstoreTargets = [
         }
         require(again == payload, "what is written is another payload")
     },
+    FuzzTarget("cosign-key", maximumLength: 4096) { bytes in
+        // Read only: each password would take a tenth of a second.
+        do { _ = try EncryptedCosignKey(json: bytes) } catch { requireReadable(error) }
+    },
     FuzzTarget("trusted-root", maximumLength: 16_384) { bytes in
         do {
             let root = try TrustedRoot(parsing: bytes)

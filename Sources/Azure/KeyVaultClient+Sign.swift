@@ -40,6 +40,30 @@ package struct KeyVaultIdentifier: Hashable, Sendable {
         self.collection = collection
         object = try KeyVaultObject(name: String(parts[1]), version: parts.count == 3 ? String(parts[2]) : "")
     }
+
+    /// How the names of keys begin that cosign has for this vault.
+    package static let cosignScheme = "azurekms://"
+
+    /// Reads the name of a key as cosign has it: `azurekms://VAULT/NAME/VERSION`, with or without a version.
+    package init(parsingCosignKey text: String) throws(AzureError) {
+        func fault(_ problem: String) -> AzureError {
+            AzureError(
+                .configuration,
+                detail:
+                    "the key \(problem): expected \(Self.cosignScheme)VAULT/NAME or \(Self.cosignScheme)VAULT/NAME/VERSION"
+            )
+        }
+        guard text.utf8.starts(with: Self.cosignScheme.utf8) else { throw fault("is not one of a key vault") }
+        let parts = text.utf8.dropFirst(Self.cosignScheme.utf8.count)
+            .split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false).map { String(Substring($0)) }
+        guard (2...3).contains(parts.count) else { throw fault("names no vault, or no key in it") }
+        guard let url = try? HTTPURL(parsing: "https://\(parts[0])"), url.target == "/" else {
+            throw fault("names no vault's host, such as example.vault.azure.net")
+        }
+        vaultURI = "https://\(url.authority)"
+        collection = .keys
+        object = try KeyVaultObject(name: parts[1], version: parts.count == 3 ? parts[2] : "")
+    }
 }
 
 extension KeyVaultClient {

@@ -3,6 +3,7 @@ import FoundationEssentials
 import HTTP
 import Notation
 import PKI
+import Sigstore
 
 /// Makes signers whose key is in an Azure Key Vault: digests go there, the key stays.
 package struct KeyVaultSigner: Sendable {
@@ -13,6 +14,9 @@ package struct KeyVaultSigner: Sendable {
         /// The machine's managed identity.
         case managed
     }
+
+    /// How the names of keys begin that cosign has for Key Vault.
+    package static let cosignScheme = KeyVaultIdentifier.cosignScheme
 
     private let identifier: KeyVaultIdentifier
     private let client: KeyVaultClient
@@ -25,17 +29,50 @@ package struct KeyVaultSigner: Sendable {
     package init(
         identifier: String, identity: Identity?, environment: [String: String], http: any HTTPSending
     ) throws(SigningError) {
-        let hasToken = environment["AZURE_FEDERATED_TOKEN_FILE"]?.isEmpty == false
         do {
             self.identifier = try KeyVaultIdentifier(parsing: identifier)
-            let source: any AzureTokenSource =
-                switch identity ?? (hasToken ? .workload : .managed) {
-                case .workload: try WorkloadIdentity(environment: environment, http: http)
-                case .managed: try ManagedIdentity(environment: environment, http: HTTPClients.makeWithoutProxy())
-                }
-            client = try KeyVaultClient(
-                vaultURI: self.identifier.vaultURI, source: source, tokens: AzureTokenCache(), http: http)
+            client = try Self.client(self.identifier, identity, environment, http)
         } catch { throw SigningError("\(error)") }
+    }
+
+    /// A signer of one key, as cosign names it: `azurekms://VAULT/NAME/VERSION`.
+    package init(
+        cosignKey name: String, identity: Identity?, environment: [String: String], http: any HTTPSending
+    ) throws(CosignSigningError) {
+        do {
+            identifier = try KeyVaultIdentifier(parsingCosignKey: name)
+            client = try Self.client(identifier, identity, environment, http)
+        } catch { throw CosignSigningError("\(error)") }
+    }
+
+    private static func client(
+        _ identifier: KeyVaultIdentifier, _ identity: Identity?, _ environment: [String: String],
+        _ http: any HTTPSending
+    ) throws -> KeyVaultClient {
+        let hasToken = environment["AZURE_FEDERATED_TOKEN_FILE"]?.isEmpty == false
+        let source: any AzureTokenSource =
+            switch identity ?? (hasToken ? .workload : .managed) {
+            case .workload: try WorkloadIdentity(environment: environment, http: http)
+            case .managed: try ManagedIdentity(environment: environment, http: HTTPClients.makeWithoutProxy())
+            }
+        return try KeyVaultClient(
+            vaultURI: identifier.vaultURI, source: source, tokens: AzureTokenCache(), http: http)
+    }
+
+    /// A signer of images as cosign signs them.
+    package func cosignSigner(deadline: ContinuousClock.Instant) async throws(CosignSigningError) -> CosignSigner {
+        let key: KeyVaultKey
+        do throws(AzureError) {
+            key = try await client.key(identifier.object, version: identifier.object.version, deadline: deadline)
+        } catch { throw CosignSigningError("\(error)", isTransient: error.isTransient) }
+        guard key.isEnabled else {
+            throw CosignSigningError("the key \(identifier.object.name), version \(key.version), is disabled")
+        }
+        do {
+            return try CosignSigner(
+                keyVault: KeyVaultKeySigner(client: client, object: identifier.object, version: key.version),
+                publicKey: key.key)
+        } catch { throw CosignSigningError("\(error)") }
     }
 
     /// A signer of envelopes.
@@ -101,7 +138,7 @@ package struct KeyVaultSigner: Sendable {
 }
 
 /// One version of a key of a vault.
-private struct KeyVaultKeySigner: RemoteSigningKey {
+private struct KeyVaultKeySigner: RemoteSigningKey, RemoteCosignKey {
     let client: KeyVaultClient
     let object: KeyVaultObject
     let version: String
@@ -113,5 +150,26 @@ private struct KeyVaultKeySigner: RemoteSigningKey {
             return try await client.signature(
                 ofDigest: digest, algorithm: algorithm.jwsName, key: object, version: version, deadline: deadline)
         } catch { throw SigningError("\(error)", isTransient: error.isTransient) }
+    }
+
+    func signature(
+        ofDigest digest: [UInt8], scheme: SignatureAlgorithm.Scheme, deadline: ContinuousClock.Instant
+    ) async throws(CosignSigningError) -> [UInt8] {
+        let algorithm: String
+        switch scheme {
+        case .rsaPKCS1(let hash): algorithm = "RS\(hash.length * 8)"
+        case .ecdsa(let hash): algorithm = "ES\(hash.length * 8)"
+        case .rsaPSS, .ed25519, .other: throw CosignSigningError("a key vault signs in no such way: \(scheme)")
+        }
+        let answer: [UInt8]
+        do throws(AzureError) {
+            answer = try await client.signature(
+                ofDigest: digest, algorithm: algorithm, key: object, version: version, deadline: deadline)
+        } catch { throw CosignSigningError("\(error)", isTransient: error.isTransient) }
+        guard case .ecdsa = scheme else { return answer }
+        guard let signature = ECDSASignature.der(fromRaw: answer) else {
+            throw CosignSigningError("the vault's signature is not r and s of ECDSA")
+        }
+        return signature
     }
 }

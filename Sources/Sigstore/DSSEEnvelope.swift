@@ -17,7 +17,9 @@ public struct DSSEEnvelope: Hashable, Sendable {
 
     /// What is signed (DSSE, "Protocol", PAE): the type and the payload, each with its length before it, so that no
     /// part of the one can be read as the other.
-    public var preAuthenticationEncoding: [UInt8] {
+    public var preAuthenticationEncoding: [UInt8] { Self.preAuthenticationEncoding(payloadType, payload) }
+
+    static func preAuthenticationEncoding(_ payloadType: String, _ payload: [UInt8]) -> [UInt8] {
         Array("DSSEv1 \(payloadType.utf8.count) \(payloadType) \(payload.count) ".utf8) + payload
     }
 

@@ -142,7 +142,7 @@ public struct SigningKey: Hashable, Sendable {
 
 extension SignatureAlgorithm {
     /// The hash that a scheme signs; nil for those that sign the message itself.
-    fileprivate static func hash(of scheme: Scheme) -> HashAlgorithm? {
+    static func hash(of scheme: Scheme) -> HashAlgorithm? {
         switch scheme {
         case .rsaPKCS1(let hash), .ecdsa(let hash), .rsaPSS(let hash, _, _): hash
         case .ed25519, .other: nil

@@ -29,6 +29,7 @@ struct Countersign: AsyncParsableCommand {
     static func main() async {
         // Before anything else: no program that is started may inherit them.
         _ = GivenCredentials.ofEnvironment
+        _ = CosignPassword.ofEnvironment
         let arguments = Array(CommandLine.arguments.dropFirst())
         do {
             if let problem = CommandNames.problem(of: arguments, in: Self.self) {

@@ -16,6 +16,10 @@ struct SignCommand: AsyncParsableCommand {
         commandName: "sign",
         abstract: "Sign an image with a local key or one in Azure Key Vault, and push the signature.",
         discussion: """
+            Signatures are those of the Notary Project, or with --cosign-key those of cosign. The latter go to no
+            transparency log: they verify where none is asked for (tLogVerify false, or
+            cosign verify --key cosign.pub --insecure-ignore-tlog).
+
             EXAMPLES
               countersign sign registry.example.com/app@sha256:…
               countersign sign registry.example.com/app@sha256:… --key release
@@ -25,10 +29,13 @@ struct SignCommand: AsyncParsableCommand {
               countersign sign registry.example.com/app:v1 --key release.key --certificate-chain release.chain \\
                 --timestamp-url http://tsa.example.com --timestamp-root tsa-root.pem
               countersign sign registry.example.com/app:v1 --akv-key https://example.vault.azure.net/certificates/release
+              countersign sign registry.example.com/app@sha256:… --cosign-key cosign.key -a build=1234 --cosign-format both
             """)
 
     @OptionGroup var image: ReferenceArgument
     @OptionGroup var store: StoreOptions
+
+    @OptionGroup var cosign: CosignSigningOptions
 
     @Option(
         name: .shortAndLong,
@@ -117,12 +124,13 @@ struct SignCommand: AsyncParsableCommand {
                 "--force-referrers-tag: the referrers tag is written where the registry has no Referrers API, and only there; leave the option out"
             )
         }
+        if let mixedOptions { throw ValidationError(mixedOptions) }
         guard key == nil || akvKey == nil else { throw ValidationError("give either --key or --akv-key") }
         guard certificateChain == nil || key != nil || akvKey != nil else {
             throw ValidationError("--certificate-chain belongs to --key or --akv-key")
         }
-        guard akvIdentity == nil || akvKey != nil else {
-            throw ValidationError("--akv-identity belongs to --akv-key")
+        guard akvIdentity == nil || akvKey != nil || cosign.isVaultKey else {
+            throw ValidationError("--akv-identity belongs to --akv-key, and to --cosign-key azurekms://…")
         }
         guard (timestampURL == nil) == (timestampRoot == nil) else {
             throw ValidationError("--timestamp-url and --timestamp-root belong together: give both")
@@ -132,18 +140,19 @@ struct SignCommand: AsyncParsableCommand {
     func run() async throws {
         let reference = try image.parse(for: store)
         let now = Date()
-        let options = try signingOptions(now: now)
         let deadline = store.deadline()
+        if cosign.cosignKey != nil {
+            let signer = try await cosign.signer(store, akvIdentity, deadline)
+            let destination = try store.open(for: reference)
+            return try await signForCosign(
+                try await resolve(reference, at: destination, deadline), in: reference, at: destination, signer,
+                deadline: deadline)
+        }
+        let options = try signingOptions(now: now)
         let signer = try await signer(deadline)
         let timestamps = try timestampClient()
         let destination = try store.open(for: reference)
-        let subject = try await asking { () async throws(RegistryError) in
-            try await destination.resolve(reference, deadline: deadline)
-        }
-        if reference.digest == nil {
-            Terminal.complain(
-                "\(reference.description) is \(subject.digest) now: a tag can move, sign by digest where you can")
-        }
+        let subject = try await resolve(reference, at: destination, deadline)
         let signed: ImageSigner.Signed
         do throws(SigningError) {
             signed = try await ImageSigner(signer: signer, destination: destination, timestamps: timestamps)
@@ -161,6 +170,19 @@ struct SignCommand: AsyncParsableCommand {
             ]
             print(JSONValue.object(object).prettyText, terminator: "")
         }
+    }
+
+    private func resolve(
+        _ reference: ImageReference, at destination: any ReferrerStore, _ deadline: ContinuousClock.Instant
+    ) async throws -> Descriptor {
+        let subject = try await asking { () async throws(RegistryError) in
+            try await destination.resolve(reference, deadline: deadline)
+        }
+        if reference.digest == nil {
+            Terminal.complain(
+                "\(reference.description) is \(subject.digest) now: a tag can move, sign by digest where you can")
+        }
+        return subject
     }
 
     private func signingOptions(now: Date) throws -> SigningOptions {

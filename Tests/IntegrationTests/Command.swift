@@ -30,7 +30,9 @@ enum Command {
         for name in environment.keys where name.lowercased().hasSuffix("_proxy") || name.hasPrefix("RATIFY_") {
             environment[name] = nil
         }
-        for name in environment.keys where name.hasPrefix("NOTATION_") { environment[name] = nil }
+        for name in environment.keys where name.hasPrefix("NOTATION_") || name.hasPrefix("COSIGN_") {
+            environment[name] = nil
+        }
         environment["DOCKER_CONFIG"] = nil
         environment["XDG_CONFIG_HOME"] = nil
         environment["HOME"] = home
@@ -40,14 +42,20 @@ enum Command {
     /// Runs it to its end.
     static func run(_ arguments: String...) async throws -> Outcome { try await run(arguments) }
 
-    static func run(_ arguments: [String], environment: [String: String] = [:]) async throws -> Outcome {
+    /// Runs it to its end, with what it reads from standard input.
+    static func run(
+        _ arguments: [String], environment: [String: String] = [:], input: String? = nil
+    ) async throws -> Outcome {
         let scratch = try TemporaryDirectory()
         defer { scratch.remove() }
         let process = Process()
         process.executableURL = URL(filePath: path)
         process.arguments = arguments
         process.environment = Self.environment(home: scratch.path).merging(environment) { $1 }
-        process.standardInput = FileHandle.nullDevice
+        process.standardInput =
+            if let input {
+                try FileHandle(forReadingFrom: URL(filePath: scratch.write(input, to: "input")))
+            } else { FileHandle.nullDevice }
         // Files, not pipes: nobody need read while it runs.
         process.standardOutput = try FileHandle(forWritingTo: URL(filePath: scratch.write([], to: "output")))
         process.standardError = try FileHandle(forWritingTo: URL(filePath: scratch.write([], to: "errors")))

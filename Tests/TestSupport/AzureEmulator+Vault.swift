@@ -205,6 +205,7 @@ extension AzureEmulator {
             case (.rsa, "PS"):
                 arguments += ["-pkeyopt", "rsa_padding_mode:pss", "-pkeyopt", "rsa_pss_saltlen:digest"]
                 signature = try OpenSSLCommand.run(arguments)
+            case (.rsa, "RS"): signature = try OpenSSLCommand.run(arguments)
             case (.ec(let curve), "ES")
             where (curve.coordinateLength == 66 ? 512 : 8 * (curve.coordinateLength ?? 0)) == bits:
                 signature = try ECDSASignature.raw(

@@ -99,6 +99,18 @@ int countersign_pkcs12_certificates(
     const uint8_t *der, size_t length, const char *password, const CountersignPKCS12Limits *limits,
     CountersignTakeCertificate take, void *receiver, int *has_key, char *reason);
 
+/// A key from a password by scrypt (RFC 7914), in at most so much memory. 1, or 0 with the reason.
+int countersign_scrypt(
+    const uint8_t *password, size_t password_length, const uint8_t *salt, size_t salt_length, uint64_t cost,
+    uint64_t block_size, uint64_t parallelization, uint64_t maximum_memory, uint8_t *output, size_t length,
+    char *reason);
+
+/// The Poly1305 tag (RFC 8439, section 2.5), 16 bytes, of data under a key of 32 bytes. 1, or 0 with the reason.
+int countersign_poly1305(const uint8_t *key, const uint8_t *data, size_t length, uint8_t *output, char *reason);
+
+/// Whether bytes are the same, found out in a time that does not depend on where they differ.
+int countersign_same(const uint8_t *left, const uint8_t *right, size_t length);
+
 /// Overwrites memory in a way that the compiler does not remove.
 void countersign_cleanse(void *memory, size_t length);
 
