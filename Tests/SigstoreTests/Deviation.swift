@@ -15,7 +15,7 @@ enum Deviation: String, CaseIterable {
     case timestampTwice = "a timestamp twice"
     case certificateMember = "`certificate` in a bundle of version 0.1 or 0.2"
     case promiseAlone = "an entry of version 0.1 without an inclusion proof"
-    case null = "`null` instead of a text or a list"
+    case null = "an empty member, or `null`, instead of none"
     case rootMembers = "unknown members, and the names of authorities, in a trusted root"
     // What is refused here only.
     case spelling = "Base64 with left-over bits or white space, numbers with white space or leading zeros"
@@ -28,6 +28,8 @@ enum Deviation: String, CaseIterable {
     case identifierInRoot = "a log of a trusted root whose identifier is not that of its key"
     case requiredInRoot = "a log of a trusted root without address, identifier or validity"
     case origin = "a Rekor v2 log of a trusted root with another address than its checkpoints have"
+    case validityInRoot = "a signature from before a trusted root has its authority"
+    case witnesses = "a checkpoint without the witness that the policy asks for"
     case certificateOfRoot = "an altered certificate of an authority in a trusted root"
     // Either.
     case unsigned = "what an authority does not sign of its timestamp"
@@ -60,6 +62,7 @@ enum Deviation: String, CaseIterable {
         case "mediaType" where answer.contains("expected certificate chain"): .certificateMember
         case "inclusionProof", "checkpoint", "envelope": mutation.kind == .emptied ? .promiseAlone : nil
         case "signedTimestamp" where mutation.kind == .flipped: .unsigned
+        case "inclusionPromise", "signedEntryTimestamp": isNothing(mutation.value) ? .null : nil
         default: answer.contains("validation error for Bundle") && mutation.value.isNull ? .null : nil
         }
     }
@@ -80,6 +83,7 @@ enum Deviation: String, CaseIterable {
         case let error as TransparencyError:
             switch (error.kind, mutation.name) {
             case (.badCheckpoint, "treeSize"): return .treeSize
+            case (.witnesses, _): return .witnesses
             case (.badCheckpoint, "envelope"):
                 return isOtherName(mutation, of: question.original) ? .nameOfSignature : nil
             case (.unknownLog, "keyId"), (.unknownLog, "logId"), (.badProof, "logIndex"): return .logOfEntry
@@ -100,6 +104,8 @@ enum Deviation: String, CaseIterable {
         let isUnusable = question.refusal == nil
         if isUnusable, isOtherSpelling(mutation, of: question.original) { return .spelling }
         switch mutation.name {
+        case "start" where (question.refusal as? CertificateChainError)?.kind == .outsideValidity:
+            return .validityInRoot
         case "rawBytes" where mutation.place.contains("certificates"): return .certificateOfRoot
         case "timestampAuthorities" where [.dropped, .replaced].contains(mutation.kind): return .timestampThatFails
         case "baseUrl", "validFor", "keyId", "logId":
@@ -116,8 +122,13 @@ enum Deviation: String, CaseIterable {
     /// Whether only the name before a signature of a checkpoint is another one.
     private static func isOtherName(_ mutation: Mutation, of value: JSONValue) -> Bool {
         guard let old = value[mutation.place].string, let new = mutation.value.string else { return false }
-        let (before, after) = (old.split(separator: " "), new.split(separator: " "))
-        return before.count == 3 && after.count == 3 && before[0] == after[0] && before[2] == after[2]
+        func apart(_ text: String) -> (Substring, Substring)? {
+            guard let dash = text.firstRange(of: "\n\n\u{2014} ") else { return nil }
+            let name = text[dash.upperBound...].prefix { $0 != " " }
+            return (text[..<dash.upperBound], text[name.endIndex...])
+        }
+        guard let before = apart(old), let after = apart(new) else { return false }
+        return before == after
     }
 
     /// Whether a text is another spelling of the bytes or the number that was there.

@@ -51,8 +51,10 @@ import Testing
         #expect(try instance.refusal(changed) == "")
     }
 
-    /// cosign CVE-2022-23649, CVE-2022-36056, CVE-2026-22703: parts of another signature, each good where it belongs.
-    @Test(arguments: [true, false]) func annotationsOfAnotherImage(_ isByKey: Bool) throws {
+    /// Parts of another signature, each good where it belongs.
+    @Test(
+        "cosign CVE-2022-23649, CVE-2022-36056, CVE-2026-22703: annotations of another image", arguments: [true, false])
+    func annotationsOfAnotherImage(_ isByKey: Bool) throws {
         var options = TestInstance.Options()
         options.timestamps = 1
         let policy = isByKey ? try keyed(&options) : TestInstance.policy
@@ -233,7 +235,8 @@ import Testing
         }
     }
 
-    @Test func limits() throws {
+    @Test("cosign CVE-2023-46737, CVE-2024-29902, CVE-2024-29903: layers and annotations without end")
+    func limits() throws {
         // Payload.
         let room = SigstoreLimits.payloadBytes - TestInstance.payload(annotations: ["a": ""]).bytes.count
         func payload(_ count: Int) -> JSONValue {
@@ -291,8 +294,9 @@ import Testing
 
     // MARK: Payloads
 
-    /// cosign CVE-2026-39395: a payload that cannot be read, however well it is signed and logged.
-    @Test func payloadThatCannotBeRead() throws {
+    /// A payload that cannot be read, however well it is signed and logged.
+    @Test("cosign CVE-2026-39395: a payload that cannot be read")
+    func payloadThatCannotBeRead() throws {
         let good = TestInstance.payload()
         func refusal(_ change: (inout JSONValue) -> Void) throws -> String {
             var payload = good

@@ -83,8 +83,9 @@ import Testing
 
     // MARK: Predicate types
 
-    /// cosign CVE-2022-35929: an attestation beside, by the right signer and about the right image, is no signature.
-    @Test func attestationIsNoSignature() throws {
+    /// An attestation beside, by the right signer and about the right image, is no signature.
+    @Test("cosign CVE-2022-35929, policy-controller CVE-2022-35930: an attestation is no signature")
+    func attestationIsNoSignature() throws {
         let type = "https://slsa.dev/provenance/v1"
         let attestation = try instance.signImage(predicateType: type)
         #expect(try Bundle(parsing: attestation.bytes).statedPredicateType == type)
@@ -249,8 +250,9 @@ import Testing
         #expect(try instance.refusal(imageBundle: try instance.signImage(), policy: policy) == "provenTime missing")
     }
 
-    /// cosign CVE-2026-24122: an intermediate certificate that had expired, with and without a log.
-    @Test(arguments: [0, 1]) func expiredIntermediate(_ logThreshold: Int) throws {
+    /// An intermediate certificate that had expired, with and without a log.
+    @Test("cosign CVE-2026-24122: an intermediate certificate that had expired, of a layer", arguments: [0, 1])
+    func expiredIntermediate(_ logThreshold: Int) throws {
         var template = CertificateTemplate.authority("expired")
         template.notBefore = TestInstance.beginning
         template.notAfter = TestInstance.signingTime.addingTimeInterval(5)

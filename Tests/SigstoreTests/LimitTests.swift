@@ -15,7 +15,8 @@ import Testing
     private let entries = ["verificationMaterial", "tlogEntries"]
     private let timestamps = ["verificationMaterial", "timestampVerificationData", "rfc3161Timestamps"]
 
-    @Test func bundleBytes() throws {
+    @Test("sigstore-go CVE-2024-45395: a bundle without end")
+    func bundleBytes() throws {
         let bytes = try instance.sign().bytes
         let verifier = BundleVerifier(root: try instance.root())
         let artifact = Artifact.content(TestInstance.Options().artifact)
@@ -58,7 +59,8 @@ import Testing
         #expect(try instance.refusal(bundle) == "bundle limit")
     }
 
-    @Test func logEntries() throws {
+    @Test("sigstore-go CVE-2024-45395: log entries without end")
+    func logEntries() throws {
         var bundle = try instance.sign()
         let one = bundle[entries + ["0"]]
         bundle[entries] = .array(Array(repeating: one, count: 10))
@@ -67,7 +69,8 @@ import Testing
         #expect(try instance.refusal(bundle) == "bundle limit")
     }
 
-    @Test func signedTimestamps() throws {
+    @Test("sigstore-go CVE-2024-45395: timestamps without end")
+    func signedTimestamps() throws {
         var options = TestInstance.Options()
         options.timestamps = 10
         var bundle = try instance.sign(options)
