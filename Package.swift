@@ -94,7 +94,9 @@ var targets: [Target] = [
         // Roots of Sigstore's repositories, compiled in as they were published.
         resources: [.embedInCode("Roots/sigstore.dev.root.json"), .embedInCode("Roots/github.root.json")],
         swiftSettings: strict),
-    room("SigstoreTrust", ["HTTP", "KeyManagement", "Quotation", "Sigstore", "TUF"]),
+    room(
+        "SigstoreTrust",
+        ["Concurrency", "Encoding", "Files", "HTTP", "KeyManagement", "PKI", "Quotation", "Sigstore", "TUF", crypto]),
     room("KeyManagement", ["Encoding", "PKI", "Quotation", crypto]),
     room("ServiceLogging", ["Encoding", "StrictJSON", nioPosix, logging]),
     room("Redis", ["Quotation", nio, nioPosix, nioSSL, logging]),
@@ -160,10 +162,12 @@ var targets: [Target] = [
     room(
         "CountersignService",
         [
-            "Azure", "CMemory", "Concurrency", "ConfigurationModel", "CustomResources", "Gatekeeper", "HTTP",
+            "Azure", "CMemory", "Concurrency", "ConfigurationModel", "CustomResources", "Encoding", "Gatekeeper",
+            "HTTP",
             "IPAddresses", "KeyManagement", "Kubernetes", "Kyverno", "Notation", "NotationOnline", "NotationVerifier",
             "OCI", "OCIRegistry", "PKI", "Prewarming", "ProviderServer", "Quotation", "ServiceLogging",
-            "ServiceMetrics", "SharedCache", "Sigstore", "StrictJSON", "Verification", lifecycle, logging,
+            "ServiceMetrics", "SharedCache", "Sigstore", "SigstoreTrust", "StrictJSON", "TUF", "Verification",
+            lifecycle, logging,
         ]),
     .executableTarget(
         name: "countersign",
@@ -227,7 +231,9 @@ var targets: [Target] = [
     tests("NotationOnlineTests", ["HTTP", "Notation", "NotationOnline", "PKI", "TestSupport"]),
     tests("ConformanceTests", ["HTTP", "Notation", "NotationOnline", "OCI", "StrictJSON", "TestSupport"]),
     tests("TUFTests", ["Files", "StrictJSON", "TUF", "TestSupport"]),
-    tests("SigstoreTrustTests", ["HTTP", "SigstoreTrust", "TUF", "TestSupport"]),
+    tests(
+        "SigstoreTrustTests",
+        ["Encoding", "HTTP", "KeyManagement", "PKI", "Sigstore", "SigstoreTrust", "TUF", "TestSupport", crypto]),
     tests("KeyManagementTests", ["KeyManagement", "PKI", "TestSupport"]),
     tests("AzureTests", ["Azure", "HTTP", "KeyManagement", "OCI", "OCIRegistry", "PKI", "StrictJSON", "TestSupport"]),
     tests("ServiceLoggingTests", ["ServiceLogging", "StrictJSON", "TestSupport", logging]),
@@ -269,8 +275,8 @@ var targets: [Target] = [
     tests(
         "CountersignServiceTests",
         [
-            "ConfigurationModel", "CountersignService", "Encoding", "OCI", "OCIRegistry", "PKI", "ServiceMetrics",
-            "Sigstore", "StrictJSON", "TestSupport", "Verification", logging,
+            "ConfigurationModel", "CountersignService", "Encoding", "KeyManagement", "OCI", "OCIRegistry", "PKI",
+            "ServiceMetrics", "Sigstore", "SigstoreTrust", "StrictJSON", "TUF", "TestSupport", "Verification", logging,
         ]),
     tests(
         "IntegrationTests",

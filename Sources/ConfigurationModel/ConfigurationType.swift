@@ -76,17 +76,20 @@ package enum PolicyType: ConfigurationType {
 /// The kinds of key management providers.
 package enum CertificateSourceType: ConfigurationType {
     case inline, files, azureKeyVault
+    /// Trusted roots of Sigstore.
+    case sigstore
 
     package var names: [String] {
         switch self {
         case .inline: ["inline"]
         case .files: ["files"]
         case .azureKeyVault: ["azurekeyvault"]
+        case .sigstore: ["sigstore"]
         }
     }
 
     package static let expectation =
-        "not supported in this version; known are \"inline\", \"files\" and \"azurekeyvault\""
+        "not supported in this version; known are \"inline\", \"files\", \"azurekeyvault\" and \"sigstore\""
 }
 
 /// Where a store's credentials come from.
@@ -118,4 +121,19 @@ package enum VaultIdentity: ConfigurationType {
     }
 
     package static let expectation = "known are \"workload\" (Microsoft Entra Workload ID) and \"managed\""
+}
+
+/// The instances of Sigstore whose roots are compiled in.
+package enum SigstoreInstance: ConfigurationType {
+    case publicGood, github
+
+    package var names: [String] {
+        switch self {
+        case .publicGood: ["public-good"]
+        case .github: ["github"]
+        }
+    }
+
+    package static let expectation =
+        "known are \"public-good\" (Sigstore's own) and \"github\"; another one needs tufRoot and tufURL, or its trustedRoot"
 }

@@ -11,6 +11,7 @@ import OCI
 import OCIRegistry
 import ServiceMetrics
 import SharedCache
+import SigstoreTrust
 import Verification
 
 /// A configuration made real: the snapshot that answers, and the trusted certificates that stand behind it.
@@ -33,6 +34,8 @@ package struct ConfigurationBuilder: Sendable {
     private let environment: [String: String]
     /// Chains of certificates that were parsed: they outlive changes of the configuration.
     private let chains = CertificateChainCache()
+    /// Trusted roots of Sigstore: they outlive changes of the configuration, too.
+    private let trustedRoots = TrustedRootOrigins()
     private let privateAddresses: PrivateAddresses
     private let keepsDetails: Bool
     private let content: RedisContent?
@@ -142,8 +145,9 @@ extension ConfigurationBuilder: ConfigurationParts {
     package func provider(
         _ plugin: ServiceConfiguration.ProviderPlugin, warnings: inout [String]
     ) throws(ConfigurationError) -> any CertificateProvider {
-        try KeyManagementFactory(clients: clients, azure: azure, environment: environment, logger: logger).make(
-            plugin, warnings: &warnings)
+        try KeyManagementFactory(
+            clients: clients, azure: azure, origins: trustedRoots, environment: environment, logger: logger
+        ).make(plugin, warnings: &warnings)
     }
 
     package func verifier(

@@ -2,12 +2,15 @@ import ConfigurationModel
 import FoundationEssentials
 import KeyManagement
 import Logging
+import SigstoreTrust
 import StrictJSON
 
 /// Makes certificate providers from a configuration.
 struct KeyManagementFactory {
     let clients: HTTPClients
     let azure: AzureAccess
+    /// The trusted roots of Sigstore that are in use.
+    let origins: TrustedRootOrigins
     let environment: [String: String]
     let logger: Logger
 
@@ -30,6 +33,7 @@ struct KeyManagementFactory {
             return try KeyManagementFactory.files(
                 name: plugin.name, paths: try reader.strings("paths") ?? [], path: plugin.path + ".paths")
         case .azureKeyVault: return try vault(plugin, &reader)
+        case .sigstore: return try trustedRoot(plugin, &reader)
         }
     }
 

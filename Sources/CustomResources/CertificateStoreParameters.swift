@@ -14,7 +14,7 @@ enum CertificateStoreParameters {
             if case .string(let text)? = parameters["certificates"] {
                 result["certificates"] = .array(try certificates(text))
             }
-        case .files: break
+        case .files, .sigstore: break
         }
         return result
     }

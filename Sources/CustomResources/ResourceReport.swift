@@ -96,7 +96,7 @@ struct ResourceReport: Sendable, Equatable {
         error.count <= briefLength ? error : error.prefix(briefLength - 3) + "..."
     }
 
-    /// Ratify's `Certificates` and `Keys`, whose values are texts; with more of them.
+    /// Ratify's `Certificates` and `Keys`, whose values are texts; with more of them. A trusted root is an entry of its own.
     private static func properties(_ status: ProviderStatus, withTimes: Bool) -> JSONObject {
         var result: JSONObject = [:]
         func entry(_ members: [(String, String?)], _ refreshed: Date?) -> JSONValue {
@@ -126,6 +126,21 @@ struct ResourceReport: Sendable, Equatable {
                             ("State", key.state), ("Kind", key.kind), ("SHA256", key.fingerprint),
                         ], key.lastRefreshed)
                 })
+        }
+        if let root = status.trustedRoot {
+            let versions = root.versions.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
+            result["TrustedRoot"] = .array([
+                entry(
+                    [
+                        ("Source", root.source), ("SHA256", root.fingerprint),
+                        ("Versions", versions.joined(separator: ", ")),
+                        ("ValidUntil", root.validUntil?.formatted(.iso8601)),
+                        ("TransparencyLogs", String(root.transparencyLogs)),
+                        ("CertificateAuthorities", String(root.certificateAuthorities)),
+                        ("CertificateLogs", String(root.certificateLogs)),
+                        ("TimestampAuthorities", String(root.timestampAuthorities)),
+                    ], status.lastFetched)
+            ])
         }
         return result
     }

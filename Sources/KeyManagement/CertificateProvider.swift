@@ -8,12 +8,14 @@ import PKI
 package protocol CertificateProvider: Sendable {
     /// The name by which verifiers refer to it.
     var name: String { get }
-    /// The kind of source: `inline`, `files`, `azurekeyvault`.
+    /// The kind of source: `inline`, `files`, `azurekeyvault`, `sigstore`.
     var type: String { get }
     /// Whether it is a source of certificates. One of public keys alone has none to wait for.
     var offersCertificates: Bool { get }
     /// Whether it is a source of public keys.
     var offersKeys: Bool { get }
+    /// Whether what it gives stands in the configuration itself: there is no source to look at again.
+    var isFixed: Bool { get }
     /// The certificates in force; nil as long as there were never any, and when the source says that there are none.
     func current() -> CertificateSet?
     /// The public keys in force: those that the source lets be used and that could be read.
@@ -40,6 +42,9 @@ package protocol CertificateProvider: Sendable {
 extension CertificateProvider {
     /// A source of one or the other, unless a provider says that it can be both or neither.
     package var offersKeys: Bool { !offersCertificates }
+
+    /// Of the type `inline`, unless a provider knows better.
+    package var isFixed: Bool { type == "inline" }
 
     /// None, unless a provider has some.
     package var keys: [TrustedKey] { [] }

@@ -102,8 +102,9 @@ package struct CertificateSet: Sendable {
 }
 
 /// Numbers that only grow, for this process.
-enum Generation {
+package enum Generation {
     private static let last = Atomic<UInt64>(0)
 
-    static func next() -> UInt64 { last.add(1, ordering: .relaxed).newValue }
+    /// The next one.
+    package static func next() -> UInt64 { last.add(1, ordering: .relaxed).newValue }
 }

@@ -21,6 +21,8 @@ package struct ProviderStatus: Hashable, Sendable {
     package var refused: [RefusedCertificate]
     /// The public keys.
     package var keys: [PublicKeyProperties] = []
+    /// The trusted root of Sigstore in force.
+    package var trustedRoot: TrustedRootProperties?
     /// What an administrator should change although everything works.
     package var warnings: [String] = []
     /// Whether the error lasts until somebody mends what is configured or what it names.
@@ -28,7 +30,7 @@ package struct ProviderStatus: Hashable, Sendable {
 
     /// A provider that was not read yet.
     package static let notRead = ProviderStatus(
-        isSuccess: false, error: "the certificates were not read yet", lastFetched: nil, properties: [], refused: [])
+        isSuccess: false, error: "nothing was read yet", lastFetched: nil, properties: [], refused: [])
 }
 
 extension ProviderStatus {
@@ -139,6 +141,41 @@ extension ProviderStatus {
         package var trusted: TrustedKey? {
             guard problem == nil, isEnabled, let key else { return nil }
             return TrustedKey(name: name, version: version, key: key, lastRefreshed: lastRefreshed)
+        }
+    }
+
+    /// What is known of a trusted root of Sigstore.
+    package struct TrustedRootProperties: Hashable, Sendable {
+        /// Where it is from, for a person: a repository, a file, that it is compiled in.
+        package let source: String
+        /// The SHA-256 of what it was read from, in hexadecimal.
+        package let fingerprint: String
+        /// The versions of the signed metadata that it came by, by their roles; empty where there is none.
+        package let versions: [String: Int64]
+        /// Until when it may be relied on without another look at its source; nil where nothing says so.
+        package let validUntil: Date?
+        /// How many logs of signatures it has.
+        package let transparencyLogs: Int
+        /// How many authorities of signing certificates it has.
+        package let certificateAuthorities: Int
+        /// How many logs of certificates it has.
+        package let certificateLogs: Int
+        /// How many timestamp authorities it has.
+        package let timestampAuthorities: Int
+
+        /// What a trusted root has.
+        package init(
+            source: String, fingerprint: String, versions: [String: Int64], validUntil: Date?, transparencyLogs: Int,
+            certificateAuthorities: Int, certificateLogs: Int, timestampAuthorities: Int
+        ) {
+            self.source = source
+            self.fingerprint = fingerprint
+            self.versions = versions
+            self.validUntil = validUntil
+            self.transparencyLogs = transparencyLogs
+            self.certificateAuthorities = certificateAuthorities
+            self.certificateLogs = certificateLogs
+            self.timestampAuthorities = timestampAuthorities
         }
     }
 }

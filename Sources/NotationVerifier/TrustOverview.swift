@@ -98,7 +98,10 @@ package struct TrustOverview: Sendable {
 
     /// Whether all is well.
     package var verdict: Verdict {
-        let unread = providers.filter { $0.status.lastFetched == nil && $0.status.properties.isEmpty }
+        let unread = providers.filter { provider in
+            let status = provider.status
+            return status.lastFetched == nil && status.properties.isEmpty && status.trustedRoot == nil
+        }
         if unread.contains(where: { !$0.status.isConfiguration }) { return .unknown }
         if !unread.isEmpty { return .misconfigured }
         let isLacking = providers.contains { provider in

@@ -35,6 +35,11 @@ package actor TUFClient {
         self.targetsDirectory = targetsDirectory
     }
 
+    /// Refuses bytes that trust cannot begin with: no root, or none that its own keys have signed.
+    package static func check(trustedRoot bytes: [UInt8]) throws(TUFError) {
+        do { _ = try RootMetadata(trusted: bytes) } catch { throw TUFError(.loadTrustedRoot, "root", error) }
+    }
+
     /// Brings all metadata up to date, and gives targets.
     ///
     /// - Parameters:

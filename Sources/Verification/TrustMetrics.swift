@@ -8,6 +8,7 @@ package enum TrustMetrics {
     private static let days = "countersign_trusted_certificate_days_to_expiry"
     private static let age = "countersign_trust_age_seconds"
     private static let success = "countersign_trust_provider_success"
+    private static let end = "countersign_trusted_root_expiry_seconds"
 
     /// Sets the gauges anew: those of certificates and providers that are gone go too.
     ///
@@ -15,7 +16,7 @@ package enum TrustMetrics {
     package static func report(
         _ providers: [any CertificateProvider], to metrics: MetricsRegistry, now: Date = Date()
     ) {
-        for family in [expiry, days, age, success] { metrics.reset(family) }
+        for family in [expiry, days, age, success, end] { metrics.reset(family) }
         for provider in providers {
             let status = provider.status
             let name = ("provider", provider.name)
@@ -23,10 +24,16 @@ package enum TrustMetrics {
                 success, [name], status.isSuccess ? 1 : 0,
                 help: "1 when the last look at a provider's certificates gave all that it should, 0 otherwise.")
             // What stands in the configuration itself has no source to look at again.
-            if provider.type != "inline", let fetched = status.lastFetched {
+            if !provider.isFixed, let fetched = status.lastFetched {
                 metrics.gauge(
                     age, [name], max(0, now.timeIntervalSince(fetched).rounded(.down)),
                     help: "Seconds since a provider's certificates were last read with success.")
+            }
+            if let validUntil = status.trustedRoot?.validUntil {
+                metrics.gauge(
+                    end, [name], validUntil.timeIntervalSince1970,
+                    help: "Until when a trusted root of Sigstore may be used without another look at its repository, "
+                        + "in seconds since 1970.")
             }
             report(status.properties.filter(\.isInForce), of: name, to: metrics, now: now)
         }
