@@ -698,7 +698,42 @@ is_accepted(value) {
 	is_object(value)
 	value.isSuccess == true
 	has_sound_reports(value)
-	meets_requirements(value)
+	count(insufficient_parts(value)) == 0
+}
+
+# Of an image for several platforms the reports may be about several digests, each of which must be signed. What the template
+# requires has to hold for each of them: two platforms with one signature each are not an image with two signatures. A report
+# that does not say which digest it is about counts for all.
+parts(value) = [part |
+	judged_digests(value)[digest]
+	part := {"isSuccess": true, "verifierReports": [report | report := value.verifierReports[_]; is_about(report, digest)]}
+] {
+	count(judged_digests(value)) > 1
+} else = [value] {
+	true
+}
+
+insufficient_parts(value) = [part | part := parts(value)[_]; not meets_requirements(part)] {
+	true
+}
+
+judged_digests(value) = {digest | digest := subject_of(value.verifierReports[_]); digest != ""} {
+	true
+}
+
+subject_of(report) = digest {
+	digest := report.extensions.subjectDigest
+	is_filled_string(digest)
+} else = "" {
+	true
+}
+
+is_about(report, digest) {
+	subject_of(report) == digest
+}
+
+is_about(report, digest) {
+	subject_of(report) == ""
 }
 
 # A list of objects, or absent.
@@ -763,8 +798,21 @@ reason_in_value(value) = text {
 	not has_sound_reports(value)
 	text := sprintf("the result is malformed: verifierReports is not a list of reports%s", [trace_of(value)])
 } else = text {
+	insufficient := insufficient_parts(value)
+	part := insufficient[0]
+	text := sprintf("%s%s%s", [shortcoming(part), about_text(value, part), trace_of(value)])
+} else = text {
 	text := sprintf("%s%s", [shortcoming(value), trace_of(value)])
 } else = "the result does not satisfy the policy" {
+	true
+}
+
+# Which of several digests a part of the result is about.
+about_text(value, part) = text {
+	count(judged_digests(value)) > 1
+	digests := sort([digest | judged_digests(part)[digest]])
+	text := sprintf(" (this is about %s)", [clean(digests[0])])
+} else = "" {
 	true
 }
 
