@@ -16,9 +16,9 @@ struct SignCommand: AsyncParsableCommand {
         commandName: "sign",
         abstract: "Sign an image with a local key or one in Azure Key Vault, and push the signature.",
         discussion: """
-            Signatures are those of the Notary Project, or with --cosign-key those of cosign. The latter go to no
-            transparency log: they verify where none is asked for (tLogVerify false, or
-            cosign verify --key cosign.pub --insecure-ignore-tlog).
+            Signatures are those of the Notary Project, or with --cosign-key those of cosign. The latter go to no \
+            transparency log: they verify where none is asked for (tLogVerify false, or cosign verify --key cosign.pub \
+            --insecure-ignore-tlog).
 
             EXAMPLES
               countersign sign registry.example.com/app@sha256:…

@@ -130,6 +130,14 @@ import Testing
         // A policy that asks for a log is not met.
         let logged = BundlePolicy(keys: [try SigningKey(place.key.publicKey)])
         #expect(try await place.layers(logged).allSatisfy { !$0.isVerified })
+        // `discover` and `inspect` know what they see.
+        for command in ["discover", "inspect"] {
+            let seen = try await Command.run([command, place.app.name(place.image)] + place.options)
+            #expect(seen.status == 0, "\(seen)")
+            for words in ["bundle sha256:", place.image.digest.cosignSignatureTag ?? "a tag"] {
+                #expect(seen.output.contains(words), "\(seen)")
+            }
+        }
         let text = try await Command.run(
             ["sign", place.app.name(place.image), "--cosign-format", "legacy"] + place.keyOption + place.options)
         #expect(text.status == 0 && text.output.contains("no transparency log"), "\(text)")
