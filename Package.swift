@@ -119,7 +119,10 @@ var targets: [Target] = [
         ]),
     room(
         "Audit",
-        ["Encoding", "KeyManagement", "Kubernetes", "OCI", "PKI", "Quotation", "StrictJSON", "Verification", "YAML"]),
+        [
+            "Concurrency", "Encoding", "KeyManagement", "Kubernetes", "OCI", "PKI", "Quotation", "StrictJSON",
+            "Verification", "YAML",
+        ]),
     room(
         "ProviderServer",
         [

@@ -1,3 +1,4 @@
+import Concurrency
 import FoundationEssentials
 import OCI
 import Quotation
@@ -29,25 +30,7 @@ package struct Auditor: Sendable {
     package func run(
         _ images: [NamedImage], progress: @Sendable (Int) -> Void = { _ in }
     ) async -> [AuditedImage] {
-        var results = [AuditedImage?](repeating: nil, count: images.count)
-        await withTaskGroup(of: (Int, AuditedImage).self) { group in
-            var next = 0
-            var done = 0
-            func start() {
-                guard next < images.count else { return }
-                let (index, image) = (next, images[next])
-                next += 1
-                group.addTask { (index, await verify(image)) }
-            }
-            for _ in 0..<simultaneous { start() }
-            while let (index, result) = await group.next() {
-                results[index] = result
-                done += 1
-                progress(done)
-                start()
-            }
-        }
-        return results.compactMap(\.self)
+        await images.concurrentMap(atMost: simultaneous, progress: progress) { await verify($0) }
     }
 
     private func verify(_ image: NamedImage) async -> AuditedImage {

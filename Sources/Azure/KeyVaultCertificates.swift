@@ -163,22 +163,12 @@ package final class KeyVaultCertificates: CertificateProvider {
     private func look() async {
         let deadline = ContinuousClock.now + Self.lookTime
         let former = state.withLock { $0.known }
-        var readings: [Place: KeyVaultReading] = [:]
-        await withTaskGroup(of: (Place, KeyVaultReading).self) { group in
-            var waiting = places[...]
-            func addNext() {
-                guard let place = waiting.popFirst() else { return }
-                group.addTask { [self] in (place, await read(place, former[place] ?? [], deadline)) }
-            }
-            for _ in 0..<Self.width { addNext() }
-            for await (place, reading) in group {
-                readings[place] = reading
-                addNext()
-            }
+        let places = places
+        let ordered = await places.concurrentMap(atMost: Self.width) { [self] place in
+            await read(place, former[place] ?? [], deadline)
         }
-        let ordered = places.compactMap { readings[$0] }
         let faults = ordered.flatMap(\.faults)
-        let known = readings.mapValues(\.findings)
+        let known = Dictionary(zip(places, ordered.map(\.findings))) { $1 }
         state.withLock { state in
             state.known = known
             state.failures = faults.isEmpty ? 0 : state.failures + 1

@@ -131,19 +131,14 @@ public final class RevocationCache: Sendable {
     public func refresh(now: Date = Date()) async {
         entries.removeExpired { now > $0.end }
         let due = entries.entries { $0.isUsed && $0.refreshTime <= now && now <= $0.end }
-        await withTaskGroup(of: Void.self) { group in
-            for (number, (key, entry)) in due.enumerated() {
-                if number >= 8 { _ = await group.next() }
-                group.addTask { [self] in
-                    let answer: Answer?
-                    do throws(ValidationFailure) {
-                        answer = try await fetches.value(for: key, deadline: .now + .seconds(60)) {
-                            () async throws(ValidationFailure) -> Answer in try await entry.fetch(now).get()
-                        }
-                    } catch { answer = nil }
-                    refreshed(key, entry, answer, now)
+        _ = await due.concurrentMap(atMost: 8) { [self] key, entry in
+            let answer: Answer?
+            do throws(ValidationFailure) {
+                answer = try await fetches.value(for: key, deadline: .now + .seconds(60)) {
+                    () async throws(ValidationFailure) -> Answer in try await entry.fetch(now).get()
                 }
-            }
+            } catch { answer = nil }
+            refreshed(key, entry, answer, now)
         }
     }
 

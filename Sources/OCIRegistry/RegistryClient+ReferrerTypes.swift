@@ -1,3 +1,4 @@
+import Concurrency
 import OCI
 
 /// Referrers of one type, each once, as they come in.
@@ -54,24 +55,10 @@ extension RegistryClient {
             )
         }
         let waiting = collection.referrers.indices.filter { collection.referrers[$0].artifactType == nil }
-        let found = await withTaskGroup(of: (Int, String?).self) { [self] group in
-            var next = 0
-            func start() {
-                guard next < waiting.count else { return }
-                let index = waiting[next]
-                next += 1
-                group.addTask { [self] in
-                    (index, await statedType(of: collection.referrers[index], call.reference, call.deadline))
-                }
-            }
-            for _ in 0..<Self.simultaneousTypes { start() }
-            var found: [Int: String?] = [:]
-            for await (index, type) in group {
-                found.updateValue(type, forKey: index)
-                start()
-            }
-            return found
+        let types = await waiting.concurrentMap(atMost: Self.simultaneousTypes) { [self] index in
+            await statedType(of: collection.referrers[index], call.reference, call.deadline)
         }
+        let found = Dictionary(uniqueKeysWithValues: zip(waiting, types))
         return collection.referrers.enumerated().compactMap { index, entry in
             var entry = entry
             if let type = found[index] { entry.artifactType = type ?? collection.artifactType }
