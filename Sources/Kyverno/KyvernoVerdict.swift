@@ -71,15 +71,20 @@ extension KyvernoRequest {
         guard decision.isSuccess else {
             return .failed(KyvernoRequest.reasons(decision), digest: digest?.description)
         }
-        for set in attestors {
-            guard let shortcoming = set.shortcoming(in: decision.reports) else { continue }
+        let parts = decision.reportsByDigest
+        for (set, part) in attestors.flatMap({ set in parts.map { (set, $0) } }) {
+            guard var shortcoming = set.shortcoming(in: part.reports) else { continue }
+            if let digest = part.digest { shortcoming += "; this is about \(digest)" }
             // What is missing may be in a signature that could not be looked at.
             if let fault = decision.reports.first(where: \.isUndetermined) {
                 return .error("\(shortcoming); \(fault.errorReason ?? fault.message)")
             }
             return .failed(shortcoming, digest: digest?.description)
         }
-        if isRequired, !decision.reports.contains(where: { $0.isSuccess && $0.referenceDigest != nil }) {
+        guard
+            !isRequired
+                || parts.allSatisfy({ $0.reports.contains { $0.isSuccess && $0.referenceDigest != nil } })
+        else {
             return .failed(
                 "unverified image: the trust policy skips it, and the policy requires that images are verified",
                 digest: digest?.description)

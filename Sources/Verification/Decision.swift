@@ -73,6 +73,15 @@ package struct Decision: Sendable, Hashable {
         return report.reason.boundedQuote
     }
 
+    /// The reports on each digest of the image, where several were judged (`signedBy`); else all together, without a
+    /// digest. Whoever asks for more than the policy does asks it of each: two platforms with one signature each are
+    /// not an image with two. A report that says no digest is about all.
+    package var reportsByDigest: [(digest: String?, reports: [VerifierReport])] {
+        let digests = Set(reports.compactMap(\.subjectDigest)).sorted()
+        guard digests.count > 1 else { return [(nil, reports)] }
+        return digests.map { digest in (digest, reports.filter { $0.subjectDigest ?? digest == digest }) }
+    }
+
     /// Appends the value of the item in Ratify's format; `timestamp` and `traceID` are always present.
     package func writeValue(traceID: String, timestamp: String, to output: inout [UInt8]) {
         output.append(contentsOf: #"{"version":""#.utf8)

@@ -133,7 +133,7 @@ extension Judgement {
     /// image.
     mutating func explain(_ subject: Subject) {
         guard let note = subject.note else { return }
-        for index in reports.indices where reports[index].extensions["subjectDigest"] != nil {
+        for index in reports.indices where reports[index].subjectDigest != nil {
             if case .manifest(let platform?) = subject.role {
                 reports[index].extensions["platform"] = .string(platform.description)
             }

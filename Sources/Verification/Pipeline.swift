@@ -231,7 +231,7 @@ package struct Pipeline: Sendable {
             let type = selection.type(of: question.artifact, for: question.verifier)
             switch outcome {
             case .judged(var report, let until):
-                report.extensions["subjectDigest"] = .string(digest.description)
+                report.subjectDigest = digest.description
                 findings[question.verifier, default: Findings()].add(report, type, report.isSuccess)
                 if let until { validUntil = min(validUntil ?? until, until) }
             case .fault(let fault):

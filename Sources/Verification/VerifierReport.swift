@@ -43,6 +43,12 @@ package struct VerifierReport: Sendable, Hashable {
     /// How the reason begins when an image has no signature at all: the reference verifier's words.
     package static let unsigned = "no signature is associated with"
 
+    /// The digest that was judged, in text; `nil` when the report is about none.
+    package var subjectDigest: String? {
+        get { extensions["subjectDigest"]?.string }
+        set { extensions["subjectDigest"] = newValue.map(JSONValue.string) }
+    }
+
     /// Why it failed, by what the report says.
     package var reason: String { errorReason ?? message }
 

@@ -5,6 +5,7 @@ import OCI
 import StrictJSON
 import TestSupport
 import Testing
+import Verification
 
 @testable import CustomResources
 
@@ -106,10 +107,23 @@ import Testing
         await #expect(throws: TrustStoreError.self) { try await strict.content(type: .ca, named: "certs") }
     }
 
+    /// What must be signed is another question, whose verdicts are not those of before.
+    @Test func whatMustBeSignedIsOfThePolicyInForce() throws {
+        var board = Samples.board(try Samples.cluster())
+        var generations = [board.generation()]
+        for selection in SubjectSelection.allCases {
+            board.apply(try Samples.policy(signedBy: selection.rawValue))
+            #expect(try board.snapshot()?.get().policy.signedBy == selection)
+            generations.append(board.generation())
+        }
+        #expect(Set(generations).count == 4)
+    }
+
     @Test func anInvalidVersionLeavesTheLastGoodOneInForce() throws {
         for (bad, id) in [
             (try Samples.verifier(level: "lax"), verifier), (try Samples.verifier(type: "cosign"), verifier),
-            (try Samples.policy("most"), policy), (try Samples.policy(type: "rego-policy"), policy),
+            (try Samples.policy("most"), policy), (try Samples.policy(signedBy: "both"), policy),
+            (try Samples.policy(type: "rego-policy"), policy),
             (try Samples.store(type: "dynamic"), store), (try Samples.provider(value: "no PEM"), provider),
         ] {
             var board = Samples.board(try Samples.cluster())

@@ -74,14 +74,17 @@ enum Samples {
     }
 
     static func policy(
-        _ rule: String = "any", type: String = "config-policy", in namespace: String? = nil,
+        _ rule: String = "any", type: String = "config-policy", signedBy: String? = nil, in namespace: String? = nil,
         name: String = "ratify-policy"
     ) throws -> CustomResource {
         try resource(
             namespace == nil ? .policy : .namespacedPolicy, name,
             [
                 "type": .string(type),
-                "parameters": ["artifactVerificationPolicies": ["default": .string(rule)]],
+                "parameters": [
+                    "artifactVerificationPolicies": ["default": .string(rule)],
+                    "signedBy": signedBy.map(JSONValue.string) ?? .null,
+                ],
             ], namespace: namespace)
     }
 

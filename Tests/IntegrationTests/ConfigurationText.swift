@@ -13,6 +13,8 @@ struct ConfigurationText: Sendable {
     /// Verifiers in the place of the one that these make.
     var verifiers: [JSONValue] = []
     var policies: JSONValue = .object([MediaType.notationSignature: "any"])
+    /// `policy.plugin.signedBy`.
+    var signedBy: String?
     /// Milliseconds; long, because these machines may be busy.
     var verificationTimeout = 15_000
     var mutationTimeout = 15_000
@@ -92,7 +94,11 @@ struct ConfigurationText: Sendable {
                 "plugins": .array(verifiers.isEmpty ? [verifier("notation", trustPolicies)] : verifiers),
             ],
             "policy": [
-                "version": "1.0.0", "plugin": ["name": "configPolicy", "artifactVerificationPolicies": policies],
+                "version": "1.0.0",
+                "plugin": [
+                    "name": "configPolicy", "artifactVerificationPolicies": policies,
+                    "signedBy": signedBy.map(JSONValue.string) ?? .null,
+                ],
             ],
             "logger": ["requestHeaders": ["traceIDHeaderName": .array(traceIDHeaders.map(JSONValue.string))]],
         ]

@@ -1,3 +1,4 @@
+import OCI
 import PKI
 import StrictJSON
 import TestSupport
@@ -54,6 +55,31 @@ import Verification
         #expect(
             set.shortcoming(in: [])?.contains(#"attestors[0].entries[0]: no verified signature has verifier "a""#)
                 == true)
+    }
+
+    /// Of an image for several platforms each manifest may have to be signed: one that the other lacks does not count.
+    @Test func eachDigestOfAnImageSatisfiesTheSets() throws {
+        let request = try KyvernoRequest(
+            body: Array(#"{"images": ["a"], "attestors": [{"entries": [{"verifier": "a"}, {"verifier": "b"}]}]}"#.utf8),
+            maximumImages: 1)
+        let reference = try ImageReference(parsing: "r.example/app:v1")
+        func verdict(_ reports: (String, String?)...) -> KyvernoVerdict {
+            let reports = reports.map { verifier, digest in
+                var report = self.report(verifier)
+                report.subjectDigest = digest
+                return report
+            }
+            let decision = Decision(
+                isSuccess: true, reference: reference.description, digest: nil, reports: reports)
+            return request.verdict(on: decision, reference: reference, resolved: nil)
+        }
+        #expect(verdict(("a", nil), ("b", nil)).status == .verified)
+        #expect(verdict(("a", "sha256:1"), ("b", "sha256:1")).status == .verified)
+        #expect(verdict(("a", "1"), ("b", "1"), ("a", "2"), ("b", "2")).status == .verified)
+        #expect(verdict(("a", "1"), ("b", nil), ("a", "2")).status == .verified)
+        let half = verdict(("a", "1"), ("b", "2"))
+        #expect(half.status == .failed && half.reason?.contains("this is about 1") == true)
+        #expect(verdict(("a", "1"), ("b", "1"), ("a", "2")).reason?.contains("this is about 2") == true)
     }
 
     @Test func certificatesAreThoseOfTheChain() throws {
