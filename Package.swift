@@ -206,8 +206,8 @@ var targets: [Target] = [
     .executableTarget(
         name: "countersign-bench",
         dependencies: [
-            "HTTP", "Notation", "NotationOnline", "OCI", "OCIRegistry", "PKI", "StrictJSON", "TestSupport", crypto,
-            cryptoExtras, nio, nioPosix, nioHTTP1,
+            "Expressions", "HTTP", "Notation", "NotationOnline", "OCI", "OCIRegistry", "PKI", "Sigstore", "StrictJSON",
+            "TestSupport", crypto, cryptoExtras, nio, nioPosix, nioHTTP1,
             nioSSL, nioTLS, argumentParser, histogram,
         ],
         path: "Benchmarks", exclude: ["Micro"], swiftSettings: strict),

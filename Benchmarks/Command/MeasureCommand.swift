@@ -4,7 +4,10 @@ import StrictJSON
 
 /// The parts of a run.
 enum Part: String, CaseIterable, ExpressibleByArgument {
-    case verifications, requests, start, cold, memory, load
+    case verifications, sigstore, requests, start, cold, memory, load
+
+    /// Whether it is measured in this process, without a server.
+    var isInMemory: Bool { self == .verifications || self == .sigstore }
 }
 
 /// `countersign-bench measure`
@@ -47,7 +50,8 @@ struct MeasureCommand: AsyncParsableCommand {
         print(machine.description)
         var report = Report(machine: machine, isQuick: quick)
         if parts.contains(.verifications) { try await SignatureBenchmark(isQuick: quick).run(&report) }
-        if parts.contains(where: { $0 != .verifications }) { try await runServer(parts, until, &report) }
+        if parts.contains(.sigstore) { try SigstoreBenchmark(isQuick: quick).run(&report) }
+        if parts.contains(where: { !$0.isInMemory }) { try await runServer(parts, until, &report) }
         let goals = Goal.table(report)
         report.table(goals.title, goals.columns, goals.rows, notes: goals.notes)
         if let output {
@@ -73,7 +77,7 @@ struct MeasureCommand: AsyncParsableCommand {
                 continue
             }
             switch part {
-            case .verifications: break
+            case .verifications, .sigstore: break
             case .requests:
                 try await RequestBenchmark(files: files, server: server, group: group, isQuick: quick).run(&report)
             case .start:

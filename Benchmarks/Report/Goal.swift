@@ -93,7 +93,7 @@ extension Goal {
     private static func notation(_ value: Double) -> (String, ClosedRange<Double>) { ("notation-go", value...value) }
 
     /// All of them, in the order of the issue.
-    static let all: [Goal] = inMemory + cold + requests + footprint
+    static let all: [Goal] = inMemory + sigstore + cold + requests + footprint
 
     private static let inMemory: [Goal] = {
         var goals: [Goal] = []
@@ -126,6 +126,18 @@ extension Goal {
         }
         return goals
     }()
+
+    private static let sigstore: [Goal] = [
+        Goal(
+            title: "Sigstore bundle, certificate known", figure: "sigstore.bundle.known", unit: "µs CPU", digits: 0,
+            reference: nil, reach: .atMost(150)),
+        Goal(
+            title: "Sigstore bundle, certificate unknown", figure: "sigstore.bundle.unknown", unit: "µs CPU", digits: 0,
+            reference: nil, reach: .atMost(600)),
+        Goal(
+            title: "100 identities instead of one", figure: "sigstore.identities", unit: "µs CPU", digits: 1,
+            reference: nil, reach: .atMost(20)),
+    ]
 
     private static let cold: [Goal] = [
         Goal(
