@@ -151,6 +151,32 @@ struct SignedByServiceTests {
         }
     }
 
+    /// A registry that serves an index, or a manifest of it, in another way than its digest and size say.
+    @Test(arguments: [
+        (RegistryFault.Kind.wrongContent, "another digest"), (.oversized(by: 1 << 20), "more than the"),
+        (.truncatedJSON, "its descriptor says"), (.status(404), "no such content"),
+    ])
+    func contentThatIsNotWhatItShouldBeIsDenied(_ fault: RegistryFault.Kind, _ words: String) async throws {
+        let signer = try Signers.shared.get().release
+        try await withRegistry { registry in
+            let shop = try Repository("\(registry.endpoint)/shop")
+            let image = try await push("v1", to: shop)
+            for manifest in image.manifests {
+                try await signer.sign(manifest, in: shop.reference, at: shop.destination)
+            }
+            for broken in [image.index, image.manifests[1]] {
+                registry.inject(fault, method: "GET", path: "*/manifests/\(broken.digest)")
+                try await withService(try configuration("manifest")) { service in
+                    expectDenied(try await service.verify(shop.name("v1")), nil, words)
+                }
+                registry.clearFaults()
+            }
+            try await withService(try configuration("manifest")) { service in
+                expectAdmitted(try await service.verify(shop.name("v1")))
+            }
+        }
+    }
+
     /// A registry that fails over while a platform's signatures are listed hides them: that is no verdict.
     @Test func aFaultOfOnePlatformIsNoVerdict() async throws {
         let signer = try Signers.shared.get().release

@@ -73,6 +73,27 @@ import Testing
         }
     }
 
+    @Test func readsPlatforms() throws {
+        func platform(_ member: String) throws -> Platform? {
+            let entry = #"{"mediaType":"application/x","digest":"sha256:\#(Self.hex)","size":3\#(member)}"#
+            let index = try Index(parsing: Array(#"{"schemaVersion":2,"manifests":[\#(entry)]}"#.utf8))
+            #expect(try Index(parsing: index.json.bytes) == index)
+            return index.manifests.first?.platform
+        }
+        #expect(
+            try platform(#","platform":{"os":"linux","architecture":"arm64","variant":"v8","os.version":"1"}"#)
+                == Platform(os: "linux", architecture: "arm64", variant: "v8"))
+        #expect(try platform(#","platform":{"os":"linux","architecture":"amd64"}"#)?.description == "linux/amd64")
+        // What names no platform is read as before: an index with it is no worse for that.
+        let long = String(repeating: "x", count: 65)
+        for member in [
+            "", #","platform":null"#, #","platform":"linux/amd64""#, #","platform":{"os":"linux"}"#,
+            #","platform":{"os":1,"architecture":"amd64"}"#, #","platform":{"os":"linux","architecture":"\#(long)"}"#,
+        ] {
+            #expect(try platform(member) == nil, "\(member)")
+        }
+    }
+
     @Test func readsAnIndex() throws {
         let text = #"{"schemaVersion":2,"manifests":[\#(Self.descriptor)],"subject":\#(Self.descriptor)}"#
         let index = try Index(parsing: Array(text.utf8))
