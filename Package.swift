@@ -148,6 +148,11 @@ var targets: [Target] = [
             "StrictJSON", "Verification", lifecycle,
         ]),
     room(
+        "CosignVerifier",
+        [
+            "Encoding", "KeyManagement", "OCI", "Quotation", "Sigstore", "SigstoreTrust", "StrictJSON", "Verification",
+        ]),
+    room(
         "CustomResources",
         [
             "Concurrency", "ConfigurationModel", "KeyManagement", "Kubernetes", "OCI", "Quotation", "ServiceMetrics",
@@ -165,12 +170,11 @@ var targets: [Target] = [
     room(
         "CountersignService",
         [
-            "Azure", "CMemory", "Concurrency", "ConfigurationModel", "CustomResources", "Encoding", "Gatekeeper",
-            "HTTP",
-            "IPAddresses", "KeyManagement", "Kubernetes", "Kyverno", "Notation", "NotationOnline", "NotationVerifier",
-            "OCI", "OCIRegistry", "PKI", "Prewarming", "ProviderServer", "Quotation", "ServiceLogging",
-            "ServiceMetrics", "SharedCache", "Sigstore", "SigstoreTrust", "StrictJSON", "TUF", "Verification",
-            lifecycle, logging,
+            "Azure", "CMemory", "Concurrency", "ConfigurationModel", "CosignVerifier", "CustomResources", "Encoding",
+            "Expressions", "Gatekeeper", "HTTP", "IPAddresses", "KeyManagement", "Kubernetes", "Kyverno", "Notation",
+            "NotationOnline", "NotationVerifier", "OCI", "OCIRegistry", "PKI", "Prewarming", "ProviderServer",
+            "Quotation", "ServiceLogging", "ServiceMetrics", "SharedCache", "Sigstore", "SigstoreTrust", "StrictJSON",
+            "TUF", "Verification", lifecycle, logging,
         ]),
     .executableTarget(
         name: "countersign",
@@ -198,6 +202,11 @@ var targets: [Target] = [
             "Verification", lifecycle, logging,
         ],
         path: "Tests/ProviderTestSupport", swiftSettings: strict),
+    // A whole Sigstore instance in the test's process, and what is signed with it.
+    .target(
+        name: "SigstoreTestSupport",
+        dependencies: ["Encoding", "PKI", "Sigstore", "StrictJSON", "TestSupport", crypto],
+        path: "Tests/SigstoreTestSupport", swiftSettings: strict),
     // Azure on loopback as a process (`make demo-azure`).
     .executableTarget(
         name: "azure-emulator", dependencies: ["TestSupport", argumentParser], path: "Tests/AzureEmulatorCommand",
@@ -230,7 +239,9 @@ var targets: [Target] = [
     tests("OCIRegistryTests", ["Concurrency", "HTTP", "OCI", "OCIRegistry", "TestSupport"]),
     tests("PKITests", ["Encoding", "PKI", "TestSupport"]),
     tests("NotationTests", ["Encoding", "Notation", "OCI", "PKI", "StrictJSON", "TestSupport"]),
-    tests("SigstoreTests", ["Encoding", "Expressions", "PKI", "Sigstore", "StrictJSON", "TestSupport", crypto]),
+    tests(
+        "SigstoreTests",
+        ["Encoding", "Expressions", "PKI", "Sigstore", "SigstoreTestSupport", "StrictJSON", "TestSupport", crypto]),
     tests("NotationOnlineTests", ["HTTP", "Notation", "NotationOnline", "PKI", "TestSupport"]),
     tests("ConformanceTests", ["HTTP", "Notation", "NotationOnline", "OCI", "StrictJSON", "TestSupport"]),
     tests("TUFTests", ["Files", "StrictJSON", "TUF", "TestSupport"]),
@@ -273,21 +284,29 @@ var targets: [Target] = [
             "Verification", logging,
         ]),
     tests("NotationVerifierTests", ["KeyManagement", "Notation", "NotationVerifier", "PKI", "TestSupport"]),
+    tests(
+        "CosignVerifierTests",
+        [
+            "ConfigurationModel", "CosignVerifier", "Encoding", "Expressions", "KeyManagement", "OCI", "PKI",
+            "ServiceMetrics", "Sigstore", "SigstoreTestSupport",
+            "SigstoreTrust", "StrictJSON", "TestSupport", "Verification",
+        ]),
     tests("SharedCacheTests", ["ConfigurationModel", "OCI", "OCIRegistry", "SharedCache", "StrictJSON", crypto]),
     tests("PrewarmingTests", ["Prewarming", "TestSupport", "Verification"]),
     tests(
         "CountersignServiceTests",
         [
-            "ConfigurationModel", "CountersignService", "Encoding", "KeyManagement", "OCI", "OCIRegistry", "PKI",
-            "ServiceMetrics", "Sigstore", "SigstoreTrust", "StrictJSON", "TUF", "TestSupport", "Verification", logging,
+            "ConfigurationModel", "CosignVerifier", "CountersignService", "Encoding", "KeyManagement", "OCI",
+            "OCIRegistry", "PKI", "ServiceMetrics", "Sigstore", "SigstoreTrust", "StrictJSON", "TUF", "TestSupport",
+            "Verification", logging,
         ]),
     tests(
         "IntegrationTests",
         [
             "Concurrency", "ConfigurationModel", "CountersignService", "CustomResources", "HTTP", "Kubernetes",
             "Kyverno", "Notation", "NotationOnline", "OCI", "OCIRegistry", "PKI", "ProviderServer", "Redis",
-            "ServiceLogging", "ServiceMetrics", "SharedCache", "Sigstore", "StrictJSON", "TestSupport", "Verification",
-            lifecycle, logging, nio, nioSSL,
+            "ServiceLogging", "ServiceMetrics", "SharedCache", "Sigstore", "SigstoreTestSupport", "StrictJSON",
+            "TestSupport", "Verification", lifecycle, logging, nio, nioSSL,
         ]),
 ]
 

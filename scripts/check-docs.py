@@ -21,7 +21,7 @@ OTHERS = {
 # Where the Rego of the templates and the sources are.
 SPEAKING = [*ROOT.glob("Sources/**/*.swift"), *ROOT.glob("rego/lib/*.rego"), *ROOT.glob("rego/*/policy.rego")]
 # Paths that the documentation may name and that are made, or are examples.
-MADE = re.compile(r"^(Sources/(Cosign|AWS)|Tests/CosignTests|manifests/overlays/example/tls)")
+MADE = re.compile(r"^(Sources/(SBOM|AWS)|Tests/SBOMTests|manifests/overlays/example/tls)")
 FOLDERS = ("Sources", "Tests", "Benchmarks", "Fuzz", "manifests", "rego", "scripts", "demo", "docs")
 
 faults = []

@@ -55,11 +55,24 @@ package enum StoreType: ConfigurationType {
 
 /// The kinds of verifiers.
 package enum VerifierType: ConfigurationType {
-    case notation
+    case notation, cosign
 
-    package var names: [String] { ["notation"] }
+    package var names: [String] {
+        switch self {
+        case .notation: ["notation"]
+        case .cosign: ["cosign"]
+        }
+    }
 
-    package static let expectation = "this verifier is not supported; known is \"notation\""
+    /// The parameter that says whose signatures count for which images.
+    package var policyParameter: String {
+        switch self {
+        case .notation: "trustPolicyDoc"
+        case .cosign: "trustPolicies"
+        }
+    }
+
+    package static let expectation = "this verifier is not supported; known are \"notation\" and \"cosign\""
 }
 
 /// The kinds of policies.

@@ -112,7 +112,9 @@ package struct ServiceConfiguration: Sendable, Equatable {
         guard !verifiers.isEmpty else {
             throw ConfigurationError(
                 path: "verifier.plugins",
-                problem: "names no verifier: add one with \"name\": \"notation\" and a trustPolicyDoc")
+                problem:
+                    "names no verifier: add one with \"name\": \"notation\" and a trustPolicyDoc, or \"cosign\" and trustPolicies"
+            )
         }
         let names = keyManagementProviders.map(\.name)
         if let twice = names.first(where: { name in names.count { $0 == name } > 1 }) {

@@ -98,9 +98,11 @@ package struct ConfigurationBuilder: Sendable {
             let definition = try verifier(plugin, warnings: &warnings)
             if let directories = definition.directories { trusted.add(directories) }
             if let missing = definition.missingProviders(in: trusted).first {
-                throw ConfigurationError(path: "\(plugin.path).trustPolicyDoc", problem: "cannot be served: \(missing)")
+                throw ConfigurationError(
+                    path: "\(plugin.path).\(plugin.type.policyParameter)", problem: "cannot be served: \(missing)")
             }
             warnings += definition.unusableStores(in: trusted)
+            warnings += definition.warnings(about: stores).map { "\(plugin.path): \($0)" }
             verifiers.append(definition.verifier(trusting: trusted, areProvidersAwaited: false))
         }
         let snapshot = ConfigurationSnapshot(

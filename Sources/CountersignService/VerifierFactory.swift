@@ -7,6 +7,7 @@ import NotationVerifier
 import OCI
 import ServiceMetrics
 import StrictJSON
+import Verification
 
 /// Makes verifiers from a configuration.
 struct VerifierFactory {
@@ -22,15 +23,30 @@ struct VerifierFactory {
     /// Makes a verifier of a plugin's entry.
     func make(
         _ plugin: ServiceConfiguration.VerifierPlugin, warnings: inout [String]
+    ) throws(ConfigurationError) -> any VerifierDefinition {
+        switch plugin.type {
+        case .notation: try notation(plugin, warnings: &warnings)
+        case .cosign: try cosign(plugin, warnings: &warnings)
+        }
+    }
+
+    /// The artifact types that a verifier judges, separated by commas.
+    func artifactTypes(
+        _ plugin: ServiceConfiguration.VerifierPlugin, _ reader: inout ConfigurationReader, default usual: String
+    ) throws(ConfigurationError) -> [String] {
+        let types = (try reader.string("artifactTypes") ?? usual).split(separator: ",").map(\.trimmedOfSpaces)
+        guard !types.isEmpty, !types.contains("") else {
+            throw ConfigurationError(path: "\(plugin.path).artifactTypes", problem: "is empty: expected \"\(usual)\"")
+        }
+        return types
+    }
+
+    private func notation(
+        _ plugin: ServiceConfiguration.VerifierPlugin, warnings: inout [String]
     ) throws(ConfigurationError) -> NotationVerifierDefinition {
         var reader = ConfigurationReader(plugin.parameters, path: plugin.path)
         reader.ignore("name", "type", "version", "source", "address", "nestedReferences")
-        let types = (try reader.string("artifactTypes") ?? MediaType.notationSignature)
-            .split(separator: ",").map { String($0.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed()) }
-        guard !types.isEmpty, !types.contains("") else {
-            throw ConfigurationError(
-                path: "\(plugin.path).artifactTypes", problem: "is empty: expected \"\(MediaType.notationSignature)\"")
-        }
+        let types = try artifactTypes(plugin, &reader, default: MediaType.notationSignature)
         guard let policy = reader.value("trustPolicyDoc") else {
             throw ConfigurationError(
                 path: "\(plugin.path).trustPolicyDoc",

@@ -162,7 +162,7 @@ struct ResourceBoard {
             let awaited = definition.missingProviders(in: trusted)
             if hasFormer, !awaited.isEmpty {
                 throw ConfigurationError(
-                    path: "\(plugin.path).trustPolicyDoc",
+                    path: "\(plugin.path).\(plugin.type.policyParameter)",
                     problem: "waits: \(ResourceBoard.sentence(awaited, resource.id.namespace))")
             }
             warnings += definition.unusableStores(in: trusted)
@@ -209,8 +209,14 @@ struct ResourceBoard {
                 policy: try policyInForce(plan, namespace), settings: settings,
                 fingerprint: ingredients.failures.isEmpty ? fingerprint(of: plan) : nil)
         }
-        if case .success(let snapshot) = snapshot, let id = plan.policy {
-            warnings += snapshot.unjudgedTypes.map { "\(id): artifactVerificationPolicies.\($0)" }
+        if case .success(let snapshot) = snapshot {
+            if let id = plan.policy {
+                warnings += snapshot.unjudgedTypes.map { "\(id): artifactVerificationPolicies.\($0)" }
+            }
+            for id in plan.verifiers {
+                let own = verifiers[id]?.value?.definition.warnings(about: snapshot.stores) ?? []
+                warnings += own.map { "\(id): \($0)" }
+            }
         }
         return Scope(snapshot: snapshot, trusted: trusted, ingredients: ingredients)
     }
@@ -275,7 +281,7 @@ struct ResourceBoard {
         }
         guard hasValid else {
             if let firstProblem { throw ConfigurationUnavailable(firstProblem) }
-            throw missing(.verifier, namespace, " with the name notation in its spec, and a trustPolicyDoc")
+            throw missing(.verifier, namespace, " with the name notation or cosign in its spec, and its trust policies")
         }
         return result
     }

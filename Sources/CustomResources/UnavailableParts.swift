@@ -6,6 +6,8 @@ import Verification
 struct UnavailableStore: ReferrerStore {
     let name: String
     let reason: String
+    /// Nobody knows; nothing is said of it.
+    let listsCosignSignatures = true
 
     private func fault<Value>(_ reference: ImageReference) throws(RegistryError) -> Value {
         throw RegistryError(.unavailable, host: reference.endpoint, subject: reference.description, detail: reason)

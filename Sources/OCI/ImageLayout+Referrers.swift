@@ -10,6 +10,9 @@ struct ReferrerFacts: Sendable {
 }
 
 extension ImageLayout {
+    /// The tag is a name in the layout.
+    public var listsCosignSignatures: Bool { true }
+
     /// Every referrer of the subject: of the manifests in `index.json`, and of those in indexes below it (a referrers
     /// tag is one), the ones whose own `subject` has this digest.
     ///

@@ -8,6 +8,10 @@ public protocol ReferrerStore: Sendable {
     /// How this store speaks to registries; `nil` when it speaks to none.
     var transport: RegistryTransport? { get }
 
+    /// Whether ``referrers(of:in:artifactType:deadline:)`` has what is at the tag `sha256-<hex>.sig` of the subject, where
+    /// cosign before version 3 keeps signatures.
+    var listsCosignSignatures: Bool { get }
+
     /// The descriptor of what a reference means. The digest decides when the reference has one.
     func resolve(
         _ reference: ImageReference, deadline: ContinuousClock.Instant
@@ -47,6 +51,9 @@ public protocol ReferrerStore: Sendable {
 extension ReferrerStore {
     /// Speaks to no registry.
     public var transport: RegistryTransport? { nil }
+
+    /// Lists no tags.
+    public var listsCosignSignatures: Bool { false }
 
     /// Keeps nothing.
     public func forget(_ descriptor: Descriptor, of reference: ImageReference) {}

@@ -2,6 +2,9 @@ import HTTP
 import OCI
 
 extension RegistryClient {
+    /// Whether the tag is asked for (``RegistryOptions/cosignSignatures``).
+    public var listsCosignSignatures: Bool { options.cosignSignatures }
+
     /// The manifest at the tag `sha256-<hex>.sig` of a subject, as a referrer; `nil` where there is none, or where no
     /// referrer of its type is asked for.
     ///

@@ -14,11 +14,28 @@ import PKI
 public struct BundleVerifier: Sendable {
     /// What is trusted.
     public let root: TrustedRoot
-    private let memory = CertificateMemory()
+    private let memory: CertificateMemory
 
     /// A verifier. It remembers of the certificates that it has seen what depends on nothing but them: one verifier for
     /// many bundles takes less time than one for each.
-    public init(root: TrustedRoot) { self.root = root }
+    public init(root: TrustedRoot) { self.init(root: root, memory: CertificateMemory()) }
+
+    private init(root: TrustedRoot, memory: CertificateMemory) {
+        self.root = root
+        self.memory = memory
+    }
+
+    /// The same verifier for signatures in the transparency log at one address: entries of other logs of the trusted
+    /// root do not count any more. It shares what it remembers of certificates. Nil when the trusted root has no log
+    /// at this address.
+    public func limited(toLogAt url: String) -> BundleVerifier? {
+        let logs = root.transparencyLogs.filter { $0.isAt(url) }
+        guard !logs.isEmpty else { return nil }
+        let root = TrustedRoot(
+            transparencyLogs: logs, certificateAuthorities: root.certificateAuthorities,
+            certificateLogs: root.certificateLogs, timestampAuthorities: root.timestampAuthorities)
+        return BundleVerifier(root: root, memory: memory)
+    }
 
     /// Verifies a bundle.
     ///

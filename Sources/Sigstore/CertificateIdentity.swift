@@ -130,7 +130,7 @@ public struct CertificateIdentity: Hashable, Sendable {
     }
 
     /// Whether a signer is this one.
-    func accepts(_ signer: SignerIdentity) -> Bool {
+    public func accepts(_ signer: SignerIdentity) -> Bool {
         signer.names.contains { name.accepts($0.text) } && signer.issuer.map(issuer.accepts) ?? false
             && extensions.allSatisfy { name, wanted in signer.extensions[name].map(wanted.accepts) ?? false }
     }

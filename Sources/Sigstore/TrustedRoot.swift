@@ -28,6 +28,18 @@ public struct TransparencyLog: Sendable {
         self.checkpointKeyID = checkpointKeyID
     }
 
+    /// Whether an address is the log's: without regard to slashes at its end, and to the case of scheme and host.
+    func isAt(_ url: String) -> Bool {
+        func parts(_ text: String) -> (String, String) {
+            var text = text[...]
+            while text.last == "/" { text = text.dropLast() }
+            let host = text.firstRange(of: "://").map { text[$0.upperBound...] } ?? text
+            let end = host.firstIndex(of: "/") ?? host.endIndex
+            return (text[..<end].lowercased(), String(text[end...]))
+        }
+        return parts(url) == parts(baseURL)
+    }
+
     /// Host and path, without a scheme: `log2025-1.rekor.sigstore.dev`.
     var origin: String {
         var text = baseURL[...]

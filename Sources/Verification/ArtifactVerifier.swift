@@ -10,6 +10,10 @@ package protocol ArtifactVerifier: Sendable {
     /// The artifact types that it judges; `*` stands for all.
     var artifactTypes: [String] { get }
 
+    /// The type under which the policy counts an artifact of a type: where several forms of one thing have types of
+    /// their own, that of them all.
+    func countedType(of artifactType: String) -> String
+
     /// The report that takes the place of this verifier's judgement when its own policy exempts the image (a trust
     /// policy statement with level `skip`); `nil` when artifacts must be verified. It does not count for other
     /// verifiers.
@@ -36,6 +40,15 @@ extension ArtifactVerifier {
     /// By default a verifier is never degraded.
     package var degradedReason: TransientFault? { nil }
 
+    /// By default each type counts as itself.
+    package func countedType(of artifactType: String) -> String { artifactType }
+
+    /// The types under which the policy counts what it judges, each once.
+    package var countedTypes: [String] {
+        var seen: Set<String> = []
+        return artifactTypes.map(countedType).filter { seen.insert($0).inserted }
+    }
+
     /// Whether this verifier judges artifacts of the type.
     package func canVerify(artifactType: String) -> Bool {
         artifactTypes.contains { $0 == "*" || $0 == artifactType }
@@ -47,6 +60,9 @@ package enum ArtifactOutcome: Sendable {
     /// A definite judgement. `validUntil` is the earliest moment that can change it (the expiry of a certificate or
     /// of the signature, the next update of a revocation list); `nil` when none is known.
     case judged(VerifierReport, validUntil: Date?)
+    /// The artifact is none of what this verifier is for, although it is of a type that it judges: an attestation in a
+    /// bundle, where signatures are looked for. It counts neither for the image nor against it.
+    case notJudged
     /// No judgement: something failed that says nothing about the artifact.
     case fault(TransientFault)
 }

@@ -10,6 +10,8 @@ package enum FailureClass: String, Sendable, Hashable, CaseIterable {
     case trustPolicy = "trust policy"
     /// A validation of its signature failed.
     case integrity, authenticity, authenticTimestamp, expiry, revocation
+    /// Its signature, or the certificate that it was made with, is not proven to be in a transparency log.
+    case transparency
     /// Its signature failed beside the validations: it cannot be read, is about something else, or lacks what is asked
     /// for.
     case signature

@@ -48,7 +48,7 @@ extension Pipeline {
     ) -> [VerifierReport] {
         let missing = snapshot.policy.missingTypes(in: evidence)
         guard !evidence.outcomes.isEmpty else {
-            let own = verifier.artifactTypes.first { $0 != "*" }
+            let own = verifier.countedTypes.first { $0 != "*" }
             return [unsigned(reference, digest, by: verifier, isAlone: isAlone)]
                 + missing.filter { $0 != own }.map { absence(of: $0, verifier, reference, digest) }
         }
@@ -73,9 +73,10 @@ extension Pipeline {
     func unsigned(
         _ reference: ImageReference, _ digest: Digest?, by verifier: (any ArtifactVerifier)?, isAlone: Bool = true
     ) -> VerifierReport {
-        let types = verifier?.artifactTypes ?? []
+        let types = verifier?.countedTypes ?? []
+        let isAboutCosign = types.contains(MediaType.cosignSignature)
         let isAboutSignatures =
-            types.isEmpty || types.contains { $0 == "*" || $0 == MediaType.notationSignature }
+            types.isEmpty || isAboutCosign || types.contains { $0 == "*" || $0 == MediaType.notationSignature }
         let what =
             isAboutSignatures
             ? VerifierReport.unsigned
@@ -85,12 +86,14 @@ extension Pipeline {
         let whom = named.map { ", which the verifier \"\($0.name)\" asks for" } ?? ""
         var report = VerifierReport(
             subject: reference.description, isSuccess: false, verifierName: named?.name, verifierType: named?.type,
-            artifactType: named?.artifactTypes.first { $0 != "*" },
+            artifactType: named?.countedTypes.first { $0 != "*" },
             message: "failed to verify artifact: \(reference)",
             errorReason: "\(what) \"\(name(reference, digest))\"\(whom)",
-            remediation: isAboutSignatures
-                ? "Sign the image with notation or countersign sign, and push the signature to the same repository"
-                : "Attach such an artifact to the image, in the same repository",
+            remediation: isAboutCosign
+                ? "Sign the image with cosign sign; signatures at a tag sha256-….sig are found by stores with cosignEnabled: true only"
+                : isAboutSignatures
+                    ? "Sign the image with notation or countersign sign, and push the signature to the same repository"
+                    : "Attach such an artifact to the image, in the same repository",
             extensions: about(digest))
         report.failureClass = .unsigned
         return report

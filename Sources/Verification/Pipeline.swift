@@ -207,9 +207,12 @@ package struct Pipeline: Sendable {
         let outcome = await verifier.verify(
             artifact: question.artifact, subject: subject, reference: look.reference, store: look.store,
             deadline: look.deadline)
-        var isSuccess = false
-        var isFault = true
-        if case .judged(let report, _) = outcome { (isSuccess, isFault) = (report.isSuccess, false) }
+        let (isSuccess, isFault): (Bool, Bool)
+        switch outcome {
+        case .judged(let report, _): (isSuccess, isFault) = (report.isSuccess, false)
+        case .fault: (isSuccess, isFault) = (false, true)
+        case .notJudged: return outcome
+        }
         metrics.observe(
             "ratify_verifier_duration",
             [("verifier", verifier.name), ("success", "\(isSuccess)"), ("error", "\(isFault)")],
@@ -234,6 +237,7 @@ package struct Pipeline: Sendable {
                 report.subjectDigest = digest.description
                 findings[question.verifier, default: Findings()].add(report, type, report.isSuccess)
                 if let until { validUntil = min(validUntil ?? until, until) }
+            case .notJudged: continue
             case .fault(let fault):
                 faults.append(fault)
                 findings[question.verifier, default: Findings()].add(
@@ -251,6 +255,7 @@ package struct Pipeline: Sendable {
         faults += selection.active.compactMap { selection.verifiers[$0].degradedReason }
         var judgement = judgement(on: digest, selection, findings, look.reference)
         (judgement.validUntil, judgement.faults) = (validUntil, faults)
+        judgement.restsOnTag = judgement.reports.contains(where: \.isBoundToTag)
         return judgement
     }
 
@@ -260,7 +265,7 @@ package struct Pipeline: Sendable {
     ) -> Judgement {
         let evidence = selection.verifiers.indices.map { index in
             VerifierEvidence(
-                artifactTypes: selection.verifiers[index].artifactTypes, isWaived: selection.waivers[index] != nil,
+                artifactTypes: selection.verifiers[index].countedTypes, isWaived: selection.waivers[index] != nil,
                 isDegraded: selection.verifiers[index].degradedReason != nil, outcomes: findings[index]?.outcomes ?? [])
         }
         let verdict = snapshot.policy.verdict(on: evidence)

@@ -34,6 +34,9 @@ package struct VerifierReport: Sendable, Hashable {
     /// Whether it failed because what is configured cannot be used, and says nothing of the artifact. Not part of the
     /// answer.
     package var isConfiguration = false
+    /// Whether it holds only for the tag that the image was asked for by: by its digest the image may be judged by other
+    /// rules. Not part of the answer.
+    package var isBoundToTag = false
     /// The verifier's whole outcome, for the command line; not part of the answer to Gatekeeper. A ``Decision`` has
     /// those of all its reports.
     package var details: JSONValue?

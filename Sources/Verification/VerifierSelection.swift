@@ -21,9 +21,10 @@ struct VerifierSelection: Sendable {
         active.filter { artifact.artifactType.map(verifiers[$0].canVerify(artifactType:)) ?? true }
     }
 
-    /// The type under which a verifier judges an artifact. If it is unknown, it is the first type the verifier judges.
+    /// The type under which an artifact counts that a verifier judges. If it is unknown, it is the first type the verifier judges.
     func type(of artifact: Descriptor, for verifier: Int) -> String {
-        artifact.artifactType ?? verifiers[verifier].artifactTypes.first { $0 != "*" } ?? ""
+        let verifier = verifiers[verifier]
+        return verifier.countedType(of: artifact.artifactType ?? verifier.artifactTypes.first { $0 != "*" } ?? "")
     }
 }
 

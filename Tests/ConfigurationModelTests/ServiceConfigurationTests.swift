@@ -98,8 +98,8 @@ import Testing
         ),
         (#"{"store":{"plugins":[{"name":"oras","type":"x"}]}}"#, "store.plugins[0].type is \"x\": this store is not"),
         (
-            #"{"verifier":{"plugins":[{"name":"cosign"}]}}"#,
-            "verifier.plugins[0].name is \"cosign\": this verifier is not"
+            #"{"verifier":{"plugins":[{"name":"sbom"}]}}"#,
+            "verifier.plugins[0].name is \"sbom\": this verifier is not"
         ),
         (#"{"keyManagementProvider":{"plugins":[{"name":"a","type":"vault"}]}}"#, "plugins[0].type is \"vault\""),
     ])

@@ -121,7 +121,7 @@ import Verification
 
     @Test func anInvalidVersionLeavesTheLastGoodOneInForce() throws {
         for (bad, id) in [
-            (try Samples.verifier(level: "lax"), verifier), (try Samples.verifier(type: "cosign"), verifier),
+            (try Samples.verifier(level: "lax"), verifier), (try Samples.verifier(type: "sbom"), verifier),
             (try Samples.policy("most"), policy), (try Samples.policy(signedBy: "both"), policy),
             (try Samples.policy(type: "rego-policy"), policy),
             (try Samples.store(type: "dynamic"), store), (try Samples.provider(value: "no PEM"), provider),
@@ -139,12 +139,12 @@ import Verification
     @Test func unknownTypesAreRefusedWithThoseThatAreKnown() throws {
         var board = Samples.board()
         board.apply(
-            try Samples.store(type: "dynamic"), try Samples.verifier(type: "cosign"),
+            try Samples.store(type: "dynamic"), try Samples.verifier(type: "sbom"),
             try Samples.policy(type: "rego-policy"),
             try Samples.resource(.keyManagementProvider, "ca", ["type": "vault", "parameters": [:]]))
         for (id, words) in [
             (store, ["spec.name is \"dynamic\"", "\"oras\"", "\"oci-layout\""]),
-            (verifier, ["spec.name is \"cosign\"", "\"notation\""]),
+            (verifier, ["spec.name is \"sbom\"", "\"notation\""]),
             (policy, ["spec.type is \"rego-policy\"", "configPolicy"]),
             (provider, ["spec.type is \"vault\"", "\"inline\""]),
         ] {

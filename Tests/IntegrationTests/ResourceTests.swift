@@ -121,7 +121,7 @@ import Testing
                 cluster.apply(.verifier, "aaa", ["name": "sbom", "artifactTypes": .string(types), "parameters": [:]])
             }
             second("application/spdx+json")
-            #expect(try await cluster.has(.verifier, "aaa", error: "known is \"notation\""))
+            #expect(try await cluster.has(.verifier, "aaa", error: "known are \"notation\" and \"cosign\""))
             for types in ["application/spdx+json", "*"] {
                 second(types)
                 expectFault(

@@ -3,6 +3,7 @@ import Expressions
 import Foundation
 import PKI
 import Sigstore
+import SigstoreTestSupport
 import StrictJSON
 import TestSupport
 import Testing

@@ -1,5 +1,6 @@
 import Encoding
 import Sigstore
+import SigstoreTestSupport
 import StrictJSON
 
 /// Where PyPI `sigstore` says something else, by the first column of the table in docs/sigstore.md, which has the reasons.

@@ -1,6 +1,7 @@
 import Encoding
 import PKI
 import Sigstore
+import SigstoreTestSupport
 import StrictJSON
 
 /// A kind of change after which a signature may still verify, and why that is right. Whatever else passes is a defect.

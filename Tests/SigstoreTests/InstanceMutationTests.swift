@@ -1,6 +1,7 @@
 import Foundation
 import PKI
 import Sigstore
+import SigstoreTestSupport
 import StrictJSON
 import TestSupport
 import Testing

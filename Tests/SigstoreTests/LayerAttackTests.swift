@@ -2,6 +2,7 @@ import Encoding
 import Foundation
 import PKI
 import Sigstore
+import SigstoreTestSupport
 import StrictJSON
 import TestSupport
 import Testing

@@ -1,6 +1,7 @@
 import Encoding
 import PKI
 import Sigstore
+import SigstoreTestSupport
 import StrictJSON
 import TestSupport
 

@@ -103,7 +103,7 @@ import Testing
         #expect(
             Set(FailureClass.allCases.map(\.label)) == [
                 "unsigned", "not found", "registry", "trust policy", "integrity", "authenticity", "authenticTimestamp",
-                "expiry", "revocation", "signature", "policy",
+                "expiry", "revocation", "transparency", "signature", "policy",
             ])
     }
 

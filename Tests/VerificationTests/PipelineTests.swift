@@ -76,6 +76,10 @@ struct ScriptedVerifier: ArtifactVerifier {
     var artifactTypes = [ScriptedStore.signatureType]
     var outcomes: [Digest: ArtifactOutcome] = [:]
     var skips = false
+    /// The types that count as another one.
+    var counted: [String: String] = [:]
+
+    func countedType(of artifactType: String) -> String { counted[artifactType] ?? artifactType }
 
     func waiver(for reference: ImageReference) -> VerifierReport? {
         skips ? VerifierReport(subject: reference.description, isSuccess: true, message: "skipped by policy") : nil

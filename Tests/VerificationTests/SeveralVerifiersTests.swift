@@ -140,6 +140,75 @@ import Testing
             ).isSuccess)
     }
 
+    /// What a verifier does not judge is neither for the image nor against it.
+    @Test func whatIsNotJudgedCountsForNothing() async throws {
+        let artifacts = ["signature", "attestation"].map { ScriptedStore.signature($0) }
+        for policy in Self.policies {
+            let good = verifier("a", ["signature": ScriptedVerifier.good(), "attestation": .notJudged])
+            let admitted = try decision(await run(artifacts, [good], policy))
+            #expect(admitted.isSuccess && admitted.reports.count == 1)
+            let bad = verifier("a", ["signature": ScriptedVerifier.bad(), "attestation": .notJudged])
+            #expect(try !decision(await run(artifacts, [bad], policy)).isSuccess)
+            let nothing = verifier("a", ["signature": .notJudged, "attestation": .notJudged])
+            let unsigned = try decision(await run(artifacts, [nothing], policy))
+            #expect(!unsigned.isSuccess && unsigned.failureClass == .unsigned)
+            #expect(unsigned.reason?.hasPrefix("no signature is associated with") == true)
+            // It helps no other verifier either.
+            let both = try decision(
+                await run(
+                    artifacts, [good, verifier("b", ["signature": .notJudged, "attestation": .notJudged])], policy))
+            #expect(!both.isSuccess)
+        }
+        let hidden = verifier("a", ["signature": ScriptedVerifier.fault, "attestation": .notJudged])
+        guard case .fault = try await run(artifacts, [hidden], ConfigPolicy()) else {
+            return #expect(Bool(false), "a fault was decided")
+        }
+    }
+
+    /// Types that count as one are one for the policy, and the others' names are for nothing that it can ask for.
+    @Test func typesThatCountAsOne() async throws {
+        let other = "application/vnd.example.other"
+        var counting = verifier("a", ["good": ScriptedVerifier.good()], types: [ScriptedStore.signatureType, other])
+        counting.counted = [other: ScriptedStore.signatureType]
+        let artifact = ScriptedStore.signature("good", type: other)
+        for policy in Self.policies { #expect(try decision(await run([artifact], [counting], policy)).isSuccess) }
+        let policy = ConfigPolicy(rules: [other: .any], defaultRule: .any)
+        #expect(try !decision(await run([artifact], [counting], policy)).isSuccess)
+        counting.counted = [:]
+        #expect(try decision(await run([artifact], [counting], policy)).isSuccess)
+    }
+
+    /// What holds for a tag alone stands in for nothing that is asked for by digest while the registry is down.
+    @Test(arguments: [true, false]) func admissionsBoundToATag(_ isBound: Bool) async throws {
+        let artifact = ScriptedStore.signature("good")
+        var report = VerifierReport(subject: "r.example/a:v1", isSuccess: true, message: "good")
+        report.isBoundToTag = isBound
+        let verified = VerifiedImages()
+        func service(_ store: ScriptedStore) -> PipelineService {
+            let snapshot = ConfigurationSnapshot(
+                generation: 1, stores: [store],
+                verifiers: [verifier("a", ["good": .judged(report, validUntil: nil)])], policy: ConfigPolicy(),
+                settings: ServiceSettings(staleIfError: .seconds(600)))
+            return PipelineService(
+                source: PipelineServiceTests.Source(current: .success(snapshot)),
+                cache: DecisionCache(timeToLive: .zero), metrics: MetricsRegistry(), verified: verified)
+        }
+        let up = service(ScriptedStore(listing: .success([artifact])))
+        guard
+            case .decided(let decision) = try await up.verify(
+                ImageKey(parsing: "r.example/a:v1"), deadline: .now + .seconds(5))
+        else { return #expect(Bool(false), "not decided") }
+        #expect(decision.isSuccess)
+        let down = service(
+            ScriptedStore(resolution: .failure(RegistryError(.unavailable, host: "r.example", detail: "down"))))
+        let answer = try await down.verify(
+            ImageKey(parsing: "r.example/a@\(ScriptedStore.image.digest)"), deadline: .now + .seconds(5))
+        switch answer {
+        case .decided(let stale): #expect(!isBound && stale.isSuccess && stale.isStale)
+        default: #expect(isBound, "\(answer)")
+        }
+    }
+
     @Test func withoutVerifiersNothingIsAdmitted() async throws {
         for policy in Self.policies + [ConfigPolicy(rules: [:], defaultRule: .any)] {
             let decision = try decision(await run([ScriptedStore.signature("good")], [], policy))

@@ -7,47 +7,49 @@ import TestSupport
 
 extension TestInstance {
     /// The logs that a signature can be put into, by the kind of the entry.
-    enum Log: String, CaseIterable, Sendable {
+    package enum Log: String, CaseIterable, Sendable {
         case hashedRekord1 = "hashedrekord 0.0.1"
         case dsse1 = "dsse 0.0.1"
         case inToto2 = "intoto 0.0.2"
         case hashedRekord2 = "hashedrekord 0.0.2"
         case dsse2 = "dsse 0.0.2"
 
-        var kind: String { String(rawValue.split(separator: " ")[0]) }
-        var version: String { String(rawValue.split(separator: " ")[1]) }
-        var isVersion2: Bool { self == .hashedRekord2 || self == .dsse2 }
+        package var kind: String { String(rawValue.split(separator: " ")[0]) }
+        package var version: String { String(rawValue.split(separator: " ")[1]) }
+        package var isVersion2: Bool { self == .hashedRekord2 || self == .dsse2 }
     }
 
     /// What is made, and how.
-    struct Options: Sendable {
-        var artifact = Array("the artifact\n".utf8)
+    package struct Options: Sendable {
+        package var artifact = Array("the artifact\n".utf8)
         /// The predicate type of a statement about the artifact; nil for a signature over the artifact itself.
-        var predicateType: String?
+        package var predicateType: String?
         /// The statement itself, instead of one about the artifact.
-        var statement: JSONValue?
-        var payloadType = "application/vnd.in-toto+json"
-        var key: PublicKey.Kind = .ec(.p256)
-        var scheme: SignatureAlgorithm.Scheme?
+        package var statement: JSONValue?
+        package var payloadType = "application/vnd.in-toto+json"
+        package var key: PublicKey.Kind = .ec(.p256)
+        package var scheme: SignatureAlgorithm.Scheme?
         /// The managed key that signs; nil for a certificate.
-        var managedKey: PrivateKey?
-        var leaf = Leaf()
-        var logs: [Log] = [.hashedRekord1]
-        var timestamps = 0
-        var timestampOffset: TimeInterval = 10
-        var integratedOffset: TimeInterval = 20
-        var version = "0.3"
-        var hasPromise = true
+        package var managedKey: PrivateKey?
+        package var leaf = Leaf()
+        package var logs: [Log] = [.hashedRekord1]
+        package var timestamps = 0
+        package var timestampOffset: TimeInterval = 10
+        package var integratedOffset: TimeInterval = 20
+        package var version = "0.3"
+        package var hasPromise = true
         /// Lines to put below each checkpoint, made from its text.
-        var moreSignatures: (@Sendable (String) throws -> String)?
+        package var moreSignatures: (@Sendable (String) throws -> String)?
         /// Changes of an entry's body before it is logged.
-        var changeBody: (@Sendable (inout JSONValue) -> Void)?
+        package var changeBody: (@Sendable (inout JSONValue) -> Void)?
         /// Whether the promise of a certificate transparency log is in the certificate.
-        var isCertificateLogged = true
+        package var isCertificateLogged = true
+
+        package init() {}
     }
 
     /// Signs, as a signer does with this instance, and gives the bundle.
-    func sign(_ options: Options = Options()) throws -> JSONValue {
+    package func sign(_ options: Options = Options()) throws -> JSONValue {
         let key = try options.managedKey ?? PrivateKey.generate(options.key)
         let scheme = options.scheme ?? key.publicKey.usualScheme
         var leaf = options.leaf
@@ -118,11 +120,11 @@ extension TestInstance {
     }
 
     /// A TimeStampResp around a token.
-    static func response(_ token: [UInt8]) -> [UInt8] {
+    package static func response(_ token: [UInt8]) -> [UInt8] {
         DERWriter.sequence([DERWriter.sequence([DERWriter.integer(0)]), token])
     }
 
-    func statement(about artifact: [UInt8], _ predicateType: String) -> JSONValue {
+    package func statement(about artifact: [UInt8], _ predicateType: String) -> JSONValue {
         [
             "_type": "https://in-toto.io/Statement/v1",
             "subject": [["name": "app", "digest": ["sha256": .string(Hex.text(Self.sha256(artifact)))]]],
@@ -196,7 +198,7 @@ extension TestInstance {
     }
 
     /// A log's entry with this body.
-    func entry(_ log: Log, body: [UInt8], _ options: Options = Options()) throws -> JSONValue {
+    package func entry(_ log: Log, body: [UInt8], _ options: Options = Options()) throws -> JSONValue {
         let (root, hashes) = Self.tree(around: body)
         let identifier = log.isVersion2 ? rekor2KeyID : Self.sha256(rekorKey.publicKey.spkiDER)
         let host = log.isVersion2 ? rekor2Host : rekorHost
@@ -231,13 +233,13 @@ extension TestInstance {
 
     // MARK: Verifying
 
-    static let identity = CertificateIdentity(
+    package static let identity = CertificateIdentity(
         name: .exactly(Leaf().subject), issuer: .exactly(Leaf().issuer))
 
-    static let policy = BundlePolicy(identities: [identity])
+    package static let policy = BundlePolicy(identities: [identity])
 
     /// Verifies a bundle of this instance.
-    func verify(
+    package func verify(
         _ bundle: JSONValue, artifact: [UInt8] = Options().artifact, policy: BundlePolicy = Self.policy,
         root: TrustedRoot? = nil
     ) throws -> BundleOutcome {
@@ -246,7 +248,7 @@ extension TestInstance {
     }
 
     /// What refuses a bundle, as `step kind`; empty when nothing does.
-    func refusal(
+    package func refusal(
         _ bundle: JSONValue, artifact: [UInt8] = Options().artifact, policy: BundlePolicy = Self.policy,
         root: TrustedRoot? = nil
     ) throws -> String {
@@ -255,7 +257,7 @@ extension TestInstance {
     }
 
     /// An error as `step kind`.
-    static func name(_ error: (any StepError)?) -> String {
+    package static func name(_ error: (any StepError)?) -> String {
         switch error {
         case let error as BundleError: "bundle \(error.kind.rawValue)"
         case let error as SigningKeyError: "signingKey \(error.kind.rawValue)"

@@ -8,20 +8,20 @@ import TestSupport
 
 /// A whole Sigstore instance in the test's process: an authority for certificates with its transparency log, Rekor v1
 /// and v2, a timestamp authority, and a signer. Everything that it makes can be made wrong.
-struct TestInstance: Sendable {
+package struct TestInstance: Sendable {
     /// When everything of the instance begins to be valid.
-    static let beginning = Date(timeIntervalSince1970: 1_767_225_600)  // 2026-01-01T00:00:00Z
+    package static let beginning = Date(timeIntervalSince1970: 1_767_225_600)  // 2026-01-01T00:00:00Z
     /// When signatures are made.
-    static let signingTime = beginning.addingTimeInterval(86_400)
+    package static let signingTime = beginning.addingTimeInterval(86_400)
 
-    let name: String
-    let fulcio: TestSupport.CertificateAuthority
-    let certificateLogKey: PrivateKey
-    let rekorKey: PrivateKey
-    let rekor2Key: PrivateKey
-    let timestampSigner: Identity
+    package let name: String
+    package let fulcio: TestSupport.CertificateAuthority
+    package let certificateLogKey: PrivateKey
+    package let rekorKey: PrivateKey
+    package let rekor2Key: PrivateKey
+    package let timestampSigner: Identity
 
-    init(_ name: String = "test") throws {
+    package init(_ name: String = "test") throws {
         self.name = name
         func authority(_ part: String) -> CertificateTemplate {
             var template = CertificateTemplate.authority("\(name) \(part)")
@@ -43,13 +43,13 @@ struct TestInstance: Sendable {
 
     // MARK: The trusted root
 
-    static func sha256(_ bytes: [UInt8]) -> [UInt8] { Array(SHA256.hash(data: bytes)) }
+    package static func sha256(_ bytes: [UInt8]) -> [UInt8] { Array(SHA256.hash(data: bytes)) }
 
-    var rekorHost: String { "rekor.\(name).example" }
-    var rekor2Host: String { "log2026.rekor.\(name).example" }
+    package var rekorHost: String { "rekor.\(name).example" }
+    package var rekor2Host: String { "log2026.rekor.\(name).example" }
 
     /// The key of Rekor v2 in signed notes (C2SP `signed-note`).
-    var rekor2KeyID: [UInt8] {
+    package var rekor2KeyID: [UInt8] {
         Self.sha256(Array("\(rekor2Host)\n".utf8) + [0x01] + rekor2Key.publicKey.keyBytes)
     }
 
@@ -76,7 +76,7 @@ struct TestInstance: Sendable {
     }
 
     /// The trusted root as JSON, to be changed.
-    var rootJSON: JSONValue {
+    package var rootJSON: JSONValue {
         [
             "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
             "tlogs": [
@@ -89,7 +89,7 @@ struct TestInstance: Sendable {
         ]
     }
 
-    func root(_ change: (inout JSONValue) -> Void = { _ in }) throws -> TrustedRoot {
+    package func root(_ change: (inout JSONValue) -> Void = { _ in }) throws -> TrustedRoot {
         var json = rootJSON
         change(&json)
         return try TrustedRoot(parsing: json.bytes)
@@ -98,29 +98,31 @@ struct TestInstance: Sendable {
     // MARK: Certificates
 
     /// What a signing certificate says.
-    struct Leaf: Sendable {
-        var subject = "https://example.org/app/.github/workflows/release.yaml@refs/heads/main"
-        var issuer = "https://issuer.example"
+    package struct Leaf: Sendable {
+        package var subject = "https://example.org/app/.github/workflows/release.yaml@refs/heads/main"
+        package var issuer = "https://issuer.example"
         /// The subject alternative names; the subject as a URI when nil.
-        var names: [[UInt8]]?
-        var extensions: [TestExtension] = []
-        var purposes = [ExtendedKeyUsage.codeSigning]
-        var isAuthority = false
-        var validity: ClosedRange<TimeInterval> = 0...600
+        package var names: [[UInt8]]?
+        package var extensions: [TestExtension] = []
+        package var purposes = [ExtendedKeyUsage.codeSigning]
+        package var isAuthority = false
+        package var validity: ClosedRange<TimeInterval> = 0...600
         /// Who promises that the certificate is logged; nil for nobody.
-        var certificateLog: PrivateKey?
-        var timestampOffset: TimeInterval = 0
+        package var certificateLog: PrivateKey?
+        package var timestampOffset: TimeInterval = 0
         /// Whether the promise is there a second time, with another time under the same signature.
-        var hasAlteredPromise = false
+        package var hasAlteredPromise = false
         /// Extensions of the promise (RFC 6962, section 3.2).
-        var promiseExtensions: [UInt8] = []
+        package var promiseExtensions: [UInt8] = []
         /// Who issues it; the instance's authority when nil.
-        var authority: TestSupport.CertificateAuthority?
+        package var authority: TestSupport.CertificateAuthority?
+
+        package init() {}
     }
 
-    static func uri(_ text: String) -> [UInt8] { DERWriter.element(DER.context(6), Array(text.utf8)) }
+    package static func uri(_ text: String) -> [UInt8] { DERWriter.element(DER.context(6), Array(text.utf8)) }
 
-    func certificate(for key: PublicKey, _ leaf: Leaf) throws -> Certificate {
+    package func certificate(for key: PublicKey, _ leaf: Leaf) throws -> Certificate {
         var template = CertificateTemplate(
             subject: [],
             extensions: [
@@ -173,7 +175,7 @@ struct TestInstance: Sendable {
     // MARK: Logs
 
     /// A log's tree around one entry: the entry's proof and the tree's hash.
-    static func tree(
+    package static func tree(
         around entry: [UInt8], index: Int = 3, size: Int = 7
     ) -> (root: [UInt8], hashes: [[UInt8]]) {
         var leaves = (0..<size).map { sha256([0x00] + Array("other entry \($0)".utf8)) }
@@ -199,25 +201,18 @@ struct TestInstance: Sendable {
     }
 
     /// A checkpoint's text, and the line of one signature.
-    static func note(_ origin: String, size: Int, root: [UInt8]) -> String {
+    package static func note(_ origin: String, size: Int, root: [UInt8]) -> String {
         "\(origin)\n\(size)\n\(Base64.encode(root))\n"
     }
 
-    static func signatureLine(_ name: String, _ keyID: [UInt8], _ signature: [UInt8]) -> String {
+    package static func signatureLine(_ name: String, _ keyID: [UInt8], _ signature: [UInt8]) -> String {
         "\u{2014} \(name) \(Base64.encode(Array(keyID.prefix(4)) + signature))\n"
     }
 }
 
 extension JSONValue {
-    /// The compact text.
-    var bytes: [UInt8] {
-        var output: [UInt8] = []
-        write(to: &output)
-        return output
-    }
-
     /// The value at a path, which must be there: `["verificationMaterial", "tlogEntries", "0", "logIndex"]`.
-    subscript(path: [String]) -> JSONValue {
+    package subscript(path: [String]) -> JSONValue {
         get {
             guard let first = path.first else { return self }
             let rest = Array(path.dropFirst())
@@ -254,7 +249,7 @@ extension JSONValue {
     }
 
     /// Removes a member.
-    mutating func remove(_ path: [String]) {
+    package mutating func remove(_ path: [String]) {
         guard let last = path.last, case .object(var object) = self[Array(path.dropLast())] else { return }
         object[last] = nil
         self[Array(path.dropLast())] = .object(object)

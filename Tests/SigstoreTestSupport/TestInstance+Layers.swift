@@ -7,22 +7,27 @@ import TestSupport
 
 extension TestInstance {
     /// The image that is signed.
-    static let image = ArtifactDigest(of: Array("the image's manifest".utf8))
+    package static let image = ArtifactDigest(of: Array("the image's manifest".utf8))
 
     /// A signature of cosign as a layer of its manifest.
-    struct Layer: Sendable {
-        var payload: [UInt8]
-        var annotations: [String: String]
+    package struct Layer: Sendable {
+        package var payload: [UInt8]
+        package var annotations: [String: String]
+
+        package init(payload: [UInt8], annotations: [String: String]) {
+            self.payload = payload
+            self.annotations = annotations
+        }
 
         /// The JSON of an annotation, to be changed.
-        subscript(json name: String) -> JSONValue {
+        package subscript(json name: String) -> JSONValue {
             get { (try? StrictJSON.parse(Array((annotations[name] ?? "null").utf8))) ?? .null }
             set { annotations[name] = newValue.text }
         }
     }
 
     /// The payload that cosign signs.
-    static func payload(
+    package static func payload(
         _ image: ArtifactDigest = image, annotations: JSONValue = .null, reference: String = "registry.example/app"
     ) -> JSONValue {
         [
@@ -36,11 +41,11 @@ extension TestInstance {
 
     /// Signs an image as cosign did before version 3. Of the options those that are about bundles and statements play no
     /// part.
-    func signLayer(_ options: Options = Options(), payload: JSONValue = payload()) throws -> Layer {
+    package func signLayer(_ options: Options = Options(), payload: JSONValue = payload()) throws -> Layer {
         try signLayer(options, bytes: payload.bytes)
     }
 
-    func signLayer(_ options: Options, bytes payload: [UInt8]) throws -> Layer {
+    package func signLayer(_ options: Options, bytes payload: [UInt8]) throws -> Layer {
         var options = options
         options.artifact = payload
         options.version = "0.1"
@@ -72,7 +77,7 @@ extension TestInstance {
         return layer
     }
 
-    func verify(
+    package func verify(
         _ layer: Layer, image: ArtifactDigest = image, policy: BundlePolicy = policy, root: TrustedRoot? = nil
     ) throws -> BundleOutcome {
         BundleVerifier(root: try root ?? self.root()).verify(
@@ -80,7 +85,7 @@ extension TestInstance {
     }
 
     /// What refuses a layer, as `step kind`; empty when nothing does.
-    func refusal(
+    package func refusal(
         _ layer: Layer, image: ArtifactDigest = image, policy: BundlePolicy = policy, root: TrustedRoot? = nil
     ) throws -> String {
         let outcome = try verify(layer, image: image, policy: policy, root: root)
@@ -88,7 +93,7 @@ extension TestInstance {
     }
 
     /// A bundle that signs an image, as cosign 3 makes it.
-    func signImage(
+    package func signImage(
         _ options: Options = Options(), _ image: ArtifactDigest = image, annotations: JSONValue? = nil,
         predicateType: String = CosignMediaType.signaturePredicate
     ) throws -> JSONValue {
@@ -104,7 +109,7 @@ extension TestInstance {
     }
 
     /// What refuses a bundle as the signature of an image.
-    func refusal(
+    package func refusal(
         imageBundle bundle: JSONValue, image: ArtifactDigest = image, policy: BundlePolicy = policy
     ) throws -> String {
         let outcome = BundleVerifier(root: try root()).verify(
