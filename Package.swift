@@ -179,8 +179,8 @@ var targets: [Target] = [
     .executableTarget(
         name: "countersign",
         dependencies: [
-            "CountersignService", "Audit", "Encoding", "Expressions", "Quotation", "Sigstore", "SigstoreTrust",
-            argumentParser,
+            "CountersignService", "Audit", "CosignVerifier", "Encoding", "Expressions", "Quotation", "Sigstore",
+            "SigstoreTrust", argumentParser,
         ],
         swiftSettings: strict,
         linkerSettings: releaseLink),

@@ -90,7 +90,9 @@ extension Pipeline {
             message: "failed to verify artifact: \(reference)",
             errorReason: "\(what) \"\(name(reference, digest))\"\(whom)",
             remediation: isAboutCosign
-                ? "Sign the image with cosign sign; signatures at a tag sha256-….sig are found by stores with cosignEnabled: true only"
+                ? "Sign the image with cosign sign"
+                    + (snapshot.stores.allSatisfy(\.listsCosignSignatures)
+                        ? "" : "; signatures at a tag sha256-….sig are found by stores with cosignEnabled: true only")
                 : isAboutSignatures
                     ? "Sign the image with notation or countersign sign, and push the signature to the same repository"
                     : "Attach such an artifact to the image, in the same repository",

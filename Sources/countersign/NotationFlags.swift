@@ -1,11 +1,14 @@
-/// The ways in which notation's flags are written that the argument parser does not know: Go's switches take `=true`
+/// The ways in which the flags of notation and cosign are written that the argument parser does not know: Go's switches take `=true`
 /// and `=false`, and `--oci-layout` is a switch where the trust policy's scope is given.
 enum NotationFlags {
     /// Why an option that is for a plugin is refused.
     static let noPlugins = "countersign runs no plugins; leave the option out, or use notation where a plugin is needed"
 
     private static let commands: Set = ["verify", "sign", "discover", "list", "ls", "inspect", "resolve"]
-    private static let switches: Set = ["--insecure-registry", "--plain-http", "--verbose", "--debug"]
+    private static let switches: Set = [
+        "--insecure-registry", "--plain-http", "--verbose", "--debug", "--insecure-ignore-tlog",
+        "--insecure-ignore-sct",
+    ]
     /// Go's `strconv.ParseBool`.
     private static let yes: Set = ["1", "t", "T", "TRUE", "true", "True"]
     private static let no: Set = ["0", "f", "F", "FALSE", "false", "False"]

@@ -60,6 +60,11 @@ enum Terminal {
     static func flush() { fflush(nil) }
 }
 
+extension String {
+    /// The text with spaces behind it, one at least.
+    func padded(to width: Int) -> String { self + String(repeating: " ", count: max(1, width - count)) }
+}
+
 /// The system's call, where `write` is a name of our own.
 private func systemWrite(_ descriptor: Int32, _ bytes: UnsafeRawPointer?, _ count: Int) -> Int {
     write(descriptor, bytes, count)

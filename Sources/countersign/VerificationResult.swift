@@ -63,12 +63,23 @@ struct VerificationResult {
                 case .misconfigured: Self.mending
                 default: decision.reports.first { !$0.isSuccess }?.remediation
                 }
-            signatures = decision.details
+            signatures = decision.details.flatMap(Self.each)
             isSkipped = decision.isSuccess && !decision.reports.contains { $0.isSuccess && $0.referenceDigest != nil }
         case .fault(let fault):
             verdict = fault.isConfiguration ? .misconfigured : .undetermined
             error = fault.description
             remediation = fault.isConfiguration ? Self.mending : fault.remediation
+        }
+    }
+
+    /// The signatures in what a verifier tells of one artifact: cosign keeps several in one.
+    private static func each(_ details: JSONValue) -> [JSONValue] {
+        guard let own = details.object, let several = own["signatures"]?.array else { return [details] }
+        return several.map { signature in
+            var object: JSONObject = [:]
+            for name in ["type", "verifier", "manifest", "trustPolicy"] { object[name] = own[name] }
+            for (name, value) in signature.object?.members ?? [] { object[name] = value }
+            return .object(object)
         }
     }
 
@@ -101,7 +112,9 @@ struct VerificationResult {
         }
         if let error { lines.append("  reason     \(Terminal.plain(error))") }
         if let remediation { lines.append("  what to do \(Terminal.plain(remediation))") }
-        for signature in signatures { lines += VerificationResult.lines(signature) }
+        for signature in signatures {
+            lines += signature["steps"] == nil ? Self.lines(signature) : CosignSignatureText.lines(signature)
+        }
         return lines.joined(separator: "\n") + "\n"
     }
 
@@ -125,7 +138,7 @@ struct VerificationResult {
                 case ("failed", _): .yellow
                 default: .faint
                 }
-            var line = "    " + padded(validation["type"]?.string ?? "", 20) + Terminal.paint(result, colour)
+            var line = "    " + (validation["type"]?.string ?? "").padded(to: 20) + Terminal.paint(result, colour)
             if result == "failed", validation["action"]?.string == "log" { line += " (logged only)" }
             if let message = validation["message"]?.string, !message.isEmpty { line += ": " + Terminal.plain(message) }
             lines.append(line)
@@ -135,9 +148,5 @@ struct VerificationResult {
             lines.append("    " + Terminal.paint("not good: ", .red) + error)
         }
         return lines
-    }
-
-    private static func padded(_ text: String, _ width: Int) -> String {
-        text + String(repeating: " ", count: max(1, width - text.count))
     }
 }

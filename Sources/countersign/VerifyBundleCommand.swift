@@ -1,6 +1,5 @@
 import ArgumentParser
 import Encoding
-import Expressions
 import FoundationEssentials
 import PKI
 import Quotation
@@ -31,19 +30,7 @@ struct VerifyBundleCommand: ParsableCommand {
     @Option(help: ArgumentHelp("The bundle.", valueName: "file"))
     var bundle: String
 
-    @Option(help: ArgumentHelp("Who must have signed: a URI or an e-mail address, exactly.", valueName: "id"))
-    var certificateIdentity: String?
-
-    @Option(
-        help: ArgumentHelp("The same as an expression, which must match the whole identity.", valueName: "expression"))
-    var certificateIdentityRegexp: String?
-
-    @Option(help: ArgumentHelp("Who must have vouched for the identity: an OpenID Connect issuer.", valueName: "url"))
-    var certificateOidcIssuer: String?
-
-    @Option(
-        help: ArgumentHelp("The same as an expression, which must match the whole issuer.", valueName: "expression"))
-    var certificateOidcIssuerRegexp: String?
+    @OptionGroup var signer: IdentityOptions
 
     @Option(help: ArgumentHelp("A public key in PEM that must have signed, instead of an identity.", valueName: "file"))
     var key: String?
@@ -55,12 +42,7 @@ struct VerifyBundleCommand: ParsableCommand {
     var output = OutputFormat.text
 
     func validate() throws {
-        let hasName = certificateIdentity != nil || certificateIdentityRegexp != nil
-        let hasIssuer = certificateOidcIssuer != nil || certificateOidcIssuerRegexp != nil
-        guard certificateIdentity == nil || certificateIdentityRegexp == nil,
-            certificateOidcIssuer == nil || certificateOidcIssuerRegexp == nil
-        else { throw ValidationError("give an identity, or an issuer, exactly or as an expression, not both") }
-        guard key == nil ? hasName && hasIssuer : !hasName && !hasIssuer else {
+        guard key == nil ? signer.isComplete : !signer.isGiven else {
             throw ValidationError(
                 "say who must have signed: --certificate-identity and --certificate-oidc-issuer, or --key alone")
         }
@@ -111,18 +93,7 @@ struct VerifyBundleCommand: ParsableCommand {
                 throw CommandFailure(.notVerified, "--key \(key.quotedPath): \(error)")
             }
         }
-        let identity = CertificateIdentity(
-            name: try match(certificateIdentity, certificateIdentityRegexp, "--certificate-identity-regexp"),
-            issuer: try match(certificateOidcIssuer, certificateOidcIssuerRegexp, "--certificate-oidc-issuer-regexp"))
-        for warning in identity.warnings { Terminal.complain("warning: \(warning)") }
-        return BundlePolicy(identities: [identity])
-    }
-
-    private func match(_ exactly: String?, _ expression: String?, _ option: String) throws -> TextMatch {
-        guard let expression else { return .exactly(exactly ?? "") }
-        do { return .matching(try WholeExpression(expression)) } catch {
-            throw CommandFailure(.usage, "\(option) \"\(expression.quoted)\": \(error)")
-        }
+        return BundlePolicy(identities: [try signer.identity()])
     }
 
     // MARK: What came of it
@@ -151,10 +122,6 @@ struct VerifyBundleCommand: ParsableCommand {
             print("  logged by             \(Terminal.plain(entry.log)), entry \(entry.logIndex)")
         }
     }
-}
-
-extension String {
-    fileprivate func padded(to width: Int) -> String { self + String(repeating: " ", count: max(1, width - count)) }
 }
 
 extension BundleOutcome {

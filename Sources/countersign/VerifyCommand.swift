@@ -21,6 +21,13 @@ struct VerifyCommand: AsyncParsableCommand {
               countersign verify registry.example.com/app:v1 --trust-policy trustpolicy.json --trust-store truststore
               countersign verify registry.example.com/app:v1 --config config.json --output json
               countersign verify example.com/app:v1 --oci-layout ./layout --trust-policy policy.json --trust-store truststore
+              countersign verify --key cosign.pub registry.example.com/app:v1
+              countersign verify --certificate-identity=https://github.com/example/app/.github/workflows/release.yaml@refs/heads/main \
+                --certificate-oidc-issuer=https://token.actions.githubusercontent.com registry.example.com/app:v1
+
+            Options of cosign make it verify cosign's signatures and bundles, and
+            nothing else. They mean what they mean to cosign but for expressions:
+            these must match the whole text, where cosign's match any part of it.
 
             EXIT STATUS
               0 verified; 1 not verified; 2 wrong usage, or something configured cannot be used; 3 could not be determined
@@ -28,6 +35,7 @@ struct VerifyCommand: AsyncParsableCommand {
 
     @OptionGroup var image: ReferenceArgument
     @OptionGroup var store: StoreOptions
+    @OptionGroup(title: "Options of cosign") var cosign: CosignOptions
 
     @Option(
         name: [.customShort("c"), .long],
@@ -81,6 +89,18 @@ struct VerifyCommand: AsyncParsableCommand {
         guard (1...10_000).contains(maxSignatures) else {
             throw ValidationError("--max-signatures is \(maxSignatures): expected 1 to 10000")
         }
+        if cosign.isGiven {
+            let others = [
+                ("--config", config != nil), ("--trust-policy", trustPolicy != nil),
+                ("--trust-store", trustStore != nil), ("--user-metadata", !userMetadata.isEmpty),
+                ("--scope", scope != nil),
+            ]
+            if let (other, _) = others.first(where: { $0.1 }) {
+                throw ValidationError(
+                    "\(other) beside options of cosign: each kind of signature is verified by itself, so verify twice, or give --config alone"
+                )
+            }
+        }
         if config != nil {
             guard trustPolicy == nil, trustStore == nil, !store.isGiven, scope == nil, userMetadata.isEmpty else {
                 throw ValidationError(
@@ -97,8 +117,14 @@ struct VerifyCommand: AsyncParsableCommand {
         } else {
             (reference, layout) = (try config == nil ? image.parse(for: store) : image.parse(), nil)
         }
-        let result =
-            try await config == nil ? verifyByTrustPolicy(reference, layout) : verifyByConfiguration(reference)
+        let result: VerificationResult
+        if cosign.isGiven {
+            result = try await verifyCosign(reference)
+        } else if config != nil {
+            result = try await verifyByConfiguration(reference)
+        } else {
+            result = try await verifyByTrustPolicy(reference, layout)
+        }
         switch output {
         case .json: print(result.json.prettyText, terminator: "")
         case .text: print(result.text, terminator: "")
@@ -139,6 +165,18 @@ struct VerifyCommand: AsyncParsableCommand {
 
     private func folder() throws(CommandFailure) -> NotationFolder {
         try NotationFolder(environment: ProcessInfo.processInfo.environment)
+    }
+
+    // MARK: As cosign verifies
+
+    private func verifyCosign(_ reference: ImageReference) async throws -> VerificationResult {
+        let snapshot = ConfigurationSnapshot(
+            generation: 1, stores: [try store.open(for: reference, withCosignSignatures: true)],
+            verifiers: [try cosign.verifier()], policy: ConfigPolicy(defaultRule: .any), settings: ServiceSettings(),
+            maximumArtifacts: maxSignatures)
+        let result = await Pipeline(snapshot: snapshot, metrics: MetricsRegistry())
+            .run(reference, deadline: store.deadline())
+        return VerificationResult(reference, result)
     }
 
     // MARK: As serve verifies
