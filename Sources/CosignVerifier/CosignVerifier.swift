@@ -8,8 +8,8 @@ import Verification
 /// Verifies cosign's signatures as one of the pipeline's verifiers: layers of the manifest at an image's `.sig` tag,
 /// and bundles that refer to the image.
 package struct CosignVerifier: ArtifactVerifier {
-    private let definition: CosignVerifierDefinition
-    private let trusted: TrustedCertificates
+    let definition: CosignVerifierDefinition
+    let trusted: TrustedCertificates
     private let areProvidersAwaited: Bool
     package let artifactTypes: [String]
 

@@ -74,7 +74,7 @@ package struct CosignVerifierDefinition: VerifierDefinition {
         }
     }
 
-    private func problems(of policy: CosignTrustPolicy, _ trusted: TrustedCertificates) -> [String] {
+    func problems(of policy: CosignTrustPolicy, _ trusted: TrustedCertificates) -> [String] {
         var problems: [String] = []
         if let root = policy.trustedRoot, trusted.provider(named: root) != nil {
             do throws(Unavailable) { _ = try verifier(of: policy, trusted) } catch {

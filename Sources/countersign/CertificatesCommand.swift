@@ -1,5 +1,6 @@
 import ArgumentParser
 import ConfigurationModel
+import CosignVerifier
 import CountersignService
 import Encoding
 import FoundationEssentials
@@ -15,7 +16,8 @@ import StrictJSON
 struct CertificatesCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "certificates",
-        abstract: "List the trusted certificates: where they come from, until when they last, who uses them.",
+        abstract:
+            "List what is trusted: certificates, cosign's signers, trusted roots; from where, until when, by whom.",
         discussion: """
             Reads the configuration as serve does, and each source once. At the end it says what stops verifying next.
 
@@ -73,17 +75,27 @@ struct CertificatesCommand: AsyncParsableCommand {
         for name in late { Terminal.complain("\(name): did not answer within \(timeout) s") }
         let overview = TrustOverview(
             of: built.snapshot.verifiers, trusting: built.trusted, margin: margin ?? .zero)
+        let cosign = CosignOverview(of: built.snapshot.verifiers, trusting: built.trusted, margin: margin ?? .zero)
         await builder.shutdown()
+        let verdict = overview.verdict == .good && cosign.isLacking ? .lacking : overview.verdict
         switch output {
-        case .json: print(overview.json.prettyText, terminator: "")
-        case .table: print(CertificateTable(overview).text, terminator: "")
+        case .json: print(json(overview, cosign, isGood: verdict == .good).prettyText, terminator: "")
+        case .table: print(CertificateTable(overview, cosign).text, terminator: "")
         }
-        switch overview.verdict {
+        switch verdict {
         case .good: return
         case .lacking: throw ExitCode(ExitStatus.notVerified.rawValue)
         case .unknown: throw ExitCode(ExitStatus.undetermined.rawValue)
         case .misconfigured: throw ExitCode(ExitStatus.usage.rawValue)
         }
+    }
+
+    private func json(_ overview: TrustOverview, _ cosign: CosignOverview, isGood: Bool) -> JSONValue {
+        var object = overview.json.object ?? [:]
+        object["ok"] = .bool(isGood)
+        object["warnings"] = .array((overview.warnings + cosign.warnings).map { .string($0) })
+        object["cosign"] = cosign.json
+        return .object(object)
     }
 }
 
@@ -98,8 +110,12 @@ private struct CertificateTable {
 
     private static let header = ["PROVIDER", "TYPE", "CERTIFICATE", "VALID UNTIL", "DAYS", "STATE"]
     private let overview: TrustOverview
+    private let cosign: CosignOverview
 
-    init(_ overview: TrustOverview) { self.overview = overview }
+    init(_ overview: TrustOverview, _ cosign: CosignOverview) {
+        self.overview = overview
+        self.cosign = cosign
+    }
 
     var text: String {
         let rows = overview.providers.flatMap(rows)
@@ -117,9 +133,12 @@ private struct CertificateTable {
             lines.append(row.colour.map { Terminal.paint(line(row.cells), $0) } ?? line(row.cells))
             lines += row.notes.map { Terminal.paint(margin + $0, .faint) }
         }
-        if rows.isEmpty { lines = ["no key management provider is configured: nothing is trusted"] }
-        lines.append("")
-        for warning in overview.warnings {
+        if rows.isEmpty {
+            lines = cosign.isEmpty ? ["no key management provider is configured: nothing is trusted"] : []
+        }
+        if !lines.isEmpty { lines.append("") }
+        lines += CosignTrustText(cosign).lines
+        for warning in overview.warnings + cosign.warnings {
             lines.append(Terminal.paint("warning: ", .yellow) + Terminal.plain(warning))
         }
         lines.append("next: " + Terminal.plain(overview.next ?? "no certificate is trusted that could still expire"))
@@ -152,6 +171,14 @@ private struct CertificateTable {
                     key.version.isEmpty ? key.name : "\(key.name)/\(key.version)",
                     key.fingerprint.isEmpty ? "" : "sha256 \(key.fingerprint)",
                 ].filter { !$0.isEmpty }.map(Terminal.plain))
+        }
+        if let root = provider.status.trustedRoot {
+            let end = root.validUntil
+            rows.append(
+                Row(
+                    cells: cells(
+                        "trusted root of Sigstore", end.map(UTC.text) ?? "-",
+                        end.map { String(overview.days(until: $0)) } ?? "-", "in force")))
         }
         if rows.isEmpty { rows = [Row(cells: cells("-", "-", "-", "nothing"), colour: .red)] }
         return rows
