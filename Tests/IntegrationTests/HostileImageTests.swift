@@ -83,7 +83,8 @@ import Testing
         }
     }
 
-    @Test func eachLimitHasItsError() async throws {
+    @Test("cosign CVE-2024-29902, Kyverno CVE-2023-42815, CVE-2023-42816: manifests and content without end")
+    func eachLimitHasItsError() async throws {
         try await withRegistry { registry in
             var names: [(Push, String)] = []
             for push in Push.allCases {
@@ -161,7 +162,8 @@ import Testing
     }
 
     /// As many referrers, pages and signatures as the documentation says, and one more of each.
-    @Test func whatIsListedIsBounded() async throws {
+    @Test("cosign CVE-2023-46737, CVE-2024-29903, Kyverno CVE-2023-42813, CVE-2023-42814: signatures without end")
+    func whatIsListedIsBounded() async throws {
         let signers = try Signers.shared.get()
         var paging = FaultyRegistry.Options()
         paging.referrersPageSize = 1

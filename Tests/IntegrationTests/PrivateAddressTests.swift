@@ -9,7 +9,8 @@ import Testing
 /// URLs that strangers supply lead the service nowhere inside the cluster, unless the configuration says so.
 @Suite struct PrivateAddressTests {
     /// A registry that sends blobs elsewhere on this machine.
-    @Test func aRegistryCannotSendUsInside() async throws {
+    @Test("Kyverno CVE-2026-41323: a registry sends us to an address inside")
+    func aRegistryCannotSendUsInside() async throws {
         try await withRegistry { inside in
             try await withRegistry { registry in
                 let app = try Repository("\(registry.endpoint)/app")
@@ -28,7 +29,8 @@ import Testing
     }
 
     /// A registry that names another place for its tokens: credentials do not go there.
-    @Test func aRegistryCannotNameATokenEndpointInside() async throws {
+    @Test("Kyverno CVE-2026-40868: a registry names a token endpoint inside")
+    func aRegistryCannotNameATokenEndpointInside() async throws {
         let inside = try ScriptedServer(answers: [[.reply(200, body: #"{"token":"t"}"#)]])
         defer { inside.stop() }
         try await withRegistry { registry in

@@ -126,7 +126,8 @@ import Testing
         #expect(http.requests.count == 2)
     }
 
-    @Test func refusesAnotherDigestThanTheOneAskedFor() async throws {
+    @Test("Kyverno CVE-2022-47633, CVE-2023-47630, notation-go CVE-2023-33959: another image than the one asked for")
+    func refusesAnotherDigestThanTheOneAskedFor() async throws {
         let other = Digest(of: [1])
         let http = ScriptedHTTP { .answer(200, $0, Self.head) }
         await expectError(.digestMismatch) {
@@ -218,7 +219,8 @@ import Testing
         }
     }
 
-    @Test func checksContentAgainstItsDescriptor() async throws {
+    @Test("Kyverno CVE-2022-47633, CVE-2023-47630: content is what its digest says")
+    func checksContentAgainstItsDescriptor() async throws {
         let http = ScriptedHTTP { .answer(200, $0, body: Sample.image) }
         func fetch(_ descriptor: Descriptor, limit: Int = 1 << 20) async throws -> [UInt8] {
             try await RegistryClient(http: http).blob(

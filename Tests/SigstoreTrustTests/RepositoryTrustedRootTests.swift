@@ -174,7 +174,8 @@ import Testing
         #expect(forgetful.status.trustedRoot?.fingerprint == fingerprint(0))
     }
 
-    @Test func directoryThatCannotBeWritten() async throws {
+    @Test("notation-go CVE-2024-51491: a directory that cannot be written")
+    func directoryThatCannotBeWritten() async throws {
         let directory = try TemporaryDirectory()
         defer { directory.remove() }
         let provider = try provider(directory: directory.write("x", to: "file"))

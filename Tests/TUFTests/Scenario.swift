@@ -29,7 +29,20 @@ struct Scenario: Sendable, CustomTestStringConvertible {
     let differs: String?
     let phases: [Phase]
 
-    var testDescription: String { name }
+    var testDescription: String { Self.published[name].map { "\($0): \(name)" } ?? name }
+
+    /// Under which names attacks of these kinds were published for other clients.
+    static let published: [String: String] = [
+        "rollback_of_the_timestamp": "go-tuf CVE-2022-29173", "rollback_of_the_snapshot": "go-tuf CVE-2022-29173",
+        "rollback_of_the_targets": "go-tuf CVE-2022-29173", "rollback_of_a_delegated_role": "go-tuf CVE-2022-29173",
+        "delegation_after_a_terminating_one": "go-tuf CVE-2024-47534",
+        "delegation_outside_the_paths_of_its_delegator": "go-tuf CVE-2024-47534",
+        "not_json": "go-tuf CVE-2026-23991", "deep_json": "go-tuf CVE-2026-23991",
+        "version_as_a_text": "go-tuf CVE-2026-23991", "threshold_zero": "go-tuf CVE-2026-23992",
+        "threshold_of_a_delegation_not_met": "go-tuf CVE-2026-23992",
+        "target_above_the_repository": "go-tuf CVE-2026-24686",
+        "target_at_the_top_of_the_file_system": "go-tuf CVE-2026-24686",
+    ]
 
     private init(_ value: JSONValue, _ files: [String: [UInt8]]) throws {
         name = try #require(value["name"]?.string)

@@ -13,8 +13,10 @@ import Testing
         let scenarios = try Scenario.made.get()
         #expect(scenarios.filter { $0.name.hasPrefix("good") }.count >= 14)
         #expect(scenarios.filter { !$0.name.hasPrefix("good") }.count >= 60)
+        #expect(Set(Scenario.published.keys).isSubset(of: scenarios.map(\.name)))
         for scenario in scenarios {
             let isAttack = scenario.phases.contains { $0.step != nil }
+            #expect(Scenario.published[scenario.name] == nil || isAttack)
             #expect(isAttack == !scenario.name.hasPrefix("good") || scenario.name == "good_same_version_is_nothing_new")
         }
     }
