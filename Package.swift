@@ -241,7 +241,10 @@ var targets: [Target] = [
     tests("NotationTests", ["Encoding", "Notation", "OCI", "PKI", "StrictJSON", "TestSupport"]),
     tests(
         "SigstoreTests",
-        ["Encoding", "Expressions", "PKI", "Sigstore", "SigstoreTestSupport", "StrictJSON", "TestSupport", crypto]),
+        [
+            "Encoding", "Expressions", "KeyManagement", "PKI", "Sigstore", "SigstoreTestSupport", "SigstoreTrust",
+            "StrictJSON", "TestSupport", crypto,
+        ]),
     tests("NotationOnlineTests", ["HTTP", "Notation", "NotationOnline", "PKI", "TestSupport"]),
     tests("ConformanceTests", ["HTTP", "Notation", "NotationOnline", "OCI", "StrictJSON", "TestSupport"]),
     tests("TUFTests", ["Files", "StrictJSON", "TUF", "TestSupport"]),
@@ -281,7 +284,7 @@ var targets: [Target] = [
         [
             "ConfigurationModel", "CountersignService", "CustomResources", "KeyManagement", "Kubernetes", "Notation",
             "NotationOnline", "NotationVerifier", "OCI", "PKI", "ServiceMetrics", "StrictJSON", "TestSupport",
-            "Verification", logging,
+            "Verification", "YAML", logging,
         ]),
     tests("NotationVerifierTests", ["KeyManagement", "Notation", "NotationVerifier", "PKI", "TestSupport"]),
     tests(

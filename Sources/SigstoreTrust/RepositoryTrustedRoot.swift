@@ -167,15 +167,21 @@ package final class RepositoryTrustedRoot: TrustedRootOrigin {
         do throws(TrustedRootFault) {
             let kept = try await repository.lastGood(at: time)
             install(
-                kept, read: nil,
-                error:
-                    "\(place.url): \(fault); the last good trusted root stays in force until \(UTC.text(kept.validUntil))",
+                kept, read: nil, error: "\(place.url): \(fault); \(Self.consequence(kept.validUntil))",
                 isConfiguration: isLasting)
         } catch {
+            // What is signed cannot be read: nothing says that the one before is not good any more.
+            if error.isUnreadable, let end = holder.validUntil {
+                return holder.fail("\(place.url): \(fault); \(Self.consequence(end))", isConfiguration: isLasting)
+            }
             holder.withdraw(
                 "\(place.url): \(fault); the last good trusted root cannot be used any more: \(error)",
                 isConfiguration: isLasting)
         }
+    }
+
+    private static func consequence(_ end: Date) -> String {
+        "the last good trusted root stays in force until \(UTC.text(end))"
     }
 
     private func note(_ fault: TrustedRootFault?) {

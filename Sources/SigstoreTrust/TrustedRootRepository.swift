@@ -71,6 +71,12 @@ package struct TrustedRootFault: Error, Hashable, Sendable, CustomStringConverti
     /// What happened, where, and what to do.
     package var description: String { error.description }
 
+    /// Whether the trusted root is what was signed and cannot be read, as one of a later format.
+    var isUnreadable: Bool {
+        guard case .malformed = error.problem else { return false }
+        return error.step == .downloadTarget
+    }
+
     /// Whether the same may succeed in a moment: nobody has said anything that is wrong.
     package var isTransient: Bool {
         switch error.problem {

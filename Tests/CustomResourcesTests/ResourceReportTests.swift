@@ -53,4 +53,26 @@ import Testing
         #expect(ResourceReport.Content(status: stored, hasProperties: true) != report.content)
         #expect(ResourceReport.Content(status: [:], hasProperties: true) != report.content)
     }
+
+    @Test func aTrustedRootIsDescribed() throws {
+        var root = ProviderStatus.notRead
+        root.lastFetched = Date(timeIntervalSince1970: 1_800_000_000)
+        root.trustedRoot = ProviderStatus.TrustedRootProperties(
+            source: "https://tuf.example.com", fingerprint: "00ff", versions: ["timestamp": 7, "root": 2],
+            validUntil: Date(timeIntervalSince1970: 1_800_600_000), transparencyLogs: 2, certificateAuthorities: 1,
+            certificateLogs: 3, timestampAuthorities: 0)
+        let report = ResourceReport(error: nil, provider: root)
+        let entry = try #require(report.patch(over: [:])["properties"]?["TrustedRoot"]?.array?.first)
+        #expect(entry["Source"] == "https://tuf.example.com" && entry["SHA256"] == "00ff")
+        #expect(entry["Versions"] == "root 2, timestamp 7" && entry["ValidUntil"] == "2027-01-22T06:40:00Z")
+        #expect(entry["CertificateLogs"] == "3" && entry["TimestampAuthorities"] == "0")
+        // Another look that finds the same is no difference.
+        let stored = report.patch(over: [:])
+        root.lastFetched = Date(timeIntervalSince1970: 1_800_000_100)
+        let later = ResourceReport(error: nil, provider: root)
+        #expect(ResourceReport.Content(status: stored, hasProperties: true) == later.content)
+        // One that was taken away is gone.
+        root.trustedRoot = nil
+        #expect(ResourceReport(error: "x", provider: root).patch(over: stored)["properties"]?["TrustedRoot"] == .null)
+    }
 }

@@ -1,6 +1,7 @@
 import Crypto
 import Encoding
 import Foundation
+import HTTP
 import KeyManagement
 import Sigstore
 import TestSupport
@@ -137,6 +138,21 @@ import Testing
         #expect(!provider.isReady && provider.generation > generation)
     }
 
+    /// What the repository has signed is of a later format: the one before stays, no longer than its own metadata.
+    @Test func contentThatCannotBeRead() async throws {
+        let provider = try provider()
+        _ = await look(provider, phase: 3, day: 3)
+        let generation = provider.generation
+        for phase in [7, 0] {
+            let error = await look(provider, phase: phase, day: 4)
+            #expect(error.contains("stays in force until 2026-01-13T00:00:00Z"), "\(error)")
+            #expect(provider.isReady && provider.generation == generation && !provider.status.isSuccess)
+        }
+        phases.day = 12
+        #expect(!provider.isReady)
+        #expect(await look(provider, phase: 7, day: 13).contains("mediaType") && !provider.isReady)
+    }
+
     /// The one that is compiled in is in force at once, whether somebody answers or not, and never after a newer one.
     @Test func compiledIn() async throws {
         let provider = try provider(shipped: RepositoryPhases.contents[2])
@@ -247,5 +263,39 @@ import Testing
         #expect(provider.isReady && provider.generation == first)
         running.cancel()
         await running.value
+    }
+
+    /// Over HTTP, from a server that is well, then is down in several ways, then has a new trusted root.
+    @Test(.timeLimit(.minutes(1))) func overHTTP() async throws {
+        let phases = phases
+        phases.phase = 1
+        let server = try ScriptedServer { request in
+            let phase = phases.phase
+            switch phase {
+            case -1: return [.reply(500, body: "down")]
+            case -2: return [.reply(302, headers: [("Location", "/1/timestamp.json")])]
+            case -3: return [.close]
+            default:
+                guard let file = phases.files["\(phase)\(request.target)"] else { return [.reply(404, body: "none")] }
+                return [.content(200, type: "application/json", file)]
+            }
+        }
+        defer { server.stop() }
+        let http = try HTTPClient(configuration: HTTPClientConfiguration(environment: [:]))
+        let url = "http://127.0.0.1:\(server.port)"
+        let place = RepositoryTrustedRoot.Place(url: url, root: phases.root)
+        let fetcher = try HTTPRepositoryFetcher(url, http: http, timeout: .seconds(20))
+        let origin = try RepositoryTrustedRoot(
+            place, fetcher: fetcher, origins: origins, now: { RepositoryPhases.date(phases.day) })
+        let provider = TrustedRootProvider(name: "sigstore", origin: origin)
+        #expect(await look(provider, phase: 1, day: 1).isEmpty)
+        let generation = provider.generation
+        for (phase, words) in [(-1, "HTTP status 500"), (-2, "redirects"), (-3, "could not be fetched")] {
+            let error = await look(provider, phase: phase, day: 2)
+            #expect(error.contains(words) && error.contains("stays in force"), "\(error)")
+            #expect(provider.isReady && provider.generation == generation)
+        }
+        #expect(await look(provider, phase: 3, day: 3).isEmpty)
+        #expect(provider.generation > generation && provider.status.trustedRoot?.fingerprint == fingerprint(1))
     }
 }

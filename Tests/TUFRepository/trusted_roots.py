@@ -3,7 +3,8 @@
 Usage: trusted_roots.py DIRECTORY FIRST SECOND THIRD, which are contents of the target. Writes DIRECTORY/root.json and below
 DIRECTORY the repositories 1 (the first content, until day 7), 2 (the same, newer, until day 9), 3 (the second content, the
 timestamp's key is another one, until day 12), 4 (the third content, spoilt), 5 (a root that takes the timestamp's key
-away, and a timestamp by that key), 6 (a stranger's, with the third content).
+away, and a timestamp by that key), 6 (a stranger's, with the third content), 7 (content that is no trusted root, until
+day 20).
 """
 import sys
 
@@ -35,3 +36,8 @@ stranger = Repository(directory)
 stranger.published = r.published
 stranger.add(TARGET, third)
 stranger.publish()
+r.published = stranger.published
+r.add(TARGET, b'{"mediaType": "a later one"}')
+r.advance()
+r.timestamp.expires = day(20)
+r.publish()

@@ -54,4 +54,37 @@ import Verification
         #expect(text.contains(#"countersign_trust_provider_success{provider="inline"} 1"#), "\(text)")
         #expect(!text.contains("countersign_trust_age_seconds{"), "\(text)")
     }
+
+    /// Until when a fetched trusted root may be used; none for one that does not end.
+    @Test func theEndOfATrustedRoot() {
+        let end = Date(timeIntervalSince1970: 1_800_000_000)
+        let metrics = MetricsRegistry()
+        let fetched = text([RootProvider(validUntil: end)], metrics)
+        #expect(
+            fetched.contains(#"countersign_trusted_root_expiry_seconds{provider="roots"} 1800000000"#), "\(fetched)")
+        let read = text([RootProvider(validUntil: nil)], metrics)
+        #expect(!read.contains("countersign_trusted_root_expiry_seconds{"), "\(read)")
+    }
+}
+
+/// A provider of a trusted root that says nothing but until when.
+private struct RootProvider: CertificateProvider {
+    let validUntil: Date?
+    let name = "roots"
+    let type = "sigstore"
+    let offersCertificates = false
+    let generation: UInt64 = 1
+
+    var status: ProviderStatus {
+        var status = ProviderStatus.notRead
+        status.trustedRoot = ProviderStatus.TrustedRootProperties(
+            source: "test", fingerprint: "00", versions: [:], validUntil: validUntil, transparencyLogs: 1,
+            certificateAuthorities: 1, certificateLogs: 1, timestampAuthorities: 0)
+        return status
+    }
+
+    func current() -> CertificateSet? { nil }
+    func refresh() async {}
+    func run() async {}
+    func changes() -> AsyncStream<UInt64> { AsyncStream { $0.finish() } }
 }
