@@ -32,7 +32,7 @@ import Testing
                     #expect(registry.requests.count { $0.path.contains("/referrers/") } == 1)
                     #expect(registry.requests.count { $0.path.hasSuffix(".sig") } == 1)
                     // The form that is not by this signer is reported, and does no harm.
-                    #expect(answer.reports().map { $0["isSuccess"]?.bool }.contains(true), "\(answer)")
+                    #expect(answer.reports().contains { $0["isSuccess"]?.bool == true }, "\(answer)")
                 }
             }
         }
@@ -153,12 +153,12 @@ import Testing
                 return answers
             }
             let configuration = try images.configuration("keyless")
-            try await withService(configuration, shared: shared) {
-                #expect(try await answers($0) == [true, true, false])
+            try await withService(configuration, shared: shared) { (first: RunningService) async throws in
+                #expect(try await answers(first) == [true, true, false])
             }
             _ = try await server.withClient { try await $0.names(of: .decision, count: 3) }
             registry.forgetRequests()
-            try await withService(configuration, shared: shared) { second in
+            try await withService(configuration, shared: shared) { (second: RunningService) async throws in
                 #expect(try await answers(second) == [true, true, false])
                 #expect(registry.requests.isEmpty)
                 #expect(try await second.hasMetric(#"countersign_shared_cache_total{result="hit"} 3"#))
@@ -167,7 +167,7 @@ import Testing
             var other = configuration
             let stranger = try String(contentsOfFile: images.images.path("stranger/trusted_root.json"), encoding: .utf8)
             other.providers = [["name": "instance", "type": "sigstore", "trustedRoot": .string(stranger)]]
-            try await withService(other, shared: shared) { third in
+            try await withService(other, shared: shared) { (third: RunningService) async throws in
                 #expect(try await answers(third) == [false, false, false])
                 #expect(!registry.requests.isEmpty)
             }

@@ -2,6 +2,7 @@ import Foundation
 import KeyManagement
 import PKI
 import Sigstore
+import SigstoreTestSupport
 import SigstoreTrust
 import StrictJSON
 import TestSupport

@@ -32,6 +32,8 @@ package struct SigstoreImages: Sendable {
     /// Why nothing was made.
     package struct Fault: Error, CustomStringConvertible {
         package let description: String
+
+        package init(description: String) { self.description = description }
     }
 
     /// The repository that the images are said to be of.
