@@ -28,7 +28,7 @@ release: setup ## Build the command as it ships: optimised, static Swift runtime
 	$(SWIFT) build $(RELEASE_FLAGS) --product countersign
 
 demo: release ## Sign, tamper, serve, and ask as Gatekeeper does: a table of verdicts
-	@python3 demo/demo.py --countersign "$$($(SWIFT) build $(RELEASE_FLAGS) --show-bin-path)/countersign"
+	@PYTHONDONTWRITEBYTECODE=1 python3 demo/demo.py --countersign "$$($(SWIFT) build $(RELEASE_FLAGS) --show-bin-path)/countersign"
 
 demo-azure: setup ## The same on Azure, on an emulator: identity, registry, key vault, rotation
 	$(SWIFT) build --product countersign && $(SWIFT) build --product azure-emulator
@@ -36,7 +36,7 @@ demo-azure: setup ## The same on Azure, on an emulator: identity, registry, key 
 		--emulator "$$($(SWIFT) build --show-bin-path)/azure-emulator"
 
 run: release ## Serve demo images on loopback until Ctrl-C, with a request to copy
-	@python3 demo/demo.py --countersign "$$($(SWIFT) build $(RELEASE_FLAGS) --show-bin-path)/countersign" --stay
+	@PYTHONDONTWRITEBYTECODE=1 python3 demo/demo.py --countersign "$$($(SWIFT) build $(RELEASE_FLAGS) --show-bin-path)/countersign" --stay
 
 test: setup-tests ## Everything: lint, Rego and manifest tests, Swift tests, the program as the chart starts it; nothing is left behind
 	@scripts/tidy $(MAKE) --no-print-directory lint test-rego test-swift test-sbom test-chart

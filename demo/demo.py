@@ -3,7 +3,9 @@
 
 Makes a certificate authority and signing keys, an image layout with six images, signs some of them with
 `countersign sign`, starts `countersign serve` with mutual TLS on loopback, sends it the request that Gatekeeper sends,
-with a client certificate, and prints a table: image, verdict, why. Exits 0 only when every verdict is the right one.
+with a client certificate, and prints a table: image, verdict, why. Then the same for images that cosign signed, with a
+key and without one, in a Sigstore instance that is made for it (cosign.py). Exits 0 only when every verdict is the right
+one.
 
 Needs Python's standard library, and openssl. Everything it makes is in .demo/; keys of an earlier run are used again.
 """
@@ -22,6 +24,8 @@ import ssl
 import subprocess
 import sys
 import time
+
+import cosign
 
 HERE = pathlib.Path(__file__).resolve().parent.parent / ".demo"
 REPOSITORY = "registry.example.com/shop/web"
@@ -194,11 +198,7 @@ def write_configuration(certificates):
     }
     path = HERE / "config.json"
     path.write_text(json.dumps(configuration, indent=2))
-    serving = HERE / "tls"
-    serving.mkdir(exist_ok=True)
-    shutil.copy(certificates["server"][2], serving / "tls.crt")
-    shutil.copy(certificates["server"][0], serving / "tls.key")
-    return path, serving
+    return path
 
 
 def free_port():
@@ -207,8 +207,11 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def start_provider(countersign, certificates):
-    configuration, serving = write_configuration(certificates)
+def start_provider(countersign, configuration, certificates):
+    serving = HERE / "tls"
+    serving.mkdir(exist_ok=True)
+    shutil.copy(certificates["server"][2], serving / "tls.crt")
+    shutil.copy(certificates["server"][0], serving / "tls.key")
     port, health = free_port(), free_port()
     log = open(HERE / "provider.log", "w")
     process = subprocess.Popen(
@@ -267,18 +270,21 @@ def explanation(item):
     reports = item["value"]["verifierReports"]
     if item["value"]["isSuccess"]:
         good = next(report for report in reports if report["isSuccess"])
-        return "signed by " + good["extensions"]["SN"]
+        return "signed by " + (good["extensions"].get("SN") or cosign.signer(good))
     bad = next(report for report in reports if not report["isSuccess"])
     return bad.get("errorReason") or bad["message"]
 
 
-def show(answer, system_error):
+def show(answer, repository, images):
+    """The table of an answer; returns how many verdicts are wrong."""
     items = {item["key"]: item for item in answer.get("items") or []}
+    width = max(len(tag) for tag, *_ in images) + 2
+    widest = max(len(what) for _, what, *_ in images) + 2
     colour = sys.stdout.isatty()
     wrong = 0
-    say(f"  {'image':<15}{'what it is':<38}{'verdict':<9}why")
-    for tag, what, must_admit, word in IMAGES:
-        item = items.get(f"{REPOSITORY}:{tag}")
+    say(f"  {'image':<{width}}{'what it is':<{widest}}{'verdict':<9}why")
+    for tag, what, must_admit, word in images:
+        item = items.get(f"{repository}:{tag}")
         admitted = bool(item and item.get("value") and item["value"].get("isSuccess") is True)
         why = explanation(item)
         right = admitted == must_admit and word.lower() in why.lower()
@@ -287,11 +293,37 @@ def show(answer, system_error):
         padded = f"{verdict:<9}"
         if colour:
             padded = f"\033[{32 if admitted else 31}m{padded}\033[0m"
-        say(f"  {tag:<15}{what:<38}{padded}{why}{'' if right else '   <-- WRONG'}")
-    if system_error:
-        say(f"  system error: {system_error}")
+        say(f"  {tag:<{width}}{what:<{widest}}{padded}{why}{'' if right else '   <-- WRONG'}")
+    if answer.get("systemError"):
+        say(f"  system error: {answer['systemError']}")
         wrong += 1
     return wrong
+
+
+def stop(process):
+    """Returns how much of it went wrong."""
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(timeout=10)
+        return 0
+    except subprocess.TimeoutExpired:
+        process.kill()
+        say("  the provider did not stop within 10 s  <-- WRONG")
+        return 1
+
+
+def show_cosign(countersign, certificates):
+    say("\nThe same for cosign: a Sigstore instance (Fulcio, Rekor, timestamp authority), images signed in its forms")
+    process, port = start_provider(countersign, cosign.configuration(HERE), certificates)
+    try:
+        keys = [f"{cosign.REPOSITORY}:{tag}" for tag, *_ in cosign.IMAGES]
+        answer, cold = ask_as_gatekeeper(port, certificates, keys)
+        say("Gatekeeper asks: is each of these images trusted?\n")
+        wrong = show(answer["response"], cosign.REPOSITORY, cosign.IMAGES)
+        say(f"\n  Answered in {cold:.1f} ms.")
+    finally:
+        failed = stop(process)
+    return wrong + failed
 
 
 def main():
@@ -305,14 +337,14 @@ def main():
     certificates = make_certificates()
     say("Images: six in an OCI image layout, five signed with countersign sign, one of those spoiled")
     make_images(options.countersign, certificates)
-    process, port = start_provider(options.countersign, certificates)
+    process, port = start_provider(options.countersign, write_configuration(certificates), certificates)
     wrong = 0
     try:
         say(f"Provider: https://localhost:{port}, TLS 1.3, client certificate required")
         keys = [f"{REPOSITORY}:{tag}" for tag, *_ in IMAGES]
         answer, cold = ask_as_gatekeeper(port, certificates, keys)
         say("Gatekeeper asks: is each of these six images trusted?\n")
-        wrong += show(answer["response"], answer["response"].get("systemError"))
+        wrong += show(answer["response"], REPOSITORY, IMAGES)
         _, warm = ask_as_gatekeeper(port, certificates, keys)
         refused = without_certificate_is_refused(port, certificates)
         wrong += not refused
@@ -329,13 +361,9 @@ Serving until Ctrl-C. To ask again:
             except KeyboardInterrupt:
                 pass
     finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            say("  the provider did not stop within 10 s  <-- WRONG")
-            wrong += 1
+        wrong += stop(process)
+    if not options.stay:
+        wrong += show_cosign(options.countersign, certificates)
     say("Every verdict is the right one." if wrong == 0 else f"{wrong} wrong: see .demo/provider.log")
     return 1 if wrong else 0
 

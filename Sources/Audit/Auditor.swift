@@ -47,7 +47,7 @@ package struct Auditor: Sendable {
                     reason: decision.isSuccess ? nil : decision.reason ?? "no report says why",
                     remedy: decision.isSuccess
                         ? nil : decision.reports.first { !$0.isSuccess && $0.remediation != nil }?.remediation,
-                    signer: decision.reports.first(where: \.isSuccess)?.extensions["SN"]?.string)
+                    signer: decision.reports.first(where: \.isSuccess)?.signer)
             case .refused(let reason):
                 return AuditedImage(image: image, verdict: .denied, reason: reason)
             case .fault(let fault):

@@ -172,8 +172,9 @@ package struct CosignVerifier: ArtifactVerifier {
         }
         guard !isSuccess else {
             report.message = Self.successMessage
-            let outcome = findings.first(where: \.isVerified)?.outcome
-            report.signingChain = outcome?.chain.map(\.sha256Hex) ?? []
+            let finding = findings.first(where: \.isVerified)
+            report.signingChain = finding?.outcome?.chain.map(\.sha256Hex) ?? []
+            report.signer = finding?.signer(policy)
             return report
         }
         let first = findings.first { !$0.isVerified }

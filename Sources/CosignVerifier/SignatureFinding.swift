@@ -98,6 +98,12 @@ struct SignatureFinding: Sendable {
         return ["identity": .string(name), "issuer": .string(issuer), "extensions": .object(extensions)]
     }
 
+    /// Who signed, in words; nil where nobody is proven to have.
+    func signer(_ policy: CosignTrustPolicy) -> String? {
+        guard isVerified else { return nil }
+        return key?.label ?? outcome?.identity.map { policy.acceptedName(of: $0).quoted }
+    }
+
     /// What was verified, in sentences.
     private func summary(_ outcome: BundleOutcome, _ policy: CosignTrustPolicy) -> [String] {
         var sentences: [String] = []

@@ -97,6 +97,7 @@ package struct NotationVerifier: ArtifactVerifier {
             report.extensions["SN"] = .string(content.signer.subject.description)
             report.extensions["userMetadata"] = content.userMetadataJSON
             report.signingChain = content.chain.map(\.sha256Hex)
+            if outcome.isVerified { report.signer = content.signer.subject.description }
         }
         if definition.keepsDetails { report.details = outcome.json }
         return report

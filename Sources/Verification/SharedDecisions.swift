@@ -87,6 +87,7 @@ extension VerifierReport {
         object["remediation"] = remediation.map(JSONValue.string)
         object["extensions"] = .object(extensions)
         object["signingChain"] = .array(signingChain.map(JSONValue.string))
+        object["signer"] = signer.map(JSONValue.string)
         object["isUndetermined"] = .bool(isUndetermined)
         object["failureClass"] = failureClass.map { .string($0.rawValue) }
         object["nestedResults"] = .array(nestedResults.map(\.sharedForm))
@@ -107,6 +108,7 @@ extension VerifierReport {
             artifactType: value["artifactType"]?.string, message: message, errorReason: value["errorReason"]?.string,
             remediation: value["remediation"]?.string, extensions: extensions, nestedResults: nestedResults)
         signingChain = chain
+        signer = value["signer"]?.string
         self.isUndetermined = isUndetermined
         if let member = value["failureClass"] {
             guard let failure = member.string.flatMap(FailureClass.init(rawValue:)) else { return nil }

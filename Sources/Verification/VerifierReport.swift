@@ -29,6 +29,9 @@ package struct VerifierReport: Sendable, Hashable {
     /// The SHA-256 of the certificates in the signature's chain, the signing certificate's first, in hexadecimal: only
     /// of a signature whose integrity is proven. Not part of the answer to Gatekeeper.
     package var signingChain: [String] = []
+    /// Who signed, in words: the certificate's subject or identity, or the key. Only of a good signature. Not part of
+    /// the answer to Gatekeeper, which has it in ``extensions`` in the verifier's own form.
+    package var signer: String?
     /// Whether the artifact could not be judged this time.
     package var isUndetermined = false
     /// Whether it failed because what is configured cannot be used, and says nothing of the artifact. Not part of the

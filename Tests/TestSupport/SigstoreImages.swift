@@ -125,6 +125,12 @@ package struct SigstoreImages: Sendable {
         let image = try await source.resolve(own, deadline: deadline)
         func push(_ descriptor: Descriptor, tag: String?) async throws {
             let content = try await source.manifest(descriptor, in: own, deadline: deadline)
+            if let index = try? Index(parsing: content, mediaType: descriptor.mediaType) {
+                for listed in index.manifests { try await push(listed, tag: nil) }
+                _ = try await destination.pushManifest(
+                    content, mediaType: descriptor.mediaType, tag: tag, to: reference, deadline: deadline)
+                return
+            }
             let manifest = try Manifest(parsing: content, mediaType: descriptor.mediaType)
             for blob in [manifest.config].compactMap({ $0 }) + manifest.layers {
                 _ = try await destination.pushBlob(
